@@ -1,0 +1,43 @@
+# Everything runs in .venv, which is made on first use. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-dev
+
+.PHONY: install demo test test-slow test-gpu lint types bench clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/nuclick-wsi demo demo
+
+test: install
+	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+test-gpu: install
+	$(BIN)/python -m pytest -m gpu
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy does not see a folder under another name: it checks a folder of links with the import names.
+types: install
+	mkdir -p .mypy
+	for name in nuclick_wsi qupath_extension asap_bridge; do ln -sfn ../$$name .mypy/$$name; done
+	ln -sfn ../training .mypy/nuclick_training
+	cd .mypy && ../$(BIN)/mypy --config-file ../pyproject.toml nuclick_wsi qupath_extension asap_bridge nuclick_training
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy build dist demo *.egg-info

@@ -1,0 +1,1 @@
+"""ASAP annotations: read and written here."""

@@ -1,0 +1,41 @@
+"""What can go wrong for a user, by the thing that is wrong.
+
+Every message names the thing, what was seen, what is accepted and what to do. The edges (command line, server)
+print the message alone; anything that is not a `NuclickError` is a fault of ours and keeps its traceback.
+"""
+
+
+class NuclickError(Exception):
+    """Something that the user can put right; the message says how."""
+
+
+class SlideError(NuclickError, OSError):
+    """A slide is missing, truncated, or in a format that no reader opens."""
+
+
+class PixelSizeError(NuclickError, ValueError):
+    """A slide has no usable pixel size."""
+
+
+class ProjectError(NuclickError, ValueError):
+    """A QuPath project, or one image's data in it, cannot be read."""
+
+
+class PromptError(NuclickError, ValueError):
+    """A file of prompts cannot be read as one."""
+
+
+class ModelError(NuclickError, ValueError):
+    """A model file is missing, is not one, or does not fit the job."""
+
+
+class DeviceError(NuclickError, RuntimeError):
+    """The device that was asked for is not there."""
+
+
+class ResultError(NuclickError, OSError):
+    """A result cannot be written."""
+
+
+class SettingsError(NuclickError, ValueError):
+    """A setting is out of range, or two settings exclude each other."""

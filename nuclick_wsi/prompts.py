@@ -1,0 +1,126 @@
+"""What the user said, in slide pixels: clicks and squiggles, each with its identity.
+
+Readers of projects and files make these; the engine turns every one into exactly one instance or one rejection.
+"""
+
+import itertools
+import math
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nuclick_wsi.geometry import Point
+
+
+class ObjectKind(StrEnum):
+    """What is segmented; it decides the model, the crop and the neighbours that exclude each other."""
+
+    NUCLEUS = "nucleus"
+    CELL = "cell"
+    GLAND = "gland"
+
+
+class ObjectChoice(StrEnum):
+    """What the user asks for: one kind, or points as nuclei and lines as glands."""
+
+    AUTO = "auto"
+    NUCLEUS = "nucleus"
+    CELL = "cell"
+    GLAND = "gland"
+
+    @property
+    def of_points(self) -> ObjectKind | None:
+        """The kind that a point asks for; None where points are left alone."""
+        if self is ObjectChoice.AUTO:
+            return ObjectKind.NUCLEUS
+        return None if self is ObjectChoice.GLAND else ObjectKind(self.value)
+
+    @property
+    def of_lines(self) -> ObjectKind | None:
+        """The kind that a line asks for; None where lines are left alone."""
+        return ObjectKind.GLAND if self in (ObjectChoice.AUTO, ObjectChoice.GLAND) else None
+
+
+class Role(StrEnum):
+    """Whether a prompt wants an outline, or only keeps its neighbours out."""
+
+    SEGMENT = "segment"
+    EXCLUDE_ONLY = "exclude only"
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Channel, z-slice and time point as QuPath counts them; the defaults are a slide's only plane."""
+
+    c: int = -1
+    z: int = 0
+    t: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """One position inside an object."""
+
+    point: Point
+
+    @property
+    def strokes(self) -> tuple[tuple[Point, ...], ...]:
+        """The click as one stroke of one point, so that clicks and squiggles are drawn alike."""
+        return ((self.point,),)
+
+
+@dataclass(frozen=True, slots=True)
+class Squiggle:
+    """One or several strokes inside one object, each of at least two points and some length.
+
+    Strokes are kept in a canonical order and direction: programs that pass them on may reverse or sort them
+    (QuPath does since 0.6), and neither the result nor the id may depend on it.
+    """
+
+    strokes: tuple[tuple[Point, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.strokes or any(stroke_length(stroke) == 0 for stroke in self.strokes):
+            raise ValueError("every stroke of a squiggle needs at least two different points")
+        canonical = tuple(sorted(min(stroke, stroke[::-1]) for stroke in self.strokes))
+        object.__setattr__(self, "strokes", canonical)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One request for one outline.
+
+    `id` is a UUID string that depends on nothing but what the user drew, so the same prompt has the same id in
+    every run; `class_name` is QuPath's full name ("Tumor: Positive"), or None for no class.
+    """
+
+    id: str
+    kind: ObjectKind
+    signal: Click | Squiggle
+    class_name: str | None = None
+    plane: Plane = Plane()
+    role: Role = Role.SEGMENT
+
+
+def stroke_length(stroke: tuple[Point, ...]) -> float:
+    """Return the length of a stroke, in the pixels of its points."""
+    return sum(math.dist((a.x, a.y), (b.x, b.y)) for a, b in itertools.pairwise(stroke))
+
+
+_NAMESPACE = uuid.UUID("6f1b0f0e-52a7-5d0e-9a5c-6d7e3c0b41aa")
+
+
+def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
+    """Return the id of a prompt: the same for the same drawing, whatever order it is read in.
+
+    Parameters
+    ----------
+    source
+        What the drawing belongs to: the id of its QuPath object where it has one, else its class.
+    signal
+        The drawing; positions count to 0.01 px, which is what GeoJSON keeps.
+    repeat
+        How many equal drawings of the same source came before, so that even those have ids of their own.
+    """
+    drawn = ";".join(",".join(f"{p.x:.2f} {p.y:.2f}" for p in stroke) for stroke in signal.strokes)
+    return str(uuid.uuid5(_NAMESPACE, f"{source}|{type(signal).__name__}|{drawn}|{repeat}"))

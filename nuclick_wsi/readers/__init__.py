@@ -1,0 +1,1 @@
+"""One adapter per slide library; nothing else imports those libraries."""

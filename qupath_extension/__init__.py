@@ -1,0 +1,1 @@
+"""QuPath projects: read here, and later written."""

@@ -1,0 +1,1 @@
+"""Training and evaluation, on the same signals, crops and networks as the engine."""
