@@ -1,0 +1,124 @@
+"""Pixel sizes, and the two frames of a slide: slide pixels (level 0) and the network's grid.
+
+In go sizes in microns and positions in slide pixels; out come whole pixels of the grid, and back. Only this module
+multiplies by a ratio or rounds a coordinate.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuclick_wsi.geometry import Point
+
+DECIMALS = 2
+"""Decimals of a slide coordinate that leaves us: QuPath keeps 0.01 px and refuses what is invalid after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSize:
+    """Width and height of a pixel in microns."""
+
+    x_um: float
+    y_um: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.x_um < math.inf and 0 < self.y_um < math.inf):
+            raise ValueError(f"a pixel size needs two positive numbers of microns, not {self.x_um} x {self.y_um}")
+
+    @property
+    def mean(self) -> float:
+        """The mean of width and height in microns, for scales that know one number."""
+        return (self.x_um + self.y_um) / 2
+
+    @property
+    def area_um2(self) -> float:
+        """The area of one pixel in square microns."""
+        return self.x_um * self.y_um
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open rectangle of whole grid pixels: columns [x, x + width), rows [y, y + height)."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a window needs at least one pixel each way, not {self.width} x {self.height}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of an array that fills the window."""
+        return self.height, self.width
+
+    @property
+    def right(self) -> int:
+        """The first column to the right of the window."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The first row below the window."""
+        return self.y + self.height
+
+    def contains(self, other: "Window") -> bool:
+        """Whether all of the other window lies inside this one."""
+        return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
+
+    def intersection(self, other: "Window") -> "Window | None":
+        """Return the pixels that both windows have; None where they share none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        width, height = min(self.right, other.right) - left, min(self.bottom, other.bottom) - top
+        return Window(left, top, width, height) if width > 0 and height > 0 else None
+
+    def slices_in(self, other: "Window") -> tuple[slice, slice]:
+        """Return the rows and columns of this window in an array that fills the other, which contains it."""
+        if not other.contains(self):
+            raise ValueError(f"{self} does not lie inside {other}")
+        top, left = self.y - other.y, self.x - other.x
+        return slice(top, top + self.height), slice(left, left + self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The slide resampled to the network's pixel size.
+
+    Grid pixel (i, j) covers slide pixels [i * d, (i + 1) * d) x [j * d, (j + 1) * d), d the downsample: columns first,
+    both frames with their origin at the slide's top left corner. The downsample is below 1 on a slide that is coarser
+    than the network's pixel size.
+    """
+
+    downsample: float
+    pixel_area_um2: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.downsample < math.inf:
+            raise ValueError(f"a grid needs a positive downsample, not {self.downsample}")
+        if not 0 < self.pixel_area_um2 < math.inf:
+            raise ValueError(f"a grid needs a positive pixel area in um2, not {self.pixel_area_um2}")
+
+    def position(self, point: Point) -> tuple[float, float]:
+        """Return x and y of a slide point on the grid, in grid pixels, integers at pixel corners."""
+        return point.x / self.downsample, point.y / self.downsample
+
+    def pixel_of(self, point: Point) -> tuple[int, int]:
+        """Return column and row of the grid pixel that holds a slide point."""
+        x, y = self.position(point)
+        return math.floor(x), math.floor(y)
+
+    def to_slide(self, corners: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return grid corners, integers of any shape, in slide pixels rounded to 0.01.
+
+        The map is monotone and the same for x and y. As long as a grid pixel is wider than 0.01 slide pixels, corners
+        that differ stay different, so an outline along pixel edges that is valid on the grid is valid on the slide.
+        """
+        return np.round(corners * self.downsample, DECIMALS)
+
+    def um2_to_px(self, area: float) -> int:
+        """Return an area in square microns as the nearest whole number of grid pixels."""
+        return math.floor(area / self.pixel_area_um2 + 0.5)
