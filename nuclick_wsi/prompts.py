@@ -123,4 +123,16 @@ def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
         How many equal drawings of the same source came before, so that even those have ids of their own.
     """
     drawn = ";".join(",".join(f"{p.x:.2f} {p.y:.2f}" for p in stroke) for stroke in signal.strokes)
-    return str(uuid.uuid5(_NAMESPACE, f"{source}|{type(signal).__name__}|{drawn}|{repeat}"))
+    return _id_of(source, type(signal).__name__, drawn, repeat)
+
+
+def unusable_id(source: str, drawn: str, repeat: int = 0) -> str:
+    """Return the id of a drawing that cannot be a prompt, such as a squiggle without length, so that it can be named.
+
+    `source` and `repeat` are those of `prompt_id`; `drawn` is whatever tells the drawing from others of its source.
+    """
+    return _id_of(source, "unusable", drawn, repeat)
+
+
+def _id_of(source: str, what: str, drawn: str, repeat: int) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{source}|{what}|{drawn}|{repeat}"))

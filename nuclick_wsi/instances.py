@@ -1,0 +1,69 @@
+"""What comes of prompts: an instance or a rejection of each, and the set of prompts that a reader hands over.
+
+Every prompt ends as exactly one of the two; nothing is dropped in silence, not even what a reader leaves alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shapely import Polygon
+
+from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
+
+
+class Reason(StrEnum):
+    """Why a prompt has no outline, in the words that a user sees."""
+
+    OUTSIDE_SLIDE = "outside the slide"
+    OTHER_PLANE = "on a plane that the slide does not have"
+    DUPLICATE = "on the same spot as another prompt"
+    NO_POINTS = "no points in the annotation"
+    NO_LENGTH = "a squiggle without length"
+    NOT_FINITE = "a position that is not a number"
+    NO_OBJECT = "the network sees no object there"
+    TOO_SMALL = "smaller than the smallest object"
+    TAKEN = "every pixel went to a neighbour"
+    UNREADABLE = "the slide could not be read there"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A prompt without an outline; `detail` says what was seen, beyond the reason."""
+
+    prompt_id: str
+    reason: Reason
+    detail: str
+    class_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The outline of one prompt, in slide pixels (level 0)."""
+
+    prompt_id: str
+    kind: ObjectKind
+    polygon: Polygon
+    class_name: str | None
+    plane: Plane
+    area_um2: float
+    mean_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """All that was found in a project's image or a file.
+
+    Attributes
+    ----------
+    prompts
+        Those to segment and those that only exclude (`Prompt.role`).
+    rejections
+        What was meant as a prompt and cannot be one.
+    left_alone
+        How many of what else was there, by what it is: "detection", "region", ...
+    """
+
+    prompts: tuple[Prompt, ...]
+    rejections: tuple[Rejection, ...] = ()
+    left_alone: Mapping[str, int] = field(default_factory=dict)
