@@ -1,0 +1,149 @@
+"""One probability map to one mask: threshold, fill small holes, keep what the prompt touches.
+
+In goes what the network says about one prompt; out comes the mask of its object, or the reason why there is none.
+Everything is two-dimensional and knows nothing of the batch that the map came from.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nuclick_wsi.instances import Reason
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""True where the object is, shape (H, W); its parts are 4-connected, so that each has one outline."""
+
+Probabilities: TypeAlias = NDArray[np.float32]
+"""How sure the network is that a pixel belongs to the object, shape (H, W), in [0, 1]."""
+
+Pixels: TypeAlias = NDArray[np.int64]
+"""Pixels as row and column, shape (N, 2), in the frame that the docstring says."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    """How a probability map becomes a mask.
+
+    `threshold` is the least probability of an object's pixel. Parts of fewer than `smallest_px` pixels are no object.
+    Holes of at most `fill_holes_px` pixels are filled; 0 keeps every hole. Both count pixels of the map.
+    """
+
+    threshold: float
+    smallest_px: int
+    fill_holes_px: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"a threshold lies above 0 and is at most 1, not {self.threshold}")
+        if self.smallest_px < 0 or self.fill_holes_px < 0:
+            raise ValueError(
+                f"numbers of pixels are 0 or more, not smallest_px={self.smallest_px}, "
+                f"fill_holes_px={self.fill_holes_px}"
+            )
+
+
+def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) -> Mask | Reason:
+    """Return the object that a prompt's signal touches, or why there is none.
+
+    This is the paper's post-processing: morphological reconstruction of the thresholded map from the inclusion map
+    keeps exactly the connected parts that the inclusion map touches. Holes are filled before that, as the public
+    implementations do, so a click into a small pale hole of a nucleus finds the nucleus. A squiggle whose strokes
+    touch several parts keeps them all: what the user drew as one object stays one object.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (H, W), float32.
+    signal
+        Rows and columns of the prompt's own pixels in that array, shape (N, 2); all inside it.
+    rule
+        Threshold and sizes.
+
+    Returns
+    -------
+    Mask or Reason
+        Shape (H, W); or `NO_OBJECT` where nothing lies under the signal, `TOO_SMALL` where every part that does is
+        smaller than the rule allows.
+    """
+    _require_inside(signal, probabilities.shape)
+    above = probabilities >= rule.threshold
+    box = bounding_box(above)
+    if box is None:
+        return Reason.NO_OBJECT
+    filled = fill_small_holes(above[box], rule.fill_holes_px)
+    # Labelling is most of the work, and the object is a small part of its crop.
+    inner_signal = _inside(signal - (box[0].start, box[1].start), filled.shape)
+    if not filled[tuple(inner_signal.T)].any():
+        return Reason.NO_OBJECT
+    kept = keep_touched(filled, inner_signal, rule.smallest_px)
+    if not kept.any():
+        return Reason.TOO_SMALL
+    mask = np.zeros(above.shape, dtype=np.bool_)
+    mask[box] = kept
+    return mask
+
+
+def keep_touched(mask: Mask, signal: Pixels, smallest_px: int = 1) -> Mask:
+    """Return the 4-connected parts of a mask that a signal touches and that are large enough.
+
+    Parameters
+    ----------
+    mask
+        Shape (H, W).
+    signal
+        Rows and columns in the mask, shape (N, 2); all inside it.
+    smallest_px
+        Parts of fewer pixels go.
+    """
+    labels, count = ndimage.label(mask)
+    keep = np.zeros(count + 1, dtype=np.bool_)
+    keep[labels[tuple(signal.T)]] = True
+    keep[0] = False
+    if smallest_px > 1:
+        keep &= np.bincount(labels.ravel(), minlength=count + 1) >= smallest_px
+    kept: Mask = keep[labels]
+    return kept
+
+
+def fill_small_holes(mask: Mask, largest_px: int) -> Mask:
+    """Return a mask without its holes of at most `largest_px` pixels.
+
+    A hole is a 4-connected piece of background that does not reach the array's border. Outlines have one interior
+    ring for each, so after this no interior ring is as small as that.
+    """
+    if largest_px == 0:
+        return mask
+    padded = np.ones((mask.shape[0] + 2, mask.shape[1] + 2), dtype=np.bool_)
+    np.logical_not(mask, out=padded[1:-1, 1:-1])
+    labels, count = ndimage.label(padded)
+    if count == 1:
+        return mask
+    fill = np.bincount(labels.ravel(), minlength=count + 1) <= largest_px
+    fill[[0, labels[0, 0]]] = False  # the object itself, and the background around it
+    filled: Mask = mask | fill[labels[1:-1, 1:-1]]
+    return filled
+
+
+def bounding_box(mask: Mask) -> tuple[slice, slice] | None:
+    """Return the rows and columns that hold every True pixel of a mask, or None where there is none."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _inside(signal: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """Return the pixels of a signal that lie in an array of this shape."""
+    return signal[((signal >= 0) & (signal < shape)).all(axis=1)]
+
+
+def _require_inside(signal: Pixels, shape: tuple[int, ...]) -> None:
+    """Refuse a signal that leaves its map: NumPy would read a negative row from the other end."""
+    if signal.ndim != 2 or signal.shape[1] != 2 or len(signal) == 0:
+        raise ValueError(f"a signal has at least one pixel as (row, column), not shape {signal.shape}")
+    if (signal < 0).any() or (signal >= shape).any():
+        raise ValueError(f"the signal reaches {signal.min(0)} to {signal.max(0)}, outside its map of shape {shape}")
