@@ -1,0 +1,181 @@
+"""The one rule that turns what a user drew into prompts, whatever file it was read from.
+
+Readers of projects and of GeoJSON or CSV files make drawings; the command line and the engine take the prompt set.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuclick_wsi.geometry import Point
+from nuclick_wsi.instances import PromptSet, Reason, Rejection
+from nuclick_wsi.prompts import (
+    Click,
+    ObjectChoice,
+    ObjectKind,
+    Plane,
+    Prompt,
+    Role,
+    Squiggle,
+    prompt_id,
+    stroke_length,
+    unusable_id,
+)
+
+_DEFAULT_PLANE = Plane()
+
+Parts: TypeAlias = tuple[NDArray[np.float64], ...]
+
+
+class Mark(StrEnum):
+    """What was drawn: each point is a prompt of its own; all lines of one drawing are one prompt."""
+
+    POINTS = "points"
+    LINES = "lines"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """One annotation of points or of lines, as it was read and before anything is checked.
+
+    Attributes
+    ----------
+    parts
+        Positions in slide pixels (level 0), float64 of shape (n, 2), columns x and y: one array of all points, or
+        one array a line.
+    source
+        The id of the object in QuPath; None where the file gives none.
+    label
+        What a message calls it: its name, or its place in the file.
+    """
+
+    mark: Mark
+    parts: Parts
+    label: str
+    source: str | None = None
+    class_name: str | None = None
+    plane: Plane = _DEFAULT_PLANE
+
+    @property
+    def role(self) -> Role:
+        """Whether it wants outlines: a class of which a part starts with "Ignore", as QuPath's `Ignore*`, does not."""
+        parts = (self.class_name or "").split(":")
+        return Role.EXCLUDE_ONLY if any(part.strip().startswith("Ignore") for part in parts) else Role.SEGMENT
+
+    @property
+    def origin(self) -> str:
+        """What its prompts' ids start from: the object's id, else class and plane, so that order does not matter."""
+        if self.source is not None:
+            return self.source
+        return f"{self.class_name or ''}|{self.plane.c} {self.plane.z} {self.plane.t}"
+
+
+def marks_of(leaves: Iterable[tuple[str, NDArray[np.float64]]]) -> tuple[Mark, Parts] | None:
+    """Return what the single parts of a geometry amount to, or None where they are a region or a mixture.
+
+    Parameters
+    ----------
+    leaves
+        Type ("Point", "LineString", "Polygon") and positions, shape (n, 2), of every part; several parts where the
+        geometry is a Multi- or a collection.
+    """
+    pairs = list(leaves)
+    types = {kind for kind, _ in pairs}
+    positions = tuple(part for _, part in pairs)
+    if types == {"Point"}:
+        return Mark.POINTS, (np.concatenate(positions),)
+    return (Mark.LINES, positions) if types == {"LineString"} else None
+
+
+def prompts_of_drawings(
+    drawings: Iterable[Drawing], choice: ObjectChoice, left_alone: Mapping[str, int] | None = None
+) -> PromptSet:
+    """Return the prompts that drawings ask for.
+
+    Every point of a drawing of points is a click, and a drawing of lines is one squiggle, of the kinds that
+    `choice` names. What cannot be a prompt is rejected by name, what was not asked for is counted.
+
+    Parameters
+    ----------
+    left_alone
+        What the reader itself has left alone, by what it is; the result counts it too.
+    """
+    prompts: list[Prompt] = []
+    rejections: list[Rejection] = []
+    others = Counter(left_alone or {})
+    ids = _Ids()
+    for drawing in drawings:
+        kind = choice.of_points if drawing.mark is Mark.POINTS else choice.of_lines
+        if kind is None:
+            others[f"{drawing.mark}: not asked for"] += _size(drawing)
+            continue
+        found, refused = (_clicks if drawing.mark is Mark.POINTS else _squiggle)(drawing, kind, ids)
+        prompts += found
+        if drawing.role is Role.SEGMENT:
+            rejections += refused
+        elif refused:
+            others["to be ignored, but unusable"] += len(refused)
+    return PromptSet(tuple(prompts), tuple(rejections), {what: n for what, n in others.items() if n})
+
+
+class _Ids:
+    """Ids that differ even for equal drawings of one source."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def prompt(self, origin: str, signal: Click | Squiggle) -> str:
+        return self._next(lambda repeat: prompt_id(origin, signal, repeat))
+
+    def unusable(self, origin: str, drawn: str) -> str:
+        return self._next(lambda repeat: unusable_id(origin, drawn, repeat))
+
+    def _next(self, make: Callable[[int], str]) -> str:
+        first = make(0)
+        repeat = self._seen[first]
+        self._seen[first] += 1
+        return make(repeat) if repeat else first
+
+
+def _size(drawing: Drawing) -> int:
+    return sum(len(part) for part in drawing.parts) if drawing.mark is Mark.POINTS else 1
+
+
+def _clicks(drawing: Drawing, kind: ObjectKind, ids: _Ids) -> tuple[list[Prompt], list[Rejection]]:
+    found: list[Prompt] = []
+    refused: list[Rejection] = []
+    for x, y in (position for part in drawing.parts for position in part.tolist()):
+        if np.isfinite((x, y)).all():
+            found.append(_prompt(drawing, kind, Click(Point(x, y)), ids))
+        else:
+            refused.append(_rejection(drawing, Reason.NOT_FINITE, f"({x}, {y})", ids))
+    if not found and not refused:
+        refused.append(_rejection(drawing, Reason.NO_POINTS, "", ids))
+    return found, refused
+
+
+def _squiggle(drawing: Drawing, kind: ObjectKind, ids: _Ids) -> tuple[list[Prompt], list[Rejection]]:
+    broken = [position for part in drawing.parts for position in part.tolist() if not np.isfinite(position).all()]
+    if broken:
+        return [], [_rejection(drawing, Reason.NOT_FINITE, f"({broken[0][0]}, {broken[0][1]})", ids)]
+    strokes = [tuple(Point(x, y) for x, y in part.tolist()) for part in drawing.parts]
+    long_ones = tuple(stroke for stroke in strokes if stroke_length(stroke) > 0)
+    if not long_ones:
+        where = next((f"at ({stroke[0].x:g}, {stroke[0].y:g})" for stroke in strokes if stroke), "")
+        return [], [_rejection(drawing, Reason.NO_LENGTH, where, ids)]
+    return [_prompt(drawing, kind, Squiggle(long_ones), ids)], []
+
+
+def _prompt(drawing: Drawing, kind: ObjectKind, signal: Click | Squiggle, ids: _Ids) -> Prompt:
+    identity = ids.prompt(drawing.origin, signal)
+    return Prompt(identity, kind, signal, drawing.class_name, drawing.plane, drawing.role)
+
+
+def _rejection(drawing: Drawing, reason: Reason, seen: str, ids: _Ids) -> Rejection:
+    identity = ids.unusable(drawing.origin, f"{reason.name}|{seen}")
+    return Rejection(identity, reason, f"{drawing.label} {seen}".strip(), drawing.class_name)

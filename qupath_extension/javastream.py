@@ -1,0 +1,298 @@
+"""A Java serialization stream becomes plain values: strings, arrays, and objects as named fields.
+
+Comes in: the bytes of QuPath's data.qpdata. Goes out: values without meaning, which `hierarchy` interprets. Nothing
+in a stream is ever executed: a class is a name with fields. The grammar is chapter 6 of the Java Object
+Serialization Specification (protocol 2).
+"""
+
+import struct
+from collections.abc import Callable, Generator, Iterator
+from types import GeneratorType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from qupath_extension.javabytes import I4, I8, U2, JavaBytes, StreamError
+from qupath_extension.javavalues import JavaClass, JavaEnum, JavaObject, Value
+
+_MAGIC = b"\xac\xed\x00\x05"
+_NULL, _REFERENCE, _CLASS_DESC, _OBJECT, _STRING, _ARRAY, _CLASS, _BLOCK, _END_BLOCK = range(0x70, 0x79)
+_RESET, _BLOCK_LONG, _EXCEPTION, _STRING_LONG, _PROXY_CLASS, _ENUM = range(0x79, 0x7F)
+_FIRST_HANDLE = 0x7E0000
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "[B": np.dtype("i1"),
+    "[C": np.dtype(">u2"),
+    "[D": np.dtype(">f8"),
+    "[F": np.dtype(">f4"),
+    "[I": np.dtype(">i4"),
+    "[J": np.dtype(">i8"),
+    "[S": np.dtype(">i2"),
+    "[Z": np.dtype("?"),
+}
+
+# An object or an array of objects is read by a generator that yields whatever is nested in it, so that the nesting
+# of the stream never becomes the depth of Python's own stack.
+_Nested: TypeAlias = Generator[Any, Value, Value]
+
+
+class _EndOfContents:
+    """The mark that closes the open contents of an object; never handed out."""
+
+
+_END = _EndOfContents()
+
+
+class JavaStream(JavaBytes):
+    """The contents of one stream, in their order.
+
+    Raises
+    ------
+    StreamError
+        Not such a stream, cut short or damaged; the message names the byte.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._handles: list[Any] = []
+        if not data.startswith(_MAGIC):
+            seen = f"starts with {data[:4].hex(' ')}" if data else "is empty"
+            raise StreamError(f"it {seen}, and a QuPath data file starts with {_MAGIC.hex(' ')}")
+        self._skip(len(_MAGIC))
+
+    def __iter__(self) -> Iterator[Value]:
+        """Yield the values at the top of the stream; a block of primitive data comes as bytes."""
+        while self._at < len(self._data):
+            value = self._whole_value()
+            if value is _END:
+                raise self._error("an end mark that closes nothing")
+            yield value
+
+    def _whole_value(self) -> Any:
+        """Read one value with all that is nested in it."""
+        try:
+            value = self._begin()
+            return self._run(value) if type(value) is GeneratorType else value
+        except (IndexError, struct.error):
+            raise self._error("the file ends in the middle of a value") from None
+
+    @staticmethod
+    def _run(nested: _Nested) -> Value:
+        """Run generators that yield generators, without recursion."""
+        stack = [nested]
+        answer: Value = None
+        while stack:
+            try:
+                inner = stack[-1].send(answer)
+            except StopIteration as done:
+                stack.pop()
+                answer = done.value
+            else:
+                stack.append(inner)
+                answer = None
+        return answer
+
+    def _begin(self) -> Any:
+        """Return the next value, or a generator of it where others may be nested in it."""
+        tag = self._tag()
+        start = _STARTS.get(tag)
+        if start is None:
+            raise self._error(f"an unknown mark 0x{tag:02x}")
+        return start(self)
+
+    def _tag(self) -> int:
+        tag = self._data[self._at]
+        while tag == _RESET:
+            self._handles.clear()
+            self._at += 1
+            tag = self._data[self._at]
+        self._at += 1
+        return tag
+
+    def _null(self) -> None:
+        return None
+
+    def _end(self) -> _EndOfContents:
+        return _END
+
+    def _string(self) -> Any:
+        return self._remember(self._text(self._number(U2)))
+
+    def _long_string(self) -> Any:
+        return self._remember(self._text(self._number(I8)))
+
+    def _block(self) -> bytes:
+        self._at += 1
+        return self._bytes(self._data[self._at - 1])
+
+    def _long_block(self) -> bytes:
+        return self._bytes(self._number(I4))
+
+    def _bare_class(self) -> JavaClass | None:
+        self._at -= 1
+        return self._class_desc()
+
+    def _class(self) -> Any:
+        return self._remember(self._class_desc())
+
+    def _exception(self) -> None:
+        raise self._error("QuPath met an exception while it wrote the file")
+
+    def _object(self) -> _Nested:
+        java_class = self._class_desc_of("an object")
+        made: JavaObject = self._remember(JavaObject(java_class))
+        fields = made.fields
+        for part in java_class.parts:
+            if part.names:
+                fields.update(zip(part.names, part.layout.unpack_from(self._data, self._at), strict=True))
+                self._at += part.layout.size
+            for name in part.object_names:
+                value = self._begin()
+                if type(value) is GeneratorType:
+                    value = yield value
+                if value is _END:
+                    raise self._error(f"field {name} of {java_class.name} is missing")
+                fields[name] = value
+            while part.is_open:
+                value = self._begin()
+                if type(value) is GeneratorType:
+                    value = yield value
+                if value is _END:
+                    break
+                made.contents.append(value)
+        return made
+
+    def _array(self) -> Any:
+        java_class = self._class_desc_of("an array")
+        dtype = _DTYPES.get(java_class.name)
+        if dtype is None:
+            return self._object_array()
+        index = len(self._handles)
+        self._handles.append(None)
+        count = self._number(I4)
+        start = self._at
+        self._skip(count * dtype.itemsize)
+        values: npt.NDArray[Any] = np.frombuffer(self._data, dtype, count, start)
+        self._handles[index] = values
+        return values
+
+    def _object_array(self) -> _Nested:
+        values: list[Value] = self._remember([])
+        for _ in range(self._number(I4)):
+            value = self._begin()
+            if type(value) is GeneratorType:
+                value = yield value
+            if value is _END:
+                raise self._error("an array ends before its last element")
+            values.append(value)
+        return values
+
+    def _enum(self) -> _Nested:
+        java_class = self._class_desc_of("an enum")
+        made: JavaEnum = self._remember(JavaEnum(java_class.name))
+        constant = self._begin()
+        if not isinstance(constant, str):
+            raise self._error(f"a constant of {java_class.name} without a name")
+        made.constant = constant
+        return made
+        yield  # a generator, as whatever may hold others
+
+    def _class_desc_of(self, owner: str) -> JavaClass:
+        java_class = self._class_desc()
+        if java_class is None:
+            raise self._error(f"{owner} without a class")
+        return java_class
+
+    def _class_desc(self) -> JavaClass | None:
+        """Read a class and its superclasses, which follow one another."""
+        first, is_new = self._one_class()
+        if not is_new:
+            return first
+        last = first
+        while is_new and last is not None:
+            parent, is_new = self._one_class()
+            last.parent = parent
+            last = parent
+        if first is not None and first.is_its_own_ancestor():
+            raise self._error(f"class {first.name} is its own superclass")
+        return first
+
+    def _one_class(self) -> tuple[JavaClass | None, bool]:
+        tag = self._tag()
+        if tag == _NULL:
+            return None, False
+        if tag == _REFERENCE:
+            known = self._referenced()
+            if not isinstance(known, JavaClass):
+                raise self._error("a class was expected")
+            return known, False
+        if tag == _CLASS_DESC:
+            return self._plain_class(), True
+        if tag == _PROXY_CLASS:
+            return self._proxy_class(), True
+        raise self._error(f"a class was expected, not a mark 0x{tag:02x}")
+
+    def _plain_class(self) -> JavaClass:
+        name = self._text(self._number(U2))
+        self._skip(I8.size)  # serialVersionUID: we read by field names
+        made: JavaClass = self._remember(JavaClass(name))
+        flags = self._data[self._at]
+        self._at += 1
+        fields = [self._field(name) for _ in range(self._number(U2))]
+        if not made.define(flags, fields):
+            raise self._error(f"class {name} is written in an old protocol that cannot be read without Java")
+        self._no_annotation(name)
+        return made
+
+    def _proxy_class(self) -> JavaClass:
+        made: JavaClass = self._remember(JavaClass("a dynamic proxy"))
+        for _ in range(self._number(I4)):
+            self._text(self._number(U2))
+        made.define(2, [])
+        self._no_annotation(made.name)
+        return made
+
+    def _field(self, class_name: str) -> tuple[str, str]:
+        """Read one field as its type code and name."""
+        code = chr(self._data[self._at])
+        self._at += 1
+        if code not in "BCDFIJSZL[":
+            raise self._error(f"class {class_name} has a field of unknown type {code!r}")
+        name = self._text(self._number(U2))
+        if code in "L[" and not isinstance(self._begin(), str):
+            raise self._error(f"field {name} of class {class_name} has no type")
+        return code, name
+
+    def _no_annotation(self, class_name: str) -> None:
+        # Only remote method invocation annotates classes; a QuPath file never does.
+        if self._begin() is not _END:
+            raise self._error(f"class {class_name} carries an annotation, which no QuPath file has")
+
+    def _referenced(self) -> Any:
+        index = self._number(I4) - _FIRST_HANDLE
+        if not 0 <= index < len(self._handles):
+            raise self._error("a reference to something that was not written")
+        return self._handles[index]
+
+    def _remember(self, value: Any) -> Any:
+        self._handles.append(value)
+        return value
+
+
+_STARTS: dict[int, Callable[[JavaStream], Any]] = {
+    _NULL: JavaStream._null,
+    _REFERENCE: JavaStream._referenced,
+    _CLASS_DESC: JavaStream._bare_class,
+    _OBJECT: JavaStream._object,
+    _STRING: JavaStream._string,
+    _ARRAY: JavaStream._array,
+    _CLASS: JavaStream._class,
+    _BLOCK: JavaStream._block,
+    _END_BLOCK: JavaStream._end,
+    _BLOCK_LONG: JavaStream._long_block,
+    _EXCEPTION: JavaStream._exception,
+    _STRING_LONG: JavaStream._long_string,
+    _PROXY_CLASS: JavaStream._bare_class,
+    _ENUM: JavaStream._enum,
+}

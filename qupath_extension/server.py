@@ -1,0 +1,139 @@
+"""How QuPath opens the slide of an image: its "server builder", and what it knows of the slide.
+
+Comes in: JSON of the project and of data/<id>/server.json. Goes out: `Server`, with a refusal where the image that
+the user saw is not the plain slide.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nuclick_wsi.geometry import Size
+from nuclick_wsi.scale import PixelSize
+from qupath_extension.json_files import Json, read_json, table, text
+from qupath_extension.uris import path_of_uri
+
+# Both micro signs: QuPath writes U+00B5, other writers of the same JSON have used the Greek letter.
+_MICRONS = ("\u00b5m", "\u03bcm", "um")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The slide of an image, as QuPath knows it.
+
+    Attributes
+    ----------
+    uri
+        Where the slide is; empty where the builder names no single one.
+    provider
+        The class that opens it, such as "qupath.lib.images.servers.openslide.OpenslideServerBuilder".
+    args
+        Its arguments, such as "--series", "0" or "--no-crop".
+    size
+        In slide pixels (level 0); after QuPath's cropping, where it crops.
+    z_count, t_count
+        Number of z-slices and of time points.
+    refusal
+        Why positions on this image are not positions on the slide, and what to do; None where they are.
+    """
+
+    uri: str
+    provider: str | None
+    args: tuple[str, ...]
+    name: str | None
+    size: Size | None
+    pixel_size: PixelSize | None
+    z_count: int
+    t_count: int
+    refusal: str | None
+
+    @property
+    def crops_to_bounds(self) -> bool:
+        """Whether x = 0 is the left edge of OpenSlide's bounds, as QuPath's OpenSlide does unless told otherwise."""
+        return "openslide" in (self.provider or "").lower() and "--no-crop" not in self.args
+
+    @property
+    def series(self) -> int:
+        """Which image of a file with several Bio-Formats shows."""
+        position = self.args.index("--series") + 1 if "--series" in self.args else len(self.args)
+        value = self.args[position] if position < len(self.args) else "0"
+        return int(value) if value.isdecimal() else 0
+
+
+def read_server(builder: Json, server_file: Path) -> Server:
+    """Return the server that a builder describes; server.json fills in what the project does not say.
+
+    Raises
+    ------
+    ProjectError
+        server.json is needed and damaged.
+    """
+    metadata = table(builder, "metadata")
+    if not metadata and server_file.exists():
+        metadata = table(read_json(server_file), "metadata")
+    uri = text(_plain_builder(builder), "uri") or ""
+    args = builder.get("args")
+    return Server(
+        uri=uri,
+        provider=text(_plain_builder(builder), "providerClassName"),
+        args=tuple(str(arg) for arg in args) if isinstance(args, list) else (),
+        name=text(metadata, "name"),
+        size=_size(metadata),
+        pixel_size=_pixel_size(table(metadata, "pixelCalibration")),
+        z_count=_count(metadata, "sizeZ") or 1,
+        t_count=_count(metadata, "sizeT") or 1,
+        refusal=_refusal(builder, uri),
+    )
+
+
+def _chain(builder: Json) -> Iterator[Json]:
+    """Yield a builder, and the ones that it wraps."""
+    one = builder
+    while one:
+        yield one
+        one = table(one, "builder")
+
+
+def _plain_builder(builder: Json) -> Json:
+    return list(_chain(builder))[-1] if builder else {}
+
+
+def _refusal(builder: Json, uri: str) -> str | None:
+    kinds = [text(one, "builderType") or "unnamed" for one in _chain(builder)]
+    if not kinds:
+        return "the project does not say how to open it; open the image in QuPath and save the project"
+    if kinds != ["uri"]:
+        rotation = text(builder, "rotation")
+        seen = f"{kinds[0]} ({rotation})" if rotation else kinds[0]
+        return (
+            f"QuPath shows a {seen} version of the slide, so positions on it are not positions on the slide; add the "
+            "plain slide to the project and draw there"
+        )
+    if not uri:
+        return "the project names no slide for it; add the slide to the project again"
+    if path_of_uri(uri) is None:
+        return f"{uri} is not a file; download the slide and add the file to the project"
+    return None
+
+
+def _count(metadata: Json, key: str) -> int | None:
+    value = metadata.get(key)
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _size(metadata: Json) -> Size | None:
+    width, height = _count(metadata, "width"), _count(metadata, "height")
+    return Size(width, height) if width and height else None
+
+
+def _pixel_size(calibration: Json) -> PixelSize | None:
+    lengths = []
+    for side in (table(calibration, "pixelWidth"), table(calibration, "pixelHeight")):
+        value = side.get("value")
+        if side.get("unit") not in _MICRONS or not isinstance(value, int | float):
+            return None
+        lengths.append(float(value))
+    try:
+        return PixelSize(*lengths)
+    except ValueError:  # zero, negative or infinite: as good as none
+        return None
