@@ -13,14 +13,27 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from qupath_extension.javabytes import I4, I8, U2, JavaBytes, StreamError
+from qupath_extension.javabytes import I4, StreamError
+from qupath_extension.javaclasses import (
+    ARRAY,
+    BLOCK,
+    BLOCK_LONG,
+    CLASS,
+    CLASS_DESC,
+    END_BLOCK,
+    ENUM,
+    EXCEPTION,
+    NULL,
+    OBJECT,
+    PROXY_CLASS,
+    REFERENCE,
+    STRING,
+    STRING_LONG,
+    JavaClasses,
+)
 from qupath_extension.javavalues import JavaClass, JavaEnum, JavaObject, Value
 
 _MAGIC = b"\xac\xed\x00\x05"
-_NULL, _REFERENCE, _CLASS_DESC, _OBJECT, _STRING, _ARRAY, _CLASS, _BLOCK, _END_BLOCK = range(0x70, 0x79)
-_RESET, _BLOCK_LONG, _EXCEPTION, _STRING_LONG, _PROXY_CLASS, _ENUM = range(0x79, 0x7F)
-_FIRST_HANDLE = 0x7E0000
-
 _DTYPES: dict[str, np.dtype[Any]] = {
     "[B": np.dtype("i1"),
     "[C": np.dtype(">u2"),
@@ -44,7 +57,7 @@ class _EndOfContents:
 _END = _EndOfContents()
 
 
-class JavaStream(JavaBytes):
+class JavaStream(JavaClasses):
     """The contents of one stream, in their order.
 
     Raises
@@ -55,7 +68,6 @@ class JavaStream(JavaBytes):
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
-        self._handles: list[Any] = []
         if not data.startswith(_MAGIC):
             seen = f"starts with {data[:4].hex(' ')}" if data else "is empty"
             raise StreamError(f"it {seen}, and a QuPath data file starts with {_MAGIC.hex(' ')}")
@@ -101,26 +113,11 @@ class JavaStream(JavaBytes):
             raise self._error(f"an unknown mark 0x{tag:02x}")
         return start(self)
 
-    def _tag(self) -> int:
-        tag = self._data[self._at]
-        while tag == _RESET:
-            self._handles.clear()
-            self._at += 1
-            tag = self._data[self._at]
-        self._at += 1
-        return tag
-
     def _null(self) -> None:
         return None
 
     def _end(self) -> _EndOfContents:
         return _END
-
-    def _string(self) -> Any:
-        return self._remember(self._text(self._number(U2)))
-
-    def _long_string(self) -> Any:
-        return self._remember(self._text(self._number(I8)))
 
     def _block(self) -> bytes:
         self._at += 1
@@ -204,95 +201,20 @@ class JavaStream(JavaBytes):
             raise self._error(f"{owner} without a class")
         return java_class
 
-    def _class_desc(self) -> JavaClass | None:
-        """Read a class and its superclasses, which follow one another."""
-        first, is_new = self._one_class()
-        if not is_new:
-            return first
-        last = first
-        while is_new and last is not None:
-            parent, is_new = self._one_class()
-            last.parent = parent
-            last = parent
-        if first is not None and first.is_its_own_ancestor():
-            raise self._error(f"class {first.name} is its own superclass")
-        return first
-
-    def _one_class(self) -> tuple[JavaClass | None, bool]:
-        tag = self._tag()
-        if tag == _NULL:
-            return None, False
-        if tag == _REFERENCE:
-            known = self._referenced()
-            if not isinstance(known, JavaClass):
-                raise self._error("a class was expected")
-            return known, False
-        if tag == _CLASS_DESC:
-            return self._plain_class(), True
-        if tag == _PROXY_CLASS:
-            return self._proxy_class(), True
-        raise self._error(f"a class was expected, not a mark 0x{tag:02x}")
-
-    def _plain_class(self) -> JavaClass:
-        name = self._text(self._number(U2))
-        self._skip(I8.size)  # serialVersionUID: we read by field names
-        made: JavaClass = self._remember(JavaClass(name))
-        flags = self._data[self._at]
-        self._at += 1
-        fields = [self._field(name) for _ in range(self._number(U2))]
-        if not made.define(flags, fields):
-            raise self._error(f"class {name} is written in an old protocol that cannot be read without Java")
-        self._no_annotation(name)
-        return made
-
-    def _proxy_class(self) -> JavaClass:
-        made: JavaClass = self._remember(JavaClass("a dynamic proxy"))
-        for _ in range(self._number(I4)):
-            self._text(self._number(U2))
-        made.define(2, [])
-        self._no_annotation(made.name)
-        return made
-
-    def _field(self, class_name: str) -> tuple[str, str]:
-        """Read one field as its type code and name."""
-        code = chr(self._data[self._at])
-        self._at += 1
-        if code not in "BCDFIJSZL[":
-            raise self._error(f"class {class_name} has a field of unknown type {code!r}")
-        name = self._text(self._number(U2))
-        if code in "L[" and not isinstance(self._begin(), str):
-            raise self._error(f"field {name} of class {class_name} has no type")
-        return code, name
-
-    def _no_annotation(self, class_name: str) -> None:
-        # Only remote method invocation annotates classes; a QuPath file never does.
-        if self._begin() is not _END:
-            raise self._error(f"class {class_name} carries an annotation, which no QuPath file has")
-
-    def _referenced(self) -> Any:
-        index = self._number(I4) - _FIRST_HANDLE
-        if not 0 <= index < len(self._handles):
-            raise self._error("a reference to something that was not written")
-        return self._handles[index]
-
-    def _remember(self, value: Any) -> Any:
-        self._handles.append(value)
-        return value
-
 
 _STARTS: dict[int, Callable[[JavaStream], Any]] = {
-    _NULL: JavaStream._null,
-    _REFERENCE: JavaStream._referenced,
-    _CLASS_DESC: JavaStream._bare_class,
-    _OBJECT: JavaStream._object,
-    _STRING: JavaStream._string,
-    _ARRAY: JavaStream._array,
-    _CLASS: JavaStream._class,
-    _BLOCK: JavaStream._block,
-    _END_BLOCK: JavaStream._end,
-    _BLOCK_LONG: JavaStream._long_block,
-    _EXCEPTION: JavaStream._exception,
-    _STRING_LONG: JavaStream._long_string,
-    _PROXY_CLASS: JavaStream._bare_class,
-    _ENUM: JavaStream._enum,
+    NULL: JavaStream._null,
+    REFERENCE: JavaStream._referenced,
+    CLASS_DESC: JavaStream._bare_class,
+    OBJECT: JavaStream._object,
+    STRING: JavaStream._string,
+    ARRAY: JavaStream._array,
+    CLASS: JavaStream._class,
+    BLOCK: JavaStream._block,
+    END_BLOCK: JavaStream._end,
+    BLOCK_LONG: JavaStream._long_block,
+    EXCEPTION: JavaStream._exception,
+    STRING_LONG: JavaStream._long_string,
+    PROXY_CLASS: JavaStream._bare_class,
+    ENUM: JavaStream._enum,
 }
