@@ -1,0 +1,242 @@
+"""Overlapping masks are settled: each pixel goes to one prompt."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.masks import Mask, MaskRule, Probabilities, decode_mask
+from nuclick_wsi.scale import Window
+from nuclick_wsi.stitch import Patch, settle_overlaps
+
+Pixel = tuple[int, int]
+
+
+def on_grid(patch: Patch) -> set[Pixel]:
+    return {(row + patch.window.y, column + patch.window.x) for row, column in np.argwhere(patch.mask).tolist()}
+
+
+def parts_of(pixels: set[Pixel]) -> list[set[Pixel]]:
+    """4-connected parts, by walking from pixel to pixel."""
+    parts, rest = [], set(pixels)
+    while rest:
+        part, edge = set(), [rest.pop()]
+        while edge:
+            row, column = edge.pop()
+            part.add((row, column))
+            near = {(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)} & rest
+            rest -= near
+            edge += near
+        parts.append(part)
+    return parts
+
+
+def plain_settle(patches: Sequence[Patch], smallest_px: int) -> dict[str, set[Pixel]]:
+    """The rule pixel by pixel with sets: what `settle_overlaps` must equal."""
+    by_id = {patch.prompt_id: patch for patch in patches}
+    signals = {name: {(row, column) for row, column in patch.signal.tolist()} for name, patch in by_id.items()}
+    masks = {name: on_grid(patch) for name, patch in by_id.items()}
+    claims = {name: set(pixels) for name, pixels in masks.items()}
+
+    def rank(name: str, pixel: Pixel) -> tuple[bool, float, float, int]:
+        patch = by_id[name]
+        probability = float(patch.probabilities[pixel[0] - patch.window.y, pixel[1] - patch.window.x])
+        return pixel in signals[name], probability, -min(math.dist(pixel, own) for own in signals[name]), -int(name)
+
+    def hold() -> dict[str, set[Pixel]]:
+        held: dict[str, set[Pixel]] = {name: set() for name in claims}
+        for pixel in set().union(*claims.values()):
+            owner = max((name for name in claims if pixel in claims[name]), key=lambda name: rank(name, pixel))
+            held[owner].add(pixel)
+        return held
+
+    def falling(name: str, held: set[Pixel], smallest: int) -> set[Pixel]:
+        if held == masks[name]:
+            return set()
+        fallen = (part for part in parts_of(held) if not part & signals[name] or len(part) < smallest)
+        return set().union(*fallen)
+
+    while True:
+        held = hold()
+        fallen = {name: falling(name, held[name], 1) for name in claims}
+        if not any(fallen.values()):
+            fallen = {name: falling(name, held[name], smallest_px) for name in claims}
+        if not any(fallen.values()):
+            return held
+        claims = {name: claims[name] - fallen[name] for name in claims}
+
+
+@st.composite
+def patch_lists(draw: st.DrawFn) -> list[Patch]:
+    """Patches in a small space, on few levels of probability, so that they overlap and tie often."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    smooth, levels = draw(st.sampled_from([0.5, 1.5])), draw(st.sampled_from([2, 8, 1000]))
+    patches = []
+    for number in range(draw(st.integers(0, 7))):
+        shape = rng.integers(3, 14, 2)
+        x, y = rng.integers(-5, 6, 2).tolist()
+        window = Window(x, y, int(shape[1]), int(shape[0]))
+        noise = ndimage.gaussian_filter(rng.normal(size=window.shape), smooth)
+        probabilities = (np.ceil((0.5 + 0.5 * noise / np.abs(noise).max()) * levels) / levels).astype(np.float32)
+        signal = np.stack([rng.integers(0, side, 3) for side in window.shape], axis=1)[: rng.integers(1, 4)]
+        mask = decode_mask(probabilities, signal, MaskRule(0.4, 3, 2))
+        if not isinstance(mask, Reason):
+            name = str(number)
+            patches.append(Patch.cropped(name, window, mask, probabilities, np.add(signal, (window.y, window.x))))
+    return patches
+
+
+def square(name: str, window: Window, probability: float, click: Pixel) -> Patch:
+    """A full window of one probability, clicked at a row and column of the grid."""
+    shape = window.shape
+    return Patch(
+        name, window, np.ones(shape, np.bool_), np.full(shape, probability, np.float32), np.array([click], np.int64)
+    )
+
+
+def settled_pixels(patches: Sequence[Patch], smallest_px: int = 1) -> dict[str, set[Pixel]]:
+    return {patch.prompt_id: on_grid(patch) for patch in settle_overlaps(patches, smallest_px)[0]}
+
+
+@settings(deadline=None, max_examples=300)
+@given(patch_lists(), st.integers(0, 12))
+def test_settling_equals_the_plain_reference(patches: list[Patch], smallest_px: int) -> None:
+    expected = {name: pixels for name, pixels in plain_settle(patches, smallest_px).items() if pixels}
+    assert settled_pixels(patches, smallest_px) == expected
+
+
+@settings(deadline=None)
+@given(patch_lists(), st.integers())
+def test_the_order_of_patches_changes_nothing(patches: list[Patch], seed: int) -> None:
+    shuffled = Random(seed).sample(patches, len(patches))
+    (settled, rejected), (settled_too, rejected_too) = settle_overlaps(patches, 5), settle_overlaps(shuffled, 5)
+    assert [patch.prompt_id for patch in settled] == sorted(patch.prompt_id for patch in settled_too)
+    for patch in settled_too:
+        same = next(one for one in settled if one.prompt_id == patch.prompt_id)
+        assert same.window == patch.window
+        np.testing.assert_array_equal(same.mask, patch.mask)
+        np.testing.assert_array_equal(same.probabilities, patch.probabilities)
+    assert {(one.prompt_id, one.reason, one.detail) for one in rejected} == {
+        (one.prompt_id, one.reason, one.detail) for one in rejected_too
+    }
+
+
+@settings(deadline=None)
+@given(patch_lists(), st.integers(0, 12))
+def test_no_pixel_is_in_two_masks_and_every_prompt_is_settled_or_rejected(
+    patches: list[Patch], smallest_px: int
+) -> None:
+    before = {patch.prompt_id: on_grid(patch) for patch in patches}
+    settled, rejections = settle_overlaps(patches, smallest_px)
+    after = {patch.prompt_id: on_grid(patch) for patch in settled}
+    assert sum(map(len, after.values())) == len(set().union(*after.values()))
+    assert sorted([*after, *(one.prompt_id for one in rejections)]) == sorted(before)
+    for patch in settled:
+        name = patch.prompt_id
+        assert after[name] <= before[name]
+        own = {tuple(pixel) for pixel in patch.signal.tolist()}
+        assert all(part & own for part in parts_of(after[name]))
+        if after[name] != before[name]:
+            assert min(map(len, parts_of(after[name]))) >= smallest_px
+
+
+@settings(deadline=None)
+@given(patch_lists())
+def test_a_pixel_of_ones_own_signal_is_never_lost_to_a_neighbour(patches: list[Patch]) -> None:
+    signals = {patch.prompt_id: {tuple(pixel) for pixel in patch.signal.tolist()} for patch in patches}
+    users = Counter(pixel for own in signals.values() for pixel in own)
+    after = settled_pixels(patches)
+    for patch in patches:
+        claimed = {pixel for pixel in signals[patch.prompt_id] & on_grid(patch) if users[pixel] == 1}
+        assert claimed <= after.get(patch.prompt_id, set())
+
+
+@settings(deadline=None)
+@given(patch_lists())
+def test_settling_twice_changes_nothing(patches: list[Patch]) -> None:
+    once, _ = settle_overlaps(patches, 4)
+    twice, rejections = settle_overlaps(once, 4)
+    assert rejections == []
+    assert all(one is two for one, two in zip(once, twice, strict=True))
+
+
+@settings(deadline=None)
+@given(patch_lists())
+def test_the_patches_that_come_in_are_not_changed(patches: list[Patch]) -> None:
+    before = [(patch.mask.copy(), patch.probabilities.copy()) for patch in patches]
+    settle_overlaps(patches, 4)
+    for patch, (mask, probabilities) in zip(patches, before, strict=True):
+        np.testing.assert_array_equal(patch.mask, mask)
+        np.testing.assert_array_equal(patch.probabilities, probabilities)
+
+
+def test_a_pixel_goes_to_the_higher_probability() -> None:
+    after = settled_pixels([square("a", Window(0, 0, 6, 1), 0.7, (0, 0)), square("b", Window(2, 0, 6, 1), 0.8, (0, 7))])
+    assert after["a"] == {(0, 0), (0, 1)}
+    assert len(after["b"]) == 6
+
+
+def test_a_tie_goes_to_the_nearer_click_and_then_to_the_smaller_id() -> None:
+    after = settled_pixels([square("b", Window(0, 0, 7, 1), 0.8, (0, 0)), square("a", Window(0, 0, 7, 1), 0.8, (0, 6))])
+    assert after == {"b": {(0, 0), (0, 1), (0, 2)}, "a": {(0, 3), (0, 4), (0, 5), (0, 6)}}
+
+
+def test_instances_that_touch_stay_apart_and_as_they_are() -> None:
+    patches = [square("a", Window(0, 0, 3, 3), 0.8, (1, 1)), square("b", Window(3, 0, 3, 3), 0.9, (1, 4))]
+    settled, rejections = settle_overlaps(patches, 1)
+    assert rejections == []
+    assert all(one is two for one, two in zip(settled, patches, strict=True))
+
+
+def test_a_part_that_a_neighbour_cuts_off_goes_back_to_whom_it_was_taken_from() -> None:
+    through = square("a", Window(0, 0, 9, 1), 0.8, (0, 0))
+    middle = square("b", Window(3, 0, 3, 1), 0.9, (0, 4))
+    behind = square("c", Window(6, 0, 3, 1), 0.7, (0, 8))
+    after = settled_pixels([through, middle, behind])
+    assert {name: len(pixels) for name, pixels in after.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_a_prompt_that_becomes_too_small_leaves_no_bite_in_its_neighbour() -> None:
+    large = square("large", Window(0, 0, 5, 5), 0.9, (0, 0))
+    small = square("small", Window(2, 2, 3, 1), 0.6, (2, 2))
+    settled, rejections = settle_overlaps([large, small], 2)
+    assert [patch.mask.sum() for patch in settled] == [25]
+    assert rejections == [Rejection("small", Reason.TOO_SMALL, rejections[0].detail)]
+    assert "1 of its 3 px" in rejections[0].detail
+
+
+def test_a_prompt_whose_signal_is_anothers_too_can_lose_everything() -> None:
+    settled, rejections = settle_overlaps(
+        [square("a", Window(0, 0, 3, 3), 0.9, (1, 1)), square("b", Window(0, 0, 3, 3), 0.8, (1, 1))], 1
+    )
+    assert [patch.prompt_id for patch in settled] == ["a"]
+    assert [(one.prompt_id, one.reason) for one in rejections] == [("b", Reason.TAKEN)]
+
+
+def test_nothing_comes_of_nothing() -> None:
+    assert settle_overlaps([], 10) == ([], [])
+
+
+def test_a_patch_is_cropped_to_its_mask_and_keeps_its_place() -> None:
+    mask: Mask = np.zeros((6, 8), np.bool_)
+    mask[2:4, 3:7] = True
+    probabilities: Probabilities = np.arange(48, dtype=np.float32).reshape(6, 8)
+    patch = Patch.cropped("a", Window(100, 200, 8, 6), mask, probabilities, np.array([[202, 104]]))
+    assert patch.window == Window(103, 202, 4, 2)
+    np.testing.assert_array_equal(patch.probabilities, probabilities[2:4, 3:7])
+    assert not np.shares_memory(patch.probabilities, probabilities)
+
+
+def test_an_empty_mask_or_arrays_that_do_not_fill_the_window_make_no_patch() -> None:
+    empty, flat = np.zeros((2, 2), np.bool_), np.zeros((2, 2), np.float32)
+    with pytest.raises(ValueError, match="empty"):
+        Patch.cropped("a", Window(0, 0, 2, 2), empty, flat, np.array([[0, 0]]))
+    with pytest.raises(ValueError, match="do not fill"):
+        Patch("a", Window(0, 0, 3, 2), empty, flat, np.array([[0, 0]]))
