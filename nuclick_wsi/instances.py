@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shapely import Polygon
+from shapely import MultiPolygon, Polygon
 
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 
@@ -39,11 +39,14 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The outline of one prompt, in slide pixels (level 0)."""
+    """The outline of one prompt, in slide pixels (level 0).
+
+    Several polygons only where the strokes of one squiggle lie in parts that do not touch.
+    """
 
     prompt_id: str
     kind: ObjectKind
-    polygon: Polygon
+    polygon: Polygon | MultiPolygon
     class_name: str | None
     plane: Plane
     area_um2: float

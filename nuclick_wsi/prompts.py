@@ -122,7 +122,7 @@ def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
     repeat
         How many equal drawings of the same source came before, so that even those have ids of their own.
     """
-    drawn = ";".join(",".join(f"{p.x:.2f} {p.y:.2f}" for p in stroke) for stroke in signal.strokes)
+    drawn = ";".join(",".join(f"{_hundredths(p.x)} {_hundredths(p.y)}" for p in stroke) for stroke in signal.strokes)
     return _id_of(source, type(signal).__name__, drawn, repeat)
 
 
@@ -136,3 +136,8 @@ def unusable_id(source: str, drawn: str, repeat: int = 0) -> str:
 
 def _id_of(source: str, what: str, drawn: str, repeat: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{source}|{what}|{drawn}|{repeat}"))
+
+
+def _hundredths(value: float) -> str:
+    # Adding 0 turns -0.0 into 0.0.
+    return f"{round(value, 2) + 0.0:.2f}"

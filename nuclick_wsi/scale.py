@@ -6,6 +6,7 @@ multiplies by a ratio or rounds a coordinate.
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +120,44 @@ class Grid:
         """
         return np.round(corners * self.downsample, DECIMALS)
 
+    def coarsened(self, factor: float) -> "Grid":
+        """Return the grid whose pixels are `factor` times as wide, with the same origin."""
+        return Grid(self.downsample * factor, self.pixel_area_um2 * factor * factor)
+
     def um2_to_px(self, area: float) -> int:
         """Return an area in square microns as the nearest whole number of grid pixels."""
         return math.floor(area / self.pixel_area_um2 + 0.5)
+
+
+class AreaUnit(StrEnum):
+    """What an area is counted in."""
+
+    SQUARE_MICRONS = "um2"
+    GRID_PIXELS = "px"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An area with its unit, as a user writes it: `8um2`, or `50px` of the network's grid."""
+
+    value: float
+    unit: AreaUnit
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value < math.inf:
+            raise ValueError(f"an area needs a number of at least 0, not {self.value}")
+
+    @classmethod
+    def parse(cls, text: str) -> "Area":
+        """Return the area that a text such as `8um2`, `8 µm²` or `50px` names; ValueError for anything else."""
+        plain = text.strip().lower().replace("µ", "u").replace("μ", "u").replace("²", "2").replace("^", "")
+        for unit in AreaUnit:
+            if plain.endswith(unit.value):
+                return cls(float(plain.removesuffix(unit.value)), unit)
+        raise ValueError(f"an area is a number and a unit, um2 or px, such as 8um2 or 50px, not {text!r}")
+
+    def in_pixels(self, grid: Grid) -> int:
+        """Return the area in whole pixels of a grid."""
+        if self.unit is AreaUnit.GRID_PIXELS:
+            return math.floor(self.value + 0.5)
+        return grid.um2_to_px(self.value)

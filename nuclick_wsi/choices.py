@@ -1,0 +1,28 @@
+"""What a user chooses between, in a module that costs nothing to import: `--help` answers from here."""
+
+from enum import StrEnum
+
+
+class ReaderChoice(StrEnum):
+    """Which library opens a slide; auto tries them in turn."""
+
+    AUTO = "auto"
+    OPENSLIDE = "openslide"
+    TIFFSLIDE = "tiffslide"
+    IMAGE = "image"
+
+
+class GlandMode(StrEnum):
+    """How a squiggle too long for the crop is seen."""
+
+    CROP = "crop"
+    """Once, scaled down to the crop, as in the paper (section III-C 2b)."""
+    TILED = "tiled"
+    """In overlapping crops at the model's own pixel size, blended into one."""
+
+
+class ObjectType(StrEnum):
+    """What an instance becomes in QuPath: detections are light, annotations can be edited."""
+
+    DETECTION = "detection"
+    ANNOTATION = "annotation"

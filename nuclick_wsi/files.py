@@ -1,0 +1,58 @@
+"""Writing files so that nobody ever sees half of one and nothing of the user's is lost."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from nuclick_wsi.errors import ResultError
+
+
+def write_atomically(path: Path, content: bytes) -> bool:
+    """Write a whole file or nothing; return False where it held exactly this already and was left alone.
+
+    Raises
+    ------
+    ResultError
+        If the folder cannot be made or written to.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        if path.is_file() and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultError(
+            f"{path}: cannot be written ({error.strerror or error}). Results need a folder that you may write to: "
+            "free this one, or choose another with --out."
+        ) from error
+    return True
+
+
+def back_up(path: Path) -> Path:
+    """Copy a file beside itself under the first free name `NAME.backup`, `NAME.backup2`, ...; return the copy.
+
+    Raises
+    ------
+    ResultError
+        If the copy cannot be written.
+    """
+    number = 1
+    while (copy := path.with_name(f"{path.name}.backup{number if number > 1 else ''}")).exists():
+        number += 1
+    try:
+        shutil.copy2(path, copy)
+    except OSError as error:
+        raise ResultError(
+            f"{path}: no backup can be made at {copy.name} ({error.strerror or error}), so it is not changed. "
+            "Free the folder, or choose another with --out."
+        ) from error
+    return copy

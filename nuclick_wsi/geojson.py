@@ -1,0 +1,100 @@
+"""Results as GeoJSON that QuPath 0.4 to 0.7 imports as it is: one feature per instance, under the prompt's id."""
+
+import colorsys
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from shapely.geometry import MultiPolygon, Polygon
+
+from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.instances import Instance
+from nuclick_wsi.prompts import Plane
+
+Color = tuple[int, int, int]
+GENERATOR = "nuclick-wsi"
+AREA = "Area µm^2"
+"""QuPath's own name for this measurement, so that both fill one column."""
+MEAN_PROBABILITY = "NuClick: Mean probability"
+
+
+def feature_collection(
+    instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color]
+) -> dict[str, Any]:
+    """Return the instances as a GeoJSON FeatureCollection.
+
+    Parameters
+    ----------
+    instances
+        In any order; features are sorted by id.
+    colors
+        Colours of the project's classes; a class without one gets a colour that depends on its name alone.
+    """
+    ordered = sorted(instances, key=lambda instance: instance.prompt_id)
+    return {
+        "type": "FeatureCollection",
+        "generator": GENERATOR,
+        "features": [_feature(instance, as_type, colors) for instance in ordered],
+    }
+
+
+def write_results(path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color]) -> bool:
+    """Write the results of one image; return False where the file held exactly these already.
+
+    A file in the way that is not ours is copied beside itself first.
+
+    Raises
+    ------
+    ResultError
+        If the folder cannot be written to.
+    """
+    if path.is_file() and not _is_ours(path):
+        back_up(path)
+    return write_atomically(path, orjson.dumps(feature_collection(instances, as_type, colors)))
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return f'"generator":"{GENERATOR}"'.encode() in file.read(200)
+
+
+def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
+    properties: dict[str, Any] = {"objectType": as_type.value}
+    if instance.class_name is not None and instance.class_name.strip():  # QuPath refuses a file with a blank name
+        color = colors.get(instance.class_name) or color_of(instance.class_name)
+        properties["classification"] = {"name": instance.class_name, "color": list(color)}
+    properties["measurements"] = {
+        AREA: round(instance.area_um2, 4),
+        MEAN_PROBABILITY: round(instance.mean_probability, 4),
+    }
+    return {
+        "type": "Feature",
+        "id": instance.prompt_id,
+        "geometry": _geometry(instance.polygon, instance.plane),
+        "properties": properties,
+    }
+
+
+def _geometry(polygon: Polygon | MultiPolygon, plane: Plane) -> dict[str, Any]:
+    geometry: dict[str, Any]
+    if isinstance(polygon, MultiPolygon):
+        geometry = {"type": "MultiPolygon", "coordinates": [_rings(part) for part in polygon.geoms]}
+    else:
+        geometry = {"type": "Polygon", "coordinates": _rings(polygon)}
+    if plane != Plane():
+        geometry["plane"] = {"c": plane.c, "z": plane.z, "t": plane.t}
+    return geometry
+
+
+def _rings(polygon: Polygon) -> list[Any]:
+    return [ring.coords[:] for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def color_of(class_name: str) -> Color:
+    """Return a clear colour that depends on the class's name alone."""
+    hue = int.from_bytes(hashlib.sha256(class_name.encode()).digest()[:2]) / 65536
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.9)
+    return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,0 +1,41 @@
+"""The one place that knows about threads: work ahead of whoever consumes it, results in the order of the items."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield `work(item)` for every item, in order, computed by threads at most two items a worker ahead.
+
+    An exception of the work is raised where its result would have been; whoever stops early leaves nothing running
+    but the items already begun.
+
+    Parameters
+    ----------
+    work
+        Must not depend on the order in which it is called.
+    items
+        Drawn from this thread only.
+    workers
+        Threads; with 0 the work is done here, item by item.
+    """
+    if workers == 0:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

@@ -1,0 +1,61 @@
+"""Files are written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nuclick_wsi import files
+from nuclick_wsi.errors import ResultError
+from nuclick_wsi.files import back_up, write_atomically
+
+
+def test_the_same_content_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "results.json"
+    assert write_atomically(path, b"one")
+    before = path.stat().st_mtime_ns
+    assert not write_atomically(path, b"one")
+    assert path.stat().st_mtime_ns == before
+    assert write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+
+
+def test_a_write_that_is_killed_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.json"
+    write_atomically(path, b"old")
+
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ResultError, match="--out"):
+        write_atomically(tmp_path / "results.json", b"")
+
+
+def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "nuclick").write_text("mine")
+    with pytest.raises(ResultError, match=r"nuclick.*--out"):
+        write_atomically(tmp_path / "nuclick" / "results.json", b"")
+
+
+def test_backups_never_overwrite_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "data.xml"
+    for content in ("one", "two", "three"):
+        path.write_text(content)
+        back_up(path)
+    assert {copy.name: copy.read_text() for copy in tmp_path.glob("*.backup*")} == {
+        "data.xml.backup": "one",
+        "data.xml.backup2": "two",
+        "data.xml.backup3": "three",
+    }
