@@ -82,9 +82,7 @@ def find_slide(uri: str, project_file: Path, previous_uri: str | None, folders: 
     """
     path = path_of_uri(uri)
     if path is None:
-        raise SlideError(
-            f"{uri} is not a file. Slides are read from files: download it and add the file to the project."
-        )
+        raise SlideError(f"{uri} is not a file: download the slide and add the file to the project.")
     looked = list(dict.fromkeys(_places(path, project_file, previous_uri)))
     for place in looked:
         if place.exists():

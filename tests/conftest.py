@@ -1,0 +1,38 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nuclick_wsi.pyramid import PyramidCompression, PyramidLayout, write_pyramid
+from nuclick_wsi.scale import PixelSize
+
+MakeSlide = Callable[..., Path]
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real slides, projects and label maps that lies beside the project where there is one."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs the real data in {SHARED_DATA}, which is not part of the project")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def make_slide(tmp_path: Path) -> MakeSlide:
+    """Write a picture as a pyramidal slide without loss, and return its path."""
+
+    def make(
+        image: NDArray[np.uint8],
+        mpp: float | None = 0.25,
+        name: str = "slide.svs",
+        downsamples: tuple[int, ...] = (1, 2, 4),
+    ) -> Path:
+        layout = PyramidLayout(downsamples, PyramidCompression.LOSSLESS)
+        write_pyramid(tmp_path / name, image, PixelSize(mpp, mpp) if mpp else None, layout)
+        return tmp_path / name
+
+    return make
