@@ -22,6 +22,8 @@ Probabilities: TypeAlias = NDArray[np.float32]
 Pixels: TypeAlias = NDArray[np.int64]
 """Pixels as row and column, shape (N, 2), in the frame that the docstring says."""
 
+_CROSS = ndimage.generate_binary_structure(2, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class MaskRule:
@@ -49,9 +51,9 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     """Return the object that a prompt's signal touches, or why there is none.
 
     This is the paper's post-processing: morphological reconstruction of the thresholded map from the inclusion map
-    keeps exactly the connected parts that the inclusion map touches. Holes are filled before that, as the public
-    implementations do, so a click into a small pale hole of a nucleus finds the nucleus. A squiggle whose strokes
-    touch several parts keeps them all: what the user drew as one object stays one object.
+    keeps exactly the connected parts that the inclusion map touches. Small holes of what is kept are filled. A signal
+    that touches nothing may lie in a small pale hole: then holes are filled first, which finds the object around it.
+    A squiggle whose strokes touch several parts keeps them all: what the user drew as one object stays one object.
 
     Parameters
     ----------
@@ -73,16 +75,20 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     box = bounding_box(above)
     if box is None:
         return Reason.NO_OBJECT
-    filled = fill_small_holes(above[box], rule.fill_holes_px)
-    # Labelling is most of the work, and the object is a small part of its crop.
-    inner_signal = _inside(signal - (box[0].start, box[1].start), filled.shape)
-    if not filled[tuple(inner_signal.T)].any():
+    # Labelling is most of the work, so each step looks at no more than the box around what is left.
+    parts, inner = above[box], _shifted(signal, box)
+    if not parts[tuple(inner.T)].any():
+        parts = fill_small_holes(parts, rule.fill_holes_px)
+    touched = keep_touched(parts, inner)
+    tight = bounding_box(touched)
+    if tight is None:
         return Reason.NO_OBJECT
-    kept = keep_touched(filled, inner_signal, rule.smallest_px)
+    whole = fill_small_holes(touched[tight], rule.fill_holes_px)
+    kept = keep_touched(whole, _shifted(inner, tight), rule.smallest_px)
     if not kept.any():
         return Reason.TOO_SMALL
     mask = np.zeros(above.shape, dtype=np.bool_)
-    mask[box] = kept
+    mask[box][tight] = kept
     return mask
 
 
@@ -98,7 +104,7 @@ def keep_touched(mask: Mask, signal: Pixels, smallest_px: int = 1) -> Mask:
     smallest_px
         Parts of fewer pixels go.
     """
-    labels, count = ndimage.label(mask)
+    labels, count = label_parts(mask)
     keep = np.zeros(count + 1, dtype=np.bool_)
     keep[labels[tuple(signal.T)]] = True
     keep[0] = False
@@ -106,6 +112,12 @@ def keep_touched(mask: Mask, signal: Pixels, smallest_px: int = 1) -> Mask:
         keep &= np.bincount(labels.ravel(), minlength=count + 1) >= smallest_px
     kept: Mask = keep[labels]
     return kept
+
+
+def label_parts(mask: Mask) -> tuple[NDArray[np.int32], int]:
+    """Return the number of its 4-connected part for each pixel of a mask, from 1, 0 outside; and how many there are."""
+    labels, count = ndimage.label(mask, _CROSS)
+    return labels, count
 
 
 def fill_small_holes(mask: Mask, largest_px: int) -> Mask:
@@ -118,7 +130,7 @@ def fill_small_holes(mask: Mask, largest_px: int) -> Mask:
         return mask
     padded = np.ones((mask.shape[0] + 2, mask.shape[1] + 2), dtype=np.bool_)
     np.logical_not(mask, out=padded[1:-1, 1:-1])
-    labels, count = ndimage.label(padded)
+    labels, count = label_parts(padded)
     if count == 1:
         return mask
     fill = np.bincount(labels.ravel(), minlength=count + 1) <= largest_px
@@ -136,9 +148,12 @@ def bounding_box(mask: Mask) -> tuple[slice, slice] | None:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _inside(signal: Pixels, shape: tuple[int, ...]) -> Pixels:
-    """Return the pixels of a signal that lie in an array of this shape."""
-    return signal[((signal >= 0) & (signal < shape)).all(axis=1)]
+def _shifted(signal: Pixels, box: tuple[slice, slice]) -> Pixels:
+    """Return the pixels of a signal that lie in a box, counted from its corner."""
+    rows, columns = box
+    low, high = (rows.start, columns.start), (rows.stop, columns.stop)
+    inside: Pixels = signal[((signal >= low) & (signal < high)).all(axis=1)] - low
+    return inside
 
 
 def _require_inside(signal: Pixels, shape: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nuclick_wsi.masks import Mask
+from nuclick_wsi.masks import Mask, label_parts
 from nuclick_wsi.scale import Grid, Window
 
 Ring: TypeAlias = NDArray[np.int64]
@@ -44,7 +44,7 @@ def outline(mask: Mask, window: Window, grid: Grid) -> shapely.Polygon | shapely
     """
     if mask.shape != window.shape:
         raise ValueError(f"a mask of shape {mask.shape} does not fill a window of shape {window.shape}")
-    labels, count = ndimage.label(mask)
+    labels, count = label_parts(mask)
     if count <= 1:
         return _polygon(mask, window.x, window.y, grid)
     parts = []

@@ -133,7 +133,8 @@ class _Contest:
             while open_claims:
                 open_claims = self._round(open_claims, 1)
             # A part may be small only because of a claim that fell later: judge sizes once all else is settled.
-            open_claims = self._round(set(self.held), smallest_px)
+            small = {index for index in self.held if self._may_have_small_part(index, smallest_px)}
+            open_claims = self._round(small, smallest_px)
 
     def _round(self, open_claims: Iterable[int], smallest_px: int) -> set[int]:
         """Give up the parts that do not hold; return the patches that may gain by it."""
@@ -141,6 +142,10 @@ class _Contest:
         for index, part in fallen.items():
             self.claims[index] = self.claims[index] & ~part
         return {rival.index for index in fallen for rival in self.rivals[index]}
+
+    def _may_have_small_part(self, index: int, smallest_px: int) -> bool:
+        """Whether it takes a closer look: what a click holds is one part, what a squiggle holds may be several."""
+        return len(self.patches[index].signal) > 1 or int(np.count_nonzero(self.held[index])) < smallest_px
 
     def _fallen(self, index: int, smallest_px: int) -> Mask | None:
         """Update what a patch holds; return what it cannot keep of that, if anything."""

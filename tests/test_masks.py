@@ -15,16 +15,21 @@ LOOSE = MaskRule(threshold=0.5, smallest_px=1, fill_holes_px=0)
 
 def plain_decode(probabilities: Probabilities, signal: Pixels, rule: MaskRule) -> Mask:
     """The paper's steps, one library call each on the whole map: what `decode_mask` must equal."""
-    # A frame of background keeps scikit-image from taking a bay at the border for a hole.
-    frame = rule.fill_holes_px + 1
-    filled = ~area_opened(np.pad(~(probabilities >= rule.threshold), frame, constant_values=True), rule.fill_holes_px)
-    filled = filled[frame:-frame, frame:-frame]
-    inclusion = np.zeros_like(filled)
+    parts = probabilities >= rule.threshold
+    inclusion = np.zeros_like(parts)
     inclusion[tuple(signal.T)] = True
+    if not (inclusion & parts).any():
+        parts = area_closed(parts, rule.fill_holes_px)
     cross = ndimage.generate_binary_structure(2, 1)
-    seed = (inclusion & filled).astype(float)
-    reached = morphology.reconstruction(seed, filled.astype(float), footprint=cross) > 0  # type: ignore[no-untyped-call]
-    return area_opened(reached, rule.smallest_px - 1)
+    seed = (inclusion & parts).astype(float)
+    reached = morphology.reconstruction(seed, parts.astype(float), footprint=cross) > 0
+    return area_opened(area_closed(reached, rule.fill_holes_px), rule.smallest_px - 1)
+
+
+def area_closed(mask: Mask, largest_px: int) -> Mask:
+    """A mask without its holes of at most so many pixels; the frame keeps a bay at the border from being one."""
+    frame = largest_px + 1
+    return ~area_opened(np.pad(~mask, frame, constant_values=True), largest_px)[frame:-frame, frame:-frame]
 
 
 def area_opened(mask: Mask, largest_px: int) -> Mask:
@@ -128,6 +133,17 @@ def test_a_click_into_a_small_pale_hole_finds_the_object_around_it() -> None:
     assert not isinstance(mask, Reason)
     assert mask[1:4, 1:4].all()
     assert decode_mask(probabilities, np.array([[2, 2]]), LOOSE) is Reason.NO_OBJECT
+
+
+def test_a_neighbour_beyond_a_small_gap_is_not_taken_in() -> None:
+    probabilities = np.full((4, 7), 0.9, dtype=np.float32)
+    probabilities[1, 3] = probabilities[2, 3] = 0.1
+    probabilities[0, 4] = probabilities[3, 4] = 0.1
+    probabilities[0, 5:] = probabilities[3, 5:] = 0.1
+    mask = decode_mask(probabilities, np.array([[1, 1]]), MaskRule(0.5, 1, 4))
+    assert not isinstance(mask, Reason)
+    assert mask.sum() == 14
+    assert not mask[1:3, 3:].any()
 
 
 def test_a_bay_at_the_border_of_the_map_is_no_hole() -> None:
