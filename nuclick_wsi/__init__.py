@@ -1,1 +1,68 @@
-"""Clicks and squiggles on a whole slide become exact outlines of nuclei, cells and glands."""
+"""Clicks and squiggles on a whole slide become exact outlines of nuclei, cells and glands.
+
+The names below are the public interface. They are loaded when first used, so that importing the package, and with it
+the command line, costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nuclick_wsi.choices import GlandMode as GlandMode
+    from nuclick_wsi.choices import ObjectType as ObjectType
+    from nuclick_wsi.choices import ReaderChoice as ReaderChoice
+    from nuclick_wsi.engine import MaskSettings as MaskSettings
+    from nuclick_wsi.engine import Outcome as Outcome
+    from nuclick_wsi.engine import Settings as Settings
+    from nuclick_wsi.engine import segment as segment
+    from nuclick_wsi.errors import NuclickError as NuclickError
+    from nuclick_wsi.geojson import write_results as write_results
+    from nuclick_wsi.geometry import Point as Point
+    from nuclick_wsi.instances import Instance as Instance
+    from nuclick_wsi.instances import PromptSet as PromptSet
+    from nuclick_wsi.instances import Rejection as Rejection
+    from nuclick_wsi.prompt_files import read_prompts as read_prompts
+    from nuclick_wsi.prompts import Click as Click
+    from nuclick_wsi.prompts import ObjectKind as ObjectKind
+    from nuclick_wsi.prompts import Prompt as Prompt
+    from nuclick_wsi.prompts import Squiggle as Squiggle
+    from nuclick_wsi.readers import open_slide as open_slide
+    from nuclick_wsi.scale import PixelSize as PixelSize
+    from nuclick_wsi.shelf import Shelf as Shelf
+
+_HOMES = {
+    "Click": "prompts",
+    "GlandMode": "choices",
+    "Instance": "instances",
+    "MaskSettings": "engine",
+    "NuclickError": "errors",
+    "ObjectKind": "prompts",
+    "ObjectType": "choices",
+    "Outcome": "engine",
+    "PixelSize": "scale",
+    "Point": "geometry",
+    "Prompt": "prompts",
+    "PromptSet": "instances",
+    "ReaderChoice": "choices",
+    "Rejection": "instances",
+    "Settings": "engine",
+    "Shelf": "shelf",
+    "Squiggle": "prompts",
+    "open_slide": "readers",
+    "read_prompts": "prompt_files",
+    "segment": "engine",
+    "write_results": "geojson",
+}
+_OTHER_NAMES = {"read_prompts": "read_prompt_file"}
+
+__all__ = list(_HOMES)  # noqa: PLE0604 - names, all of them strings
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), _OTHER_NAMES.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,126 @@
+"""The command line: what may be asked for, in words; `commands` does it.
+
+This module imports nothing heavy, so that `--help` answers at once; the commands are imported when one is called.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
+from nuclick_wsi.errors import NuclickError, SettingsError
+from nuclick_wsi.prompts import ObjectChoice
+
+app = typer.Typer(
+    name="nuclick-wsi",
+    help="Clicks and squiggles on a whole slide become exact outlines of nuclei, cells and glands.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+weights_app = typer.Typer(help="The models: list them, read their cards, import other people's.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
+ModelChoice = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="Name of a shipped model or a .safetensors file, one for each kind of object."),
+]
+
+
+@app.command()
+def run(
+    target: Annotated[
+        Path, typer.Argument(help="A QuPath project (.qpproj or its folder), or prompts as .geojson or .csv.")
+    ],
+    slide: Annotated[Path | None, typer.Option(help="The slide of a prompts file.")] = None,
+    slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that have moved.")] = None,
+    objects: Annotated[
+        ObjectChoice, typer.Option("--object", help="What to outline; auto: points are nuclei, lines are glands.")
+    ] = ObjectChoice.AUTO,
+    model: ModelChoice = None,
+    image: Annotated[list[str] | None, typer.Option(help="Only the image of this name; may be repeated.")] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Pixel size in um, for slides where neither project nor file says one.")
+    ] = None,
+    reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
+    device: Device = "auto",
+    batch_size: BatchSize = None,
+    as_type: Annotated[ObjectType, typer.Option("--as", help="What outlines become in QuPath.")] = ObjectType.DETECTION,
+    gland_mode: Annotated[
+        GlandMode, typer.Option(help="Large glands: scaled down to one crop, or tiled at full resolution.")
+    ] = GlandMode.CROP,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least probability of an object; else the model's own.")
+    ] = None,
+    smallest: Annotated[
+        str | None, typer.Option(help="Smallest object, such as 8um2 or 50px; else the model's own.")
+    ] = None,
+    fill_holes: Annotated[str | None, typer.Option(help="Largest hole to fill, such as 2um2 or 30px.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of results; else `nuclick` in the project, or beside the prompts.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Also write an overlay picture per image.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+) -> None:
+    """Outline every click and squiggle of a project or a file of prompts.
+
+    Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
+    refused, 2 wrong use.
+    """
+    from nuclick_wsi import commands
+
+    asked = commands.RunRequest(
+        target=target,
+        slide=slide,
+        slides=slides,
+        objects=objects,
+        models=tuple(model or ()),
+        images=tuple(image or ()),
+        mpp=mpp,
+        reader=reader,
+        device=device,
+        batch_size=batch_size,
+        as_type=as_type,
+        masks=commands.mask_settings(threshold, smallest, fill_holes),
+        gland_mode=gland_mode,
+        out=out,
+        preview=preview,
+        dry_run=dry_run,
+    )
+    raise typer.Exit(commands.run_target(asked))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo's project goes; made if need be.")] = Path(
+        "nuclick-demo"
+    ),
+    device: Device = "auto",
+) -> None:
+    """Build a slide and a QuPath project from a real tissue picture, outline its clicks and squiggles, show where."""
+    from nuclick_wsi import commands
+
+    raise typer.Exit(commands.run_demo(folder, device))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
+    from nuclick_wsi import doctor
+
+    raise typer.Exit(doctor.examine(Console()))
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message, never a traceback."""
+    try:
+        app()
+    except NuclickError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)

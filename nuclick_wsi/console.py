@@ -1,0 +1,129 @@
+"""What the user sees of a run: a progress bar while it goes on, a table when it is through."""
+
+from collections.abc import Iterable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from nuclick_wsi.report import ImageReport, RunReport, Status
+
+
+class ClicksPerSecond(ProgressColumn):
+    """The speed of the run."""
+
+    def render(self, task: Task) -> Text:
+        """Return prompts per second, averaged over the last ones."""
+        return Text(f"{task.speed:.0f} clicks/s" if task.speed else "- clicks/s")
+
+
+class ProgressWatcher:
+    """A `Watcher` that shows one bar for the images and one for the prompts of the current image."""
+
+    def __init__(self, console: Console, images: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            ClicksPerSecond(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._images = self._progress.add_task("images", total=images)
+        self._prompts: TaskID | None = None
+
+    def __enter__(self) -> "ProgressWatcher":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def image_started(self, name: str, prompts: int) -> None:
+        """Show a bar for the image's prompts."""
+        self._prompts = self._progress.add_task(name, total=prompts)
+
+    def prompts_done(self, count: int) -> None:
+        """Move the bar on."""
+        assert self._prompts is not None, "prompts are done only in an image that has started"
+        self._progress.advance(self._prompts, count)
+
+    def image_ended(self, report: ImageReport) -> None:
+        """Take the image's bar away."""
+        if self._prompts is not None:
+            self._progress.remove_task(self._prompts)
+            self._prompts = None
+        self._progress.advance(self._images)
+
+
+def print_report(console: Console, report: RunReport) -> None:
+    """Print the table of a run, what went wrong in full, and where the results are."""
+    table = Table(title_justify="left")
+    for heading in ("image", "prompts", "instances", "rejected", "status"):
+        table.add_column(heading, justify="right" if heading in ("prompts", "instances") else "left")
+    table.add_column("seconds", justify="right")
+    for image in report.images:
+        table.add_row(*_row(image), style="red" if image.status is Status.FAILED else None)
+    console.print(table)
+    for line in _remarks(report.images):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _row(image: ImageReport) -> list[str]:
+    return [
+        image.name,
+        "\n".join(f"{count} {kind}" for kind, count in image.prompts.items()),
+        str(image.instances) if image.status is Status.DONE else "",
+        "\n".join(f"{count} {reason}" for reason, count in sorted(image.reasons.items())),
+        image.status.value,
+        f"{image.seconds:.1f}",
+    ]
+
+
+def _remarks(images: Iterable[ImageReport]) -> Iterable[str]:
+    for image in images:
+        if image.error:
+            yield f"{image.name}: {image.error}"
+        for reading in image.readings:
+            if reading.upsampled:
+                yield (
+                    f"{image.name}: the slide is coarser than the {reading.kind} model's pixel size and was enlarged "
+                    f"{1 / reading.downsample:.2f} times; outlines are less exact than on a finer slide."
+                )
+
+
+def print_plan(console: Console, report: RunReport) -> None:
+    """Print what a run would do, image by image."""
+    table = Table()
+    for heading in ("image", "prompts", "left alone", "slide", "read as", "status"):
+        table.add_column(heading)
+    for image in report.images:
+        size = image.pixel_size
+        table.add_row(
+            image.name,
+            "\n".join(
+                [f"{count} {kind}" for kind, count in image.prompts.items()]
+                + [f"{count} rejected: {reason}" for reason, count in sorted(image.reasons.items())]
+            ),
+            "\n".join(f"{count} {what}" for what, count in image.left_alone.items()),
+            f"{image.slide}\n{image.reader}, {size.x_um:.4f} x {size.y_um:.4f} um" if size else "",
+            "\n".join(f"{r.kind}: level {r.level}, downsample {r.downsample:.3f}" for r in image.readings),
+            image.status.value,
+            style="red" if image.status is Status.FAILED else None,
+        )
+    console.print(table)
+    for line in _remarks(report.images):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

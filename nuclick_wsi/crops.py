@@ -1,0 +1,172 @@
+"""From a prompt to the windows that the network looks through, and the signals inside each.
+
+In go prompts in slide pixels; out come views: windows on the network's grid, one for most prompts, several where a
+large gland is covered at the model's own pixel size. Reading, tiles and batches come later and change nothing here.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.prompts import Click, Prompt, Role
+from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.signals import Pixels, guiding_signals, rasterize
+
+REACH = 0.75
+"""The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on
+beyond its squiggle, and the network needs to see where it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """What a network sees at once: `size` x `size` pixels of `mpp` microns."""
+
+    size: int
+    mpp: float
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at one prompt: the crop's window on its grid.
+
+    `prompt` is the prompt's index in its `SignalField`. The grid is the kind's own, or a coarser one for a prompt
+    that was scaled down to fit.
+    """
+
+    prompt: int
+    grid: Grid
+    window: Window
+
+
+class SignalField:
+    """All prompts of one kind on one slide: who is drawn where, and who sees whom.
+
+    Parameters
+    ----------
+    prompts
+        Prompts of one kind and plane, of both roles; a prompt's index here is its number everywhere downstream.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self.prompts = tuple(prompts)
+        self._strokes = [
+            [np.array([(point.x, point.y) for point in stroke]) for stroke in prompt.signal.strokes]
+            for prompt in self.prompts
+        ]
+        corners = [np.vstack(strokes) for strokes in self._strokes]
+        self._is_click = np.array([isinstance(prompt.signal, Click) for prompt in self.prompts], bool)
+        self._first = np.array([points[0] for points in corners]).reshape(-1, 2)
+        low = np.array([points.min(axis=0) for points in corners]).reshape(-1, 2)
+        high = np.array([points.max(axis=0) for points in corners]).reshape(-1, 2)
+        self._tree = shapely.STRtree(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]))
+
+    @property
+    def wanted(self) -> list[int]:
+        """The indices of the prompts that want an outline."""
+        return [index for index, prompt in enumerate(self.prompts) if prompt.role is Role.SEGMENT]
+
+    def pixels(self, index: int, grid: Grid) -> Pixels:
+        """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
+        return rasterize([stroke / grid.downsample for stroke in self._strokes[index]])
+
+    def signals(self, view: View) -> NDArray[np.float32]:
+        """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
+        origin = np.array([view.window.y, view.window.x])
+        own = self.pixels(view.prompt, view.grid) - origin
+        return guiding_signals(own, self._others(view, origin), view.window.width)
+
+    def _others(self, view: View, origin: Pixels) -> list[Pixels]:
+        """Return the signals of the other prompts near a view, each int (N, 2), row and column in the crop."""
+        near = self._others_near(view)
+        clicks = near[self._is_click[near]]
+        of_clicks = np.floor(self._first[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
+        of_squiggles = [self.pixels(int(index), view.grid) - origin for index in near[~self._is_click[near]]]
+        return [*of_clicks[:, None], *of_squiggles]
+
+    def _others_near(self, view: View) -> NDArray[np.intp]:
+        """Return the indices of the other prompts whose bounding box meets the view, in rising order."""
+        d, window = view.grid.downsample, view.window
+        box = shapely.box(window.x * d, window.y * d, window.right * d, window.bottom * d)
+        near: NDArray[np.intp] = np.sort(self._tree.query(box))
+        return near[near != view.prompt]
+
+
+def plan_views(field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode) -> list[View]:
+    """Return the views of every prompt that wants an outline, in the order of the prompts."""
+    return [view for index in field.wanted for view in _views_of(field, index, grid, spec, mode)]
+
+
+def _views_of(field: SignalField, index: int, grid: Grid, spec: CropSpec, mode: GlandMode) -> Iterator[View]:
+    pixels = field.pixels(index, grid)
+    longest = int(np.ptp(pixels, axis=0).max()) + 1
+    if longest <= REACH * spec.size:
+        yield View(index, grid, _centred(pixels, spec.size))
+    elif mode is GlandMode.TILED:
+        for window in _covering(pixels, spec.size):
+            yield View(index, grid, window)
+    else:
+        coarse = grid.coarsened(longest / (REACH * spec.size))
+        yield View(index, coarse, _centred(field.pixels(index, coarse), spec.size))
+
+
+def _centred(pixels: Pixels, size: int) -> Window:
+    """Return the window around the signal's bounding box; a click's pixel is at (size // 2, size // 2)."""
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    top, left = (low + high + 1) // 2 - size // 2
+    return Window(int(left), int(top), size, size)
+
+
+def _covering(pixels: Pixels, size: int) -> Iterator[Window]:
+    """Yield half-overlapping windows over the signal, counted from its own corner, each with signal inside."""
+    step = size // 2
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    rows, columns = (range(int(low[i]) - step, int(high[i]) + 1, step) for i in (0, 1))
+    for top in rows:
+        for left in columns:
+            offset = pixels - (top, left)
+            if ((offset >= 0) & (offset < size)).all(axis=1).any():
+                yield Window(left, top, size, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A unit of reading: the views whose centres share one cell of a fixed lattice, and the window that holds them."""
+
+    grid: Grid
+    window: Window
+    views: tuple[View, ...]
+
+
+def plan_tiles(views: Sequence[View], cell: int) -> list[Tile]:
+    """Group views into tiles, each view in exactly one, coarsest grids last and then row by row.
+
+    Parameters
+    ----------
+    views
+        In any order.
+    cell
+        Side of a lattice cell in grid pixels. It decides how much is read at once, and no result.
+    """
+    cells: dict[tuple[float, int, int], list[View]] = {}
+    for view in views:
+        window = view.window
+        row, column = (
+            math.floor(centre / cell) for centre in (window.y + window.height / 2, window.x + window.width / 2)
+        )
+        cells.setdefault((view.grid.downsample, row, column), []).append(view)
+    return [Tile(members[0].grid, _union(members), tuple(members)) for _, members in sorted(cells.items(), key=_key)]
+
+
+def _key(item: tuple[tuple[float, int, int], list[View]]) -> tuple[float, int, int]:
+    return item[0]
+
+
+def _union(views: Sequence[View]) -> Window:
+    left, top = min(view.window.x for view in views), min(view.window.y for view in views)
+    right, bottom = max(view.window.right for view in views), max(view.window.bottom for view in views)
+    return Window(left, top, right - left, bottom - top)

@@ -1,0 +1,272 @@
+"""The straight line: prompts on a slide go in, and every one comes out as an instance or a named rejection.
+
+plan_views > plan_tiles > read > segmenter.predict > merge > decode_mask > settle_overlaps > outline
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nuclick_wsi.admission import refuse_duplicates, refuse_misplaced
+from nuclick_wsi.blend import blend, resample_probabilities
+from nuclick_wsi.card import Card
+from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, plan_views
+from nuclick_wsi.errors import SettingsError, SlideError
+from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
+from nuclick_wsi.masks import MaskRule, decode_mask
+from nuclick_wsi.outlines import outline
+from nuclick_wsi.pipeline import ordered_map
+from nuclick_wsi.prompts import ObjectKind, Prompt, Role
+from nuclick_wsi.resample import choose_level, grid_for, read_window
+from nuclick_wsi.scale import Area, AreaUnit, Grid, PixelSize, Window
+from nuclick_wsi.segmenter import Segmenter, TileImage
+from nuclick_wsi.signals import Pixels
+from nuclick_wsi.slide import Slide, SlideInfo
+from nuclick_wsi.stitch import Patch, settle_overlaps
+
+Probabilities = NDArray[np.float32]
+Progress = Callable[[int], None]
+"""Told how many more prompts are through the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSettings:
+    """How a probability map becomes a mask; None takes what the model's card says."""
+
+    threshold: float | None = None
+    smallest: Area | None = None
+    fill_holes: Area | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise SettingsError(f"The threshold is a probability between 0 and 1, such as 0.5, not {self.threshold}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run may choose. The last two decide how fast it is, and no result."""
+
+    masks: MaskSettings = MaskSettings()
+    gland_mode: GlandMode = GlandMode.CROP
+    tile_size: int = 1024
+    """Side of a unit of reading in grid pixels: what is decoded of a slide at once."""
+    workers: int = 2
+    """Threads that read ahead of the network, and as many that trace behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a slide was read for one kind of object."""
+
+    kind: ObjectKind
+    level: int
+    downsample: float
+    """Slide pixels per pixel of the network's grid; below 1 the slide is coarser than the model and was upsampled."""
+
+    @classmethod
+    def of(cls, info: SlideInfo, pixel_size: PixelSize, card: Card) -> "Reading":
+        """Return how a slide is read for a model."""
+        downsample = grid_for(info, pixel_size, card.mpp).downsample
+        return cls(card.kind, choose_level(info.levels, downsample), downsample)
+
+    @property
+    def upsampled(self) -> bool:
+        """Whether the slide is coarser than the model's pixel size."""
+        return self.downsample < 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One instance or one rejection for every prompt that asked for an outline, each sorted by prompt id."""
+
+    instances: tuple[Instance, ...]
+    rejections: tuple[Rejection, ...]
+    readings: tuple[Reading, ...]
+
+
+def segment(
+    slide: Slide,
+    prompts: PromptSet,
+    segmenters: Mapping[ObjectKind, Segmenter],
+    pixel_size: PixelSize,
+    settings: Settings = Settings(),
+    *,
+    on_progress: Progress = lambda _: None,
+) -> Outcome:
+    """Segment every prompt on a slide.
+
+    Parameters
+    ----------
+    slide
+        In the frame in which the prompts are drawn.
+    segmenters
+        One for every kind of object among the prompts.
+    pixel_size
+        Of level 0.
+    """
+    kept, refused = refuse_misplaced(prompts.prompts, slide.info)
+    rejections = [*prompts.rejections, *refused]
+    instances: list[Instance] = []
+    readings: list[Reading] = []
+    for kind in sorted({prompt.kind for prompt in kept if prompt.role is Role.SEGMENT}):
+        group = [prompt for prompt in kept if prompt.kind is kind]
+        job = _KindJob.plan(slide, pixel_size, segmenters[kind], settings, group)
+        part, refused = job.run(on_progress)
+        instances += part
+        rejections += refused
+        readings.append(Reading.of(slide.info, pixel_size, job.segmenter.card))
+    return Outcome(
+        tuple(sorted(instances, key=lambda instance: instance.prompt_id)),
+        tuple(sorted(rejections, key=lambda rejection: rejection.prompt_id)),
+        tuple(readings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """All that the network sees of one prompt: its probabilities in a window of the kind's own grid."""
+
+    prompt: int
+    window: Window
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A tile whose pixels could not be had."""
+
+    tile: Tile
+    error: SlideError
+
+
+@dataclass(frozen=True, slots=True)
+class _KindJob:
+    """The work for one kind of object on one slide."""
+
+    slide: Slide
+    pixel_size: PixelSize
+    segmenter: Segmenter
+    settings: Settings
+    grid: Grid
+    rule: MaskRule
+    signals: SignalField
+    duplicates: Sequence[Rejection]
+    failures: list[_Unread] = field(default_factory=list)
+
+    @classmethod
+    def plan(
+        cls, slide: Slide, pixel_size: PixelSize, segmenter: Segmenter, settings: Settings, prompts: Sequence[Prompt]
+    ) -> "_KindJob":
+        grid = grid_for(slide.info, pixel_size, segmenter.card.mpp)
+        kept, duplicates = refuse_duplicates(prompts, grid)
+        rule = mask_rule(segmenter.card, settings.masks, grid)
+        return cls(slide, pixel_size, segmenter, settings, grid, rule, SignalField(kept), duplicates)
+
+    def run(self, on_progress: Progress) -> tuple[list[Instance], list[Rejection]]:
+        """Take the prompts of this kind down the line."""
+        spec = CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
+        views = plan_views(self.signals, self.grid, spec, self.settings.gland_mode)
+        tiles = ordered_map(self._read, plan_tiles(views, self.settings.tile_size), self.settings.workers)
+        looks = self._merged(self.segmenter.predict(self._readable(tiles), self.signals), views)
+        patches: list[Patch] = []
+        rejections = list(self.duplicates)
+        for decoded in ordered_map(self._decode, looks, self.settings.workers):
+            if isinstance(decoded, Patch):
+                patches.append(decoded)
+            else:
+                rejections.append(decoded)
+            on_progress(1)
+        rejections += self._unread()
+        settled, taken = settle_overlaps(patches, self.rule.smallest_px)
+        by_id = {prompt.id: prompt for prompt in self.signals.prompts}
+        instances = [self._instance(patch, by_id[patch.prompt_id]) for patch in settled]
+        return instances, rejections + taken
+
+    def _read(self, tile: Tile) -> TileImage | _Unread:
+        try:
+            return TileImage(tile, read_window(self.slide, tile.grid, tile.window))
+        except SlideError as error:
+            return _Unread(tile, error)
+
+    def _readable(self, tiles: Iterable[TileImage | _Unread]) -> Iterator[TileImage]:
+        for tile in tiles:
+            if isinstance(tile, TileImage):
+                yield tile
+            else:
+                self.failures.append(tile)
+
+    def _merged(self, looks: Iterable[tuple[View, Probabilities]], views: Sequence[View]) -> Iterator[_Look]:
+        """Yield each prompt once all of its views are in, on the kind's own grid."""
+        expected = Counter(view.prompt for view in views)
+        waiting: dict[int, list[tuple[Window, Probabilities]]] = {}
+        for view, probabilities in looks:
+            window, fine = view.window, probabilities
+            if view.grid != self.grid:
+                window, fine = resample_probabilities(probabilities, view.grid, view.window, self.grid)
+            seen = waiting.setdefault(view.prompt, [])
+            seen.append((window, fine))
+            if len(seen) == expected[view.prompt]:
+                yield _Look(view.prompt, *blend(waiting.pop(view.prompt)))
+
+    def _decode(self, look: _Look) -> Patch | Rejection:
+        """Turn one look into a mask cropped to its bounding box, cut off where the slide ends."""
+        prompt = self.signals.prompts[look.prompt]
+        size = self.slide.info.size
+        extent = Window(0, 0, ceil(size.width / self.grid.downsample), ceil(size.height / self.grid.downsample))
+        window = look.window.intersection(extent)
+        assert window is not None, "a prompt that has a point on the slide has a crop there"
+        probabilities = look.probabilities[window.slices_in(look.window)]
+        signal = _inside(self.signals.pixels(look.prompt, self.grid), window)
+        mask = decode_mask(probabilities, signal - (window.y, window.x), self.rule)
+        if isinstance(mask, Reason):
+            return Rejection(prompt.id, mask, self._why_not(mask, probabilities), prompt.class_name)
+        return Patch.cropped(prompt.id, window, mask, probabilities, signal)
+
+    def _why_not(self, reason: Reason, probabilities: Probabilities) -> str:
+        if reason is Reason.TOO_SMALL:
+            return f"fewer than {self.rule.smallest_px} px of the network's grid"
+        highest = probabilities.max()
+        return f"no probability of {self.rule.threshold:.2f} under the prompt; the highest near it is {highest:.2f}"
+
+    def _unread(self) -> Iterator[Rejection]:
+        """Yield a rejection for every prompt with a view in a tile that could not be read."""
+        why = {view.prompt: failure.error for failure in self.failures for view in failure.tile.views}
+        for index, error in sorted(why.items()):
+            prompt = self.signals.prompts[index]
+            yield Rejection(prompt.id, Reason.UNREADABLE, str(error), prompt.class_name)
+
+    def _instance(self, patch: Patch, prompt: Prompt) -> Instance:
+        size = self.slide.info.size
+        polygon = outline(patch.mask, patch.window, self.grid)
+        if polygon.bounds[2] > size.width or polygon.bounds[3] > size.height:
+            # The last column and row of the grid may reach past the slide by part of a pixel.
+            polygon = shapely.transform(polygon, lambda corners: np.minimum(corners, (size.width, size.height)))
+        return Instance(
+            prompt_id=prompt.id,
+            kind=prompt.kind,
+            polygon=polygon,
+            class_name=prompt.class_name,
+            plane=prompt.plane,
+            area_um2=polygon.area * self.pixel_size.area_um2,
+            mean_probability=float(patch.probabilities[patch.mask].mean(dtype=np.float64)),
+        )
+
+
+def _inside(pixels: Pixels, window: Window) -> Pixels:
+    """Return the pixels, row and column on the grid, that lie in a window."""
+    low, high = (window.y, window.x), (window.bottom, window.right)
+    return pixels[((pixels >= low) & (pixels < high)).all(axis=1)]
+
+
+def mask_rule(card: Card, masks: MaskSettings, grid: Grid) -> MaskRule:
+    """Return the rule in pixels of the grid: the settings where given, else the card."""
+    smallest = masks.smallest or Area(card.smallest_um2, AreaUnit.SQUARE_MICRONS)
+    holes = masks.fill_holes or Area(card.fill_holes_um2, AreaUnit.SQUARE_MICRONS)
+    threshold = card.threshold if masks.threshold is None else masks.threshold
+    return MaskRule(threshold, smallest.in_pixels(grid), holes.in_pixels(grid))

@@ -1,0 +1,180 @@
+"""A run over images: each is read, segmented and written on its own, and one that fails stops no other.
+
+In go jobs and options; out come result files, previews and one record of it all.
+"""
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from nuclick_wsi.choices import ObjectType, ReaderChoice
+from nuclick_wsi.engine import Outcome, Reading, Settings, segment
+from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_wsi.files import write_atomically
+from nuclick_wsi.geojson import write_results
+from nuclick_wsi.jobs import ImageInput, Job
+from nuclick_wsi.preview import write_preview
+from nuclick_wsi.prompts import Prompt, Role
+from nuclick_wsi.readers import open_slide
+from nuclick_wsi.report import ImageReport, RunReport, Status
+from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.shelf import Shelf
+from nuclick_wsi.slide import Slide, fingerprint, resolve_pixel_size
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run may choose beyond its models."""
+
+    out: Path
+    """The folder of all results."""
+    settings: Settings = Settings()
+    reader: ReaderChoice = ReaderChoice.AUTO
+    pixel_size: PixelSize | None = None
+    """For slides of which neither the project nor the file says one."""
+    as_type: ObjectType = ObjectType.DETECTION
+    preview: bool = False
+    dry: bool = False
+    """Look at everything, run no network, write nothing."""
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes."""
+
+    def image_started(self, name: str, prompts: int) -> None:
+        """An image is about to go through the network."""
+
+    def prompts_done(self, count: int) -> None:
+        """`count` more prompts are through."""
+
+    def image_ended(self, report: ImageReport) -> None:
+        """An image is through, whatever came of it."""
+
+
+def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher) -> RunReport:
+    """Work through all jobs and write the record of the run; a dry run writes nothing.
+
+    Raises
+    ------
+    ResultError
+        If the record itself cannot be written.
+    """
+    started = datetime.now(UTC)
+    images = []
+    for job in jobs:
+        images.append(_guarded(job, shelf, options, watcher))
+        watcher.image_ended(images[-1])
+    record = None if options.dry else options.out / "runs" / f"{started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
+    report = RunReport(started, _described(options, shelf), _models(shelf), images, record)
+    if record is not None:
+        write_atomically(record, report.as_json())
+    return report
+
+
+def _guarded(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> ImageReport:
+    """Work through one job; whatever goes wrong is reported, so that the other images of a night still get done."""
+    begun = time.perf_counter()
+    try:
+        report = _run_image(job, shelf, options, watcher)
+    except NuclickError as error:
+        report = ImageReport(job.name, Status.FAILED, error=str(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one image must not cost the others
+        report = ImageReport(
+            job.name,
+            Status.FAILED,
+            error=f"A fault of nuclick-wsi ({type(error).__name__}: {error}). Please report it with the run record.",
+            traceback=traceback.format_exc(),
+        )
+    return replace(report, seconds=time.perf_counter() - begun)
+
+
+def _run_image(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> ImageReport:
+    image = job.read()
+    wanted = [prompt for prompt in image.prompts.prompts if prompt.role is Role.SEGMENT]
+    if not wanted and not image.prompts.rejections:
+        return ImageReport(job.name, Status.NO_PROMPTS, left_alone=image.prompts.left_alone)
+    with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
+        _require_size(slide, image)
+        pixel_size = resolve_pixel_size(slide.info, image.pixel_size, options.pixel_size)
+        report = _introduced(job, image, slide, pixel_size, wanted)
+        if options.dry:
+            readings = _planned(slide, wanted, shelf, pixel_size)
+            return replace(report, status=Status.READY, readings=readings, rejections=image.prompts.rejections)
+        watcher.image_started(job.name, len(wanted))
+        outcome = segment(slide, image.prompts, shelf, pixel_size, options.settings, on_progress=watcher.prompts_done)
+        return _written(report, job, image, slide, outcome, options)
+
+
+def _require_size(slide: Slide, image: ImageInput) -> None:
+    """Refuse a slide that is not the one that was drawn on: outlines in wrong places are worse than none."""
+    seen = slide.info.size
+    if image.size is not None and seen != image.size:
+        raise SlideError(
+            f"{slide.info.path} has {seen.width} x {seen.height} px as {slide.info.reader} reads it; the project drew "
+            f"on a slide of {image.size.width} x {image.size.height} px. Point --slides at the right file, or choose "
+            "another --reader."
+        )
+
+
+def _planned(slide: Slide, wanted: list[Prompt], shelf: Shelf, pixel_size: PixelSize) -> list[Reading]:
+    """Return how the slide would be read for each kind of prompt."""
+    kinds = sorted({prompt.kind for prompt in wanted})
+    return [Reading.of(slide.info, pixel_size, shelf.card(kind)) for kind in kinds]
+
+
+def _introduced(job: Job, image: ImageInput, slide: Slide, pixel_size: PixelSize, wanted: list[Prompt]) -> ImageReport:
+    info = slide.info
+    return ImageReport(
+        job.name,
+        Status.DONE,
+        slide=info.path,
+        fingerprint=fingerprint(info.path),
+        reader=info.reader,
+        pixel_size=pixel_size,
+        prompts=dict(Counter(prompt.kind.value for prompt in wanted)),
+        left_alone=image.prompts.left_alone,
+    )
+
+
+def _written(
+    report: ImageReport, job: Job, image: ImageInput, slide: Slide, outcome: Outcome, options: Options
+) -> ImageReport:
+    result = options.out / f"{job.stem}.geojson"
+    write_results(result, outcome.instances, options.as_type, image.class_colors)
+    preview = options.out / f"{job.stem}.png" if options.preview else None
+    if preview is not None:
+        write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
+    return replace(
+        report,
+        readings=outcome.readings,
+        instances=len(outcome.instances),
+        rejections=outcome.rejections,
+        result=result,
+        preview=preview,
+    )
+
+
+def _described(options: Options, shelf: Shelf) -> dict[str, Any]:
+    """Return the settings in the plain types that a record holds."""
+    pixel_size = options.pixel_size
+    return {
+        "device": str(shelf.device),
+        "batch_size": shelf.batch_size,
+        "reader": options.reader.value,
+        "mpp": pixel_size and pixel_size.mean,
+        "as": options.as_type.value,
+        **asdict(options.settings),
+    }
+
+
+def _models(shelf: Shelf) -> list[Mapping[str, Any]]:
+    return [
+        {"kind": kind.value, "name": model.card.name, "file": str(model.path), "sha256": model.sha256}
+        for kind, model in shelf.models.items()
+    ]

@@ -1,0 +1,116 @@
+"""From tiles and prompts to probabilities: the device, the precision and the batches.
+
+In go tiles as images with the views they own; out comes one probability crop per view, in the order of the views.
+The engine knows the `Segmenter` protocol alone, so networks of another shape can stand behind it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nuclick_wsi.card import Card
+from nuclick_wsi.crops import SignalField, Tile, View
+from nuclick_wsi.errors import DeviceError
+from nuclick_wsi.network import fused
+from nuclick_wsi.weights import Model
+
+BATCH_PIXELS = {"cpu": 8 * 128 * 128, "mps": 32 * 128 * 128, "cuda": 256 * 128 * 128}
+"""Pixels in a batch. More are slower on a CPU, which then spends its time on page faults, and gain little on a GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileImage:
+    """A tile and its pixels: uint8 (height, width, 3) RGB, as large as the tile's window."""
+
+    tile: Tile
+    image: NDArray[np.uint8]
+
+
+class Segmenter(Protocol):
+    """Turns views into probabilities; the same for a view whatever tile, batch or order it comes in."""
+
+    @property
+    def card(self) -> Card:
+        """What the model is: its kind of object, crop size, pixel size and settings."""
+        ...
+
+    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
+        ...
+
+
+class CropSegmenter:
+    """The paper's network: one crop with its two signal maps per view, in batches that cross tiles.
+
+    Parameters
+    ----------
+    model
+        Weights and card; the network runs with its batch norms folded in.
+    device
+        As `choose_device` returns it.
+    batch_size
+        Crops per batch; None for what suits the device and the crop's size.
+    """
+
+    def __init__(self, model: Model, device: torch.device, batch_size: int | None = None) -> None:
+        self._card = model.card
+        self._device = device
+        self._batch_size = batch_size or max(1, BATCH_PIXELS[device.type] // model.card.crop_size**2)
+        self._network = fused(model.network).to(device)
+
+    @property
+    def card(self) -> Card:
+        """What the model is."""
+        return self._card
+
+    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
+        crops = ((view, _network_input(view, tile, field)) for tile in tiles for view in tile.tile.views)
+        while batch := list(islice(crops, self._batch_size)):
+            probabilities = self._probabilities(np.stack([crop for _, crop in batch]))
+            yield from zip((view for view, _ in batch), probabilities, strict=True)
+
+    def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
+        batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
+        with torch.inference_mode():
+            result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
+        return result
+
+
+def _network_input(view: View, tile: TileImage, field: SignalField) -> NDArray[np.float32]:
+    """Return the five channels of a view, last: float32 (size, size, 5)."""
+    size = view.window.width
+    crop = np.empty((size, size, 5), np.float32)
+    np.divide(tile.image[view.window.slices_in(tile.tile.window)], 255, out=crop[..., :3], casting="unsafe")
+    crop[..., 3], crop[..., 4] = field.signals(view)
+    return crop
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name: auto, cpu, cuda, cuda:N or mps; auto takes the first of cuda, mps, cpu.
+
+    Raises
+    ------
+    DeviceError
+        If the name is none of these, or that device is not on this machine.
+    """
+    if name == "auto":
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    kind, _, number = name.partition(":")
+    if kind not in BATCH_PIXELS or (number and not (kind == "cuda" and number.isdecimal())):
+        raise DeviceError(f"There is no device {name!r}. Accepted are auto, cpu, cuda, cuda:0, cuda:1, ... and mps.")
+    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(number or 0) >= found:
+        raise DeviceError(
+            f"The device {name!r} is not on this machine: torch {torch.__version__} sees {found} of its kind. "
+            "Use --device auto, or run `nuclick-wsi doctor` to see what is missing."
+        )
+    return torch.device(name)

@@ -1,0 +1,70 @@
+"""The command line as a user meets it: in a process of its own, by its exit code and its words."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def nuclick(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from nuclick_wsi.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def said(result: subprocess.CompletedProcess[str]) -> str:
+    """All that was printed, with line breaks and the table's frames taken out."""
+    return " ".join((result.stdout + result.stderr).replace("│", " ").split())
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["weights"], ["demo"], ["doctor"], ["evaluate"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from nuclick_wsi.cli import app\n"
+        "try:\n    app(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'scipy', 'skimage', 'shapely', 'zarr', 'openslide', 'tiffslide', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--help"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.qpproj"], "nowhere.qpproj does not exist"),
+        (["run", "{csv}"], "add --slide FILE"),
+        (["run", "{csv}", "--slide", "s.png", "--image", "a"], "--image and --slides are for a project"),
+        (["run", "{folder}", "--slide", "s.png"], "--slide is for a file of prompts"),
+        (["run", "{text}"], "Accepted are a QuPath project"),
+        (["run", "{csv}", "--slide", "s.png", "--mpp", "0"], "--mpp is the width of a pixel"),
+        (["run", "{csv}", "--slide", "s.png", "--threshold", "1.5"], "between 0 and 1"),
+        (["run", "{csv}", "--slide", "s.png", "--smallest", "8"], "such as 8um2 or 50px"),
+        (["run", "{csv}", "--object", "everything"], "Invalid value"),
+        (["run"], "Missing argument"),
+        (["fly"], "No such command"),
+    ],
+)
+def test_wrong_use_is_named_and_ends_with_2(arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "clicks.csv").write_text("x,y\n1,1\n")
+    (tmp_path / "notes.docx").write_text("")
+    places = {"csv": tmp_path / "clicks.csv", "folder": tmp_path, "text": tmp_path / "notes.docx"}
+    result = nuclick(*(argument.format(**places) for argument in arguments))
+    assert result.returncode == 2
+    assert words in said(result)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_help_answers_in_under_half_a_second() -> None:
+    took = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        assert nuclick("--help").returncode == 0
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 0.5

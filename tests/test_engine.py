@@ -1,0 +1,210 @@
+"""The laws of the engine, on slides of dark discs whose outlines are known."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from dark_segmenter import BOTH, NUCLEI
+from numpy.typing import NDArray
+
+from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.engine import MaskSettings, Outcome, Settings, segment
+from nuclick_wsi.errors import SlideError
+from nuclick_wsi.geometry import Point, Size
+from nuclick_wsi.instances import PromptSet, Reason
+from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle, prompt_id
+from nuclick_wsi.readers import open_slide
+from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.slide import Slide
+
+MakeSlide = Callable[..., Path]
+FINE = PixelSize(0.25, 0.25)
+
+
+def discs(side: int, centres: list[tuple[int, int]], radius: float = 9.0) -> NDArray[np.uint8]:
+    """White paper with black discs; a pixel is black where its centre is inside."""
+    rows, columns = np.mgrid[:side, :side] + 0.5
+    image = np.full((side, side, 3), 255, np.uint8)
+    for x, y in centres:
+        image[(columns - x) ** 2 + (rows - y) ** 2 <= radius**2] = 0
+    return image
+
+
+def click(x: float, y: float, **more: object) -> Prompt:
+    signal = Click(Point(x, y))
+    source = f"{more.get('class_name')} {more.get('role')}"
+    return Prompt(prompt_id(source, signal), ObjectKind.NUCLEUS, signal, **more)
+
+
+def squiggle(*strokes: list[tuple[float, float]]) -> Prompt:
+    signal = Squiggle(tuple(tuple(Point(*p) for p in stroke) for stroke in strokes))
+    return Prompt(prompt_id("gland", signal), ObjectKind.GLAND, signal)
+
+
+def run(path: Path, prompts: list[Prompt], mpp: float = 0.25, settings: Settings = Settings()) -> Outcome:
+    with open_slide(path) as slide:
+        return segment(slide, PromptSet(tuple(prompts)), BOTH, PixelSize(mpp, mpp), settings)
+
+
+def by_id(outcome: Outcome) -> dict[str, shapely.Geometry]:
+    return {instance.prompt_id: instance.polygon for instance in outcome.instances}
+
+
+CENTRES = [(40, 40), (100, 60), (200, 210), (215, 190), (250, 250), (30, 220)]
+
+
+def test_every_prompt_ends_as_one_instance_or_one_rejection(make_slide: MakeSlide) -> None:
+    prompts = [click(x, y) for x, y in CENTRES]
+    prompts += [
+        click(150, 20),
+        click(-5, 10),
+        click(40.2, 40.3),
+        click(41, 40, plane=Plane(z=3)),
+        squiggle([(600, 0), (700, 0)]),
+    ]
+    excluding = click(60, 60, role=Role.EXCLUDE_ONLY)
+    outcome = run(make_slide(discs(256, CENTRES)), [*prompts, excluding])
+    kept, refused = ({x.prompt_id for x in part} for part in (outcome.instances, outcome.rejections))
+    assert kept | refused == {prompt.id for prompt in prompts}
+    assert not kept & refused
+    assert sorted(rejection.reason for rejection in outcome.rejections) == sorted(
+        [Reason.NO_OBJECT, Reason.OUTSIDE_SLIDE, Reason.OUTSIDE_SLIDE, Reason.DUPLICATE, Reason.OTHER_PLANE]
+    )
+    assert all(rejection.detail for rejection in outcome.rejections)
+
+
+def test_an_outline_covers_exactly_the_pixels_of_its_object(make_slide: MakeSlide) -> None:
+    image = discs(256, [(100, 60)])
+    (instance,) = run(make_slide(image), [click(103, 58, class_name="Tumor")]).instances
+    rows, columns = np.nonzero(image[..., 0] == 0)
+    pixels = shapely.union_all(shapely.box(columns, rows, columns + 1, rows + 1))
+    assert instance.polygon.equals(pixels)
+    assert instance.area_um2 == pytest.approx(len(rows) * 0.25**2)
+    assert instance.mean_probability == 1
+    assert instance.class_name == "Tumor"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(tile_size=16), Settings(tile_size=100, workers=0), Settings(tile_size=5000, workers=5)],
+    ids=["small tiles", "no workers", "large tiles"],
+)
+def test_tiles_workers_and_order_change_nothing(settings: Settings, make_slide: MakeSlide) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    path = make_slide((discs(300, CENTRES) // 2 + noise // 2).astype(np.uint8), mpp=0.4)
+    prompts = [click(x, y) for x, y in CENTRES] + [squiggle([(20, 20), (280, 40)], [(20, 80), (200, 90)])]
+    plain = run(path, prompts, mpp=0.4, settings=replace(settings, tile_size=1024, workers=2))
+    other = run(path, prompts[::-1], mpp=0.4, settings=settings)
+    assert plain == other
+    assert len(plain.instances) > 3
+
+
+def test_shifting_slide_and_prompts_shifts_the_outlines(make_slide: MakeSlide) -> None:
+    image = discs(256, CENTRES)
+    here = by_id(run(make_slide(image), [click(x, y) for x, y in CENTRES]))
+    moved = np.full((300, 300, 3), 255, np.uint8)
+    moved[24:280, 16:272] = image
+    there = by_id(run(make_slide(moved, name="moved.svs"), [click(x + 16, y + 24) for x, y in CENTRES]))
+    assert sorted(shapely.transform(p, lambda xy: xy + (16, 24)).wkt for p in here.values()) == sorted(
+        p.wkt for p in there.values()
+    )
+
+
+def test_a_finer_slide_gives_the_same_outlines_from_its_second_level(make_slide: MakeSlide) -> None:
+    image = discs(256, CENTRES)
+    coarse = run(make_slide(image), [click(x, y) for x, y in CENTRES])
+    doubled = image.repeat(2, axis=0).repeat(2, axis=1)
+    fine = run(make_slide(doubled, mpp=0.125, name="f.svs"), [click(2 * x, 2 * y) for x, y in CENTRES], mpp=0.125)
+    assert [(reading.level, reading.downsample) for reading in fine.readings] == [(1, 2.0)]
+    assert sorted(shapely.transform(p, lambda xy: xy * 2).wkt for p in by_id(coarse).values()) == sorted(
+        p.wkt for p in by_id(fine).values()
+    )
+
+
+def test_a_slide_coarser_than_the_network_is_enlarged_and_the_outcome_says_so(make_slide: MakeSlide) -> None:
+    outcome = run(make_slide(discs(256, CENTRES, radius=12), mpp=0.5), [click(x, y) for x, y in CENTRES[:2]], mpp=0.5)
+    assert outcome.readings[0].upsampled
+    for polygon, centre in zip(by_id(outcome).values(), CENTRES, strict=False):
+        assert polygon.area == pytest.approx(np.pi * 12**2, rel=0.03), centre
+
+
+def test_touching_objects_stay_separate_and_share_no_area(make_slide: MakeSlide) -> None:
+    prompts = [click(200, 210), click(215, 190)]
+    outcome = run(make_slide(discs(256, CENTRES, radius=14)), prompts)
+    one, other = by_id(outcome).values()
+    assert one.intersection(other).area == 0
+    assert one.touches(other)
+    assert one.contains(shapely.Point(200, 210)) != other.contains(shapely.Point(200, 210))
+
+
+@pytest.mark.parametrize("mode", list(GlandMode))
+def test_a_gland_larger_than_the_crop_comes_out_whole(mode: GlandMode, make_slide: MakeSlide) -> None:
+    image = np.full((400, 400, 3), 255, np.uint8)
+    image[110:170, 40:360] = 0
+    settings = Settings(gland_mode=mode)
+    outcome = run(make_slide(image, mpp=0.5), [squiggle([(60, 150), (200, 120), (340, 150)])], 0.5, settings)
+    (instance,) = outcome.instances
+    truth = shapely.box(40, 110, 360, 170)
+    assert instance.polygon.intersection(truth).area / instance.polygon.union(truth).area > 0.97
+
+
+def test_strokes_of_one_gland_that_lie_apart_are_one_instance(make_slide: MakeSlide) -> None:
+    image = np.full((256, 256, 3), 255, np.uint8)
+    image[20:30, 20:60] = image[40:50, 20:60] = 0
+    (instance,) = run(make_slide(image, mpp=0.5), [squiggle([(25, 25), (55, 25)], [(25, 45), (55, 45)])], 0.5).instances
+    assert instance.polygon.equals(shapely.MultiPolygon([shapely.box(20, 20, 60, 30), shapely.box(20, 40, 60, 50)]))
+
+
+def test_a_nucleus_at_the_border_ends_with_the_slide(make_slide: MakeSlide) -> None:
+    # The last grid pixel has 0.6 of its width on the slide: it belongs to the object, but only as far as the slide goes.
+    black = np.zeros((66, 66, 3), np.uint8)
+    path = make_slide(black, mpp=0.15, downsamples=(1,))
+    (instance,) = run(path, [click(60, 60)], mpp=0.15).instances
+    assert instance.polygon.bounds[2:] == (66, 66)
+    assert instance.polygon.is_valid
+
+
+def test_settings_overrule_the_card(make_slide: MakeSlide) -> None:
+    image = discs(256, [(100, 60)])
+    image[58:61, 98:101] = 255
+    path = make_slide(image)
+
+    def with_masks(masks: MaskSettings) -> Outcome:
+        return run(path, [click(104, 60)], settings=Settings(masks=masks))
+
+    assert [len(i.polygon.interiors) for i in with_masks(MaskSettings()).instances] == [1]
+    assert [len(i.polygon.interiors) for i in with_masks(MaskSettings(fill_holes=Area.parse("9px"))).instances] == [0]
+    assert with_masks(MaskSettings(smallest=Area.parse("20um2"))).rejections[0].reason is Reason.TOO_SMALL
+    assert with_masks(MaskSettings(smallest=Area.parse("15um2"))).instances
+
+
+class BrokenSlide:
+    """A slide of which one corner cannot be read."""
+
+    def __init__(self, slide: Slide) -> None:
+        self._slide = slide
+        self.info = slide.info
+
+    def read(self, level: int, x: int, y: int, size: Size) -> NDArray[np.uint8]:
+        if x < 50 and y < 50:
+            raise SlideError("slide.svs: cannot be read at (0, 0)")
+        return self._slide.read(level, x, y, size)
+
+
+def test_a_part_that_cannot_be_read_costs_its_own_prompts_only(make_slide: MakeSlide) -> None:
+    prompts = [click(x, y) for x, y in CENTRES]
+    with open_slide(make_slide(discs(256, CENTRES))) as slide:
+        outcome = segment(BrokenSlide(slide), PromptSet(tuple(prompts)), NUCLEI, FINE, Settings(tile_size=50))
+    assert [r.prompt_id for r in outcome.rejections] == [prompts[0].id]
+    assert outcome.rejections[0].reason is Reason.UNREADABLE
+    assert len(outcome.instances) == len(CENTRES) - 1
+
+
+def test_progress_counts_every_prompt_that_goes_through_the_network(make_slide: MakeSlide) -> None:
+    seen: list[int] = []
+    with open_slide(make_slide(discs(256, CENTRES))) as slide:
+        segment(slide, PromptSet(tuple(click(x, y) for x, y in CENTRES)), NUCLEI, FINE, on_progress=seen.append)
+    assert sum(seen) == len(CENTRES)
