@@ -1,1 +1,36 @@
-"""Network architectures, and nothing else."""
+"""Network architectures, by the name that a model's card gives.
+
+A card's architecture and configuration go in, an untrained network comes out.
+"""
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from nuclick_wsi.network.folding import fused
+from nuclick_wsi.network.nuclick import NuClick, NuClickConfig
+
+__all__ = ["ARCHITECTURES", "NuClick", "NuClickConfig", "build", "fused"]
+
+
+def _nuclick(config: Mapping[str, object]) -> nn.Module:
+    return NuClick(NuClickConfig(**config))  # type: ignore[arg-type]
+
+
+ARCHITECTURES: Mapping[str, Callable[[Mapping[str, object]], nn.Module]] = {"nuclick": _nuclick}
+
+
+def build(architecture: str, config: Mapping[str, object]) -> nn.Module:
+    """Return an untrained network.
+
+    Raises
+    ------
+    ValueError
+        The architecture is unknown, or the configuration has an unknown or impossible entry.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture {architecture!r} is unknown; known are {', '.join(sorted(ARCHITECTURES))}")
+    try:
+        return ARCHITECTURES[architecture](config)
+    except TypeError as error:
+        raise ValueError(f"configuration {dict(config)} does not fit architecture {architecture!r}: {error}") from error

@@ -1,0 +1,139 @@
+"""The network of the NuClick paper (section III-B, Figure 2) at any width.
+
+N x 5 x H x W float32 goes in (red, green, blue in [0, 1], inclusion, exclusion; H and W multiples of 32),
+N x 1 x H x W logits come out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+# The published weights were trained with Keras' epsilon; it takes part in every folded norm.
+_EPSILON = 1.001e-5
+
+
+@dataclass(frozen=True, slots=True)
+class NuClickConfig:
+    """What may differ between two NuClick networks.
+
+    Attributes
+    ----------
+    width
+        Factor on every channel count of the paper's network.
+    last_dilations
+        Dilations of the last multi-scale block; the authors' older Keras code has 1, 3, 3, 6.
+    """
+
+    width: float = 1.0
+    last_dilations: tuple[int, int, int, int] = (1, 3, 2, 6)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width <= 4:
+            raise ValueError(f"width must lie in (0, 4], not {self.width}")
+        object.__setattr__(self, "last_dilations", tuple(self.last_dilations))
+        if len(self.last_dilations) != 4 or min(self.last_dilations) < 1:
+            raise ValueError(f"last_dilations must be four numbers from 1, not {self.last_dilations}")
+
+    def channels(self, paper: int) -> int:
+        """Return the channel count that stands for one of the paper's: a multiple of four, for four branches."""
+        return max(4, round(paper * self.width / 4) * 4)
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, batch norm, ReLU if asked for; the picture keeps its size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, dilation: int = 1, relu: bool = True) -> None:
+        super().__init__()
+        # The padding is explicit: ONNX Runtime fails on padding="same" with dilation.
+        padding = dilation * (kernel - 1) // 2
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)
+        nn.init.xavier_uniform_(self.conv.weight)
+        self.norm = nn.BatchNorm2d(outputs, eps=_EPSILON)
+        self.relu = relu
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x inputs x H x W to N x outputs x H x W."""
+        y: torch.Tensor = self.norm(self.conv(x))
+        return torch.relu(y) if self.relu else y
+
+
+class Residual(nn.Module):
+    """Two convolutions, the second one around a skip that starts after the first."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(inputs, outputs, relu=False)
+        self.second = ConvNorm(outputs, outputs, relu=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x inputs x H x W to N x outputs x H x W."""
+        y = self.first(x)
+        return torch.relu(y + self.second(y))
+
+
+class MultiScale(nn.Module):
+    """Four parallel convolutions of different reach, a quarter of the channels each, concatenated."""
+
+    def __init__(self, channels: int, kernels: Sequence[int], dilations: Sequence[int]) -> None:
+        super().__init__()
+        pairs = zip(kernels, dilations, strict=True)
+        self.branches = nn.ModuleList(ConvNorm(channels, channels // 4, k, d) for k, d in pairs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x channels x H x W to the same shape."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class NuClick(nn.Module):
+    """Encoder and decoder of residual and multi-scale blocks; numbers count from full size downwards."""
+
+    def __init__(self, config: NuClickConfig | None = None) -> None:
+        super().__init__()
+        config = config or NuClickConfig()
+        c32, c64, c128, c256, c512, c1024 = (config.channels(32 * 2**i) for i in range(6))
+        self.encode1 = nn.Sequential(ConvNorm(5, c64, 7), ConvNorm(c64, c32, 5), ConvNorm(c32, c32))
+        self.encode2 = nn.Sequential(Residual(c32, c64), Residual(c64, c64))
+        self.encode3 = nn.Sequential(
+            Residual(c64, c128), MultiScale(c128, (3, 3, 5, 5), (1, 3, 3, 6)), Residual(c128, c128)
+        )
+        self.encode4 = nn.Sequential(Residual(c128, c256), Residual(c256, c256), Residual(c256, c256))
+        self.encode5 = nn.Sequential(Residual(c256, c512), Residual(c512, c512), Residual(c512, c512))
+        self.bottom = nn.Sequential(Residual(c512, c1024), Residual(c1024, c1024))
+        self.up5 = nn.ConvTranspose2d(c1024, c512, 2, stride=2)
+        self.decode5 = nn.Sequential(Residual(2 * c512, c512), Residual(c512, c256))
+        self.up4 = nn.ConvTranspose2d(c256, c256, 2, stride=2)
+        self.decode4 = nn.Sequential(
+            Residual(2 * c256, c256), MultiScale(c256, (3, 3, 5, 5), (1, 3, 2, 3)), Residual(c256, c256)
+        )
+        self.up3 = nn.ConvTranspose2d(c256, c128, 2, stride=2)
+        self.decode3 = nn.Sequential(Residual(2 * c128, c128), Residual(c128, c128))
+        self.up2 = nn.ConvTranspose2d(c128, c64, 2, stride=2)
+        self.decode2 = nn.Sequential(
+            Residual(2 * c64, c64), MultiScale(c64, (3, 3, 5, 7), config.last_dilations), Residual(c64, c64)
+        )
+        self.up1 = nn.ConvTranspose2d(c64, c32, 2, stride=2)
+        self.decode1 = nn.Sequential(ConvNorm(2 * c32, c64), ConvNorm(c64, c32), ConvNorm(c32, c32))
+        self.head = nn.Conv2d(c32, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x 5 x H x W float32 to N x 1 x H x W logits; H and W are multiples of 32."""
+        e1 = self.encode1(x)
+        e2 = self.encode2(_halve(e1))
+        e3 = self.encode3(_halve(e2))
+        e4 = self.encode4(_halve(e3))
+        e5 = self.encode5(_halve(e4))
+        y = self.bottom(_halve(e5))
+        y = self.decode5(torch.cat([self.up5(y), e5], dim=1))
+        y = self.decode4(torch.cat([self.up4(y), e4], dim=1))
+        y = self.decode3(torch.cat([self.up3(y), e3], dim=1))
+        y = self.decode2(torch.cat([self.up2(y), e2], dim=1))
+        y = self.decode1(torch.cat([self.up1(y), e1], dim=1))
+        logits: torch.Tensor = self.head(y)
+        return logits
+
+
+def _halve(x: torch.Tensor) -> torch.Tensor:
+    """Max-pool by two."""
+    return nn.functional.max_pool2d(x, 2)

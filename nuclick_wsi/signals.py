@@ -1,0 +1,114 @@
+"""Guiding signals: what the network sees of the user's clicks and squiggles (paper, section III-C).
+
+Strokes in crop pixels come in, inclusion and exclusion maps go out. Inference and training draw by these rules alone.
+Crop pixels: x to the right, y down; pixel (row, col) covers [col, col + 1) x [row, row + 1).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Strokes = Sequence[npt.NDArray[np.floating]]
+Pixels = npt.NDArray[np.int64]
+Map = npt.NDArray[np.float32]
+
+
+def rasterize(strokes: Strokes) -> Pixels:
+    """Draw strokes one pixel wide, 8-connected; every pixel comes once, in order of row and column.
+
+    A line joins the pixels of successive points; drawn backwards it has the same pixels.
+
+    Parameters
+    ----------
+    strokes
+        Each (M, 2), x and y in crop pixels, M >= 1; one point is one pixel. They may leave the crop.
+
+    Returns
+    -------
+    pixels
+        (N, 2) int64, row and column; negative ones and ones past the crop are kept.
+    """
+    if len(strokes) == 1 and len(strokes[0]) == 1:
+        return np.floor(strokes[0][:, ::-1]).astype(np.int64)
+    drawn = [_stroke_pixels(np.floor(stroke[:, ::-1]).astype(np.int64)) for stroke in strokes]
+    return np.unique(np.concatenate(drawn), axis=0)
+
+
+def inclusion_map(pixels: Pixels, size: int) -> Map:
+    """Return the (size, size) float32 map that is 1 on the pixels of an object's own signal, else 0."""
+    return _map_of(_inside(pixels, size), size)
+
+
+def exclusion_map(others: Sequence[Pixels], size: int) -> Map:
+    """Return the (size, size) float32 map that is 1 on one pixel of every other object's signal, else 0.
+
+    The pixel is the one inside the crop that is nearest the middle of the signal's pixels inside the crop; ties go to
+    the upper, then to the left one. A signal wholly outside leaves no trace.
+
+    Parameters
+    ----------
+    others
+        Per other object its rasterized pixels, (N, 2) int64 row and column.
+    """
+    if not others:
+        return np.zeros((size, size), np.float32)
+    pixels = np.concatenate(others)
+    within = _within(pixels, size)
+    if len(pixels) == len(others):
+        return _map_of(pixels[within], size)
+    owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
+    return _map_of(_most_central(pixels[within], owners[within]), size)
+
+
+def guiding_signals(pixels: Pixels, others: Sequence[Pixels], size: int) -> Map:
+    """Return inclusion and exclusion map as (2, size, size) float32; where both would be 1, inclusion wins."""
+    signals = np.empty((2, size, size), np.float32)
+    signals[0] = inclusion_map(pixels, size)
+    signals[1] = exclusion_map(others, size)
+    signals[1, signals[0] > 0] = 0
+    return signals
+
+
+def _stroke_pixels(points: Pixels) -> Pixels:
+    """Return the pixels of the lines between successive pixels, (M, 2) to (N, 2); corners come twice."""
+    if len(points) == 1:
+        return points
+    swap = (points[:-1, 0] > points[1:, 0]) | ((points[:-1, 0] == points[1:, 0]) & (points[:-1, 1] > points[1:, 1]))
+    starts = np.where(swap[:, None], points[1:], points[:-1])
+    ends = np.where(swap[:, None], points[:-1], points[1:])
+    steps = np.maximum(np.abs(ends - starts).max(axis=1), 1)
+    line = np.repeat(np.arange(len(starts)), steps + 1)
+    step = np.arange(len(line)) - np.repeat(np.cumsum(steps + 1) - (steps + 1), steps + 1)
+    # Whole numbers only, from the upper end of every line: rounding cannot depend on the direction of drawing.
+    along = (2 * step[:, None] * (ends - starts)[line] + steps[line, None]) // (2 * steps[line, None])
+    drawn: Pixels = starts[line] + along
+    return drawn
+
+
+def _most_central(pixels: Pixels, owners: Pixels) -> Pixels:
+    """Return per owner the pixel nearest the middle of its pixels; all arithmetic is exact."""
+    count = np.bincount(owners)[owners]
+    middle = np.stack([np.bincount(owners, pixels[:, axis])[owners] for axis in (0, 1)], axis=1)
+    distance = ((pixels * count[:, None] - middle) ** 2).sum(axis=1)
+    order = np.lexsort((pixels[:, 1], pixels[:, 0], distance, owners))
+    first = np.unique(owners[order], return_index=True)[1]
+    nearest: Pixels = pixels[order[first]]
+    return nearest
+
+
+def _within(pixels: Pixels, size: int) -> npt.NDArray[np.bool_]:
+    """Return which pixels lie in the crop."""
+    return np.asarray(((pixels >= 0) & (pixels < size)).all(axis=1))
+
+
+def _inside(pixels: Pixels, size: int) -> Pixels:
+    """Return the pixels that lie in the crop."""
+    return pixels[_within(pixels, size)]
+
+
+def _map_of(pixels: Pixels, size: int) -> Map:
+    """Return the map that is 1 on the pixels, all of them inside."""
+    drawn = np.zeros((size, size), np.float32)
+    drawn[pixels[:, 0], pixels[:, 1]] = 1
+    return drawn
