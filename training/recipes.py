@@ -1,0 +1,134 @@
+"""What each shipped model is trained on and how: the data sets, their shares, crop and pixel size.
+
+A recipe and the data's folder go in; samplers and fixed validation examples come out.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nuclick_wsi.prompts import ObjectKind
+
+from .data import Picture, picture_names, read_picture, typical_step
+from .fit import FitSettings
+from .glands import SquiggleSampler
+from .sampling import ClickSampler, Example, MixedSampler, Sampler
+from .splits import SPLITS
+
+_MONUSEG_SPLIT = (
+    "MoNuSeg by image and patient: 11 train, 5 validation (choose the threshold), 14 test (choose nothing), "
+    "in nuclick_training.splits; all of dsb2018_histology trains"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder of training pictures.
+
+    Attributes
+    ----------
+    mpp
+        Microns per pixel; None where nobody knows, then the median object is brought to `Recipe.typical` pixels.
+    share
+        Share of the training crops that come from here.
+    """
+
+    folder: str
+    licence: str
+    mpp: float | None
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything about a model that is not a matter of fitting.
+
+    Attributes
+    ----------
+    crop
+        Side of the crop, in model pixels.
+    mpp
+        Microns per model pixel.
+    typical
+        Square root of the usual median area of objects, in model pixels.
+    smallest_um2, fill_holes_um2, terms, split, limits
+        What goes into the model's card.
+    """
+
+    name: str
+    kind: ObjectKind
+    crop: int
+    mpp: float
+    typical: float
+    sources: tuple[Source, ...]
+    smallest_um2: float
+    fill_holes_um2: float
+    terms: str
+    split: str
+    limits: str
+    fit: FitSettings = field(default_factory=FitSettings)
+    config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
+
+    def sampler(self, data: Path) -> Sampler:
+        """Return the sampler of training examples."""
+        samplers = [_sampler(self.kind, self.pictures(data, source, "train"), self.crop) for source in self.sources]
+        return MixedSampler(samplers, [source.share for source in self.sources])
+
+    def validation(self, data: Path, count: int = 80) -> list[Example]:
+        """Return fixed plain examples of the validation pictures."""
+        pictures = [p for source in self.sources for p in self.pictures(data, source, "validation")]
+        sampler = _sampler(self.kind, pictures, self.crop)
+        rng = np.random.default_rng(0)
+        return [sampler.draw(rng, plain=True) for _ in range(count)]
+
+    def pictures(self, data: Path, source: Source, part: str) -> list[Picture]:
+        """Return the pictures of one part of a source's split."""
+        folder, split = data / source.folder, SPLITS[source.folder]
+        names = [name for name in picture_names(folder) if split.part_of(name) == part]
+        if source.mpp is not None:
+            return [read_picture(folder, name, self.mpp / source.mpp) for name in names]
+        unscaled = [read_picture(folder, name, 1.0) for name in names]
+        return [dataclasses.replace(p, step=typical_step(p.labels, self.typical)) for p in unscaled]
+
+
+def _sampler(kind: ObjectKind, pictures: list[Picture], crop: int) -> Sampler:
+    return SquiggleSampler(pictures, crop) if kind is ObjectKind.GLAND else ClickSampler(pictures, crop)
+
+
+NUCLEI = Recipe(
+    name="nuclei",
+    kind=ObjectKind.NUCLEUS,
+    crop=128,
+    mpp=0.25,
+    typical=19.7,
+    sources=(
+        Source("monuseg", "CC BY-NC-SA 4.0", mpp=0.25, share=0.85),
+        Source("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.15),
+    ),
+    smallest_um2=3.0,
+    fill_holes_um2=8.0,
+    terms="research use, non-commercial, share alike (CC BY-NC-SA 4.0, inherited from MoNuSeg)",
+    split=_MONUSEG_SPLIT,
+    limits="nuclei wider than 25 um; slides without haematoxylin; pale or out-of-focus nuclei; cytology",
+)
+
+GLANDS = Recipe(
+    name="glands",
+    kind=ObjectKind.GLAND,
+    crop=256,
+    mpp=1.24,
+    typical=60,
+    sources=(Source("glas_train", "research only (GlaS challenge)", mpp=0.62),),
+    smallest_um2=300.0,
+    fill_holes_um2=1500.0,
+    terms="research use only (inherited from the GlaS challenge data)",
+    split="GlaS training images by patient: 63 train, 5 validation (choose the threshold), 17 test, in "
+    "nuclick_training.splits",
+    limits="organs other than colon; glands that fill more than one crop (317 um); solid tumour nests without a lumen",
+    fit=FitSettings(batch=4, rate=1.5e-3, averaging=0.997),
+)
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, GLANDS)}

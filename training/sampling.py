@@ -1,0 +1,204 @@
+"""Training examples of nuclei and cells: crops cut and clicks drawn exactly as inference does (paper, III-C 1).
+
+A picture and a random generator go in, an `Example` comes out; colour is left to `augment`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from nuclick_wsi.signals import Map, Pixels, guiding_signals
+
+from .data import Labels, Picture, Rgb, objects_of
+
+Points = npt.NDArray[np.floating]
+Target = npt.NDArray[np.uint8]
+
+BACKGROUND, OBJECT, OTHERS = 0, 1, 2
+_LARGEST_ZOOM = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the network sees once, and what it should say.
+
+    Attributes
+    ----------
+    image
+        (S, S, 3) uint8.
+    signals
+        (2, S, S) float32: inclusion, exclusion.
+    target
+        (S, S) uint8: BACKGROUND, OBJECT or OTHERS.
+    """
+
+    image: Rgb
+    signals: Map
+    target: Target
+
+
+class Sampler(Protocol):
+    """Draws examples; `plain` ones have no random zoom, flips or missing neighbours."""
+
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+        """Return one example."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A square of a picture that becomes a crop: its upper left corner and its pixel, in picture pixels."""
+
+    x: float
+    y: float
+    step: float
+    size: int
+
+    def crop_points(self, points: Points) -> Points:
+        """Map (N, 2) x, y from picture pixels to crop pixels."""
+        mapped: Points = (points - (self.x, self.y)) / self.step
+        return mapped
+
+
+class PaddedPicture:
+    """A picture with white around it, so that windows may leave it."""
+
+    def __init__(self, picture: Picture, margin: int) -> None:
+        around = ((margin, margin), (margin, margin))
+        self._image = np.pad(picture.image, (*around, (0, 0)), constant_values=255)
+        self._labels = np.pad(picture.labels, around)
+        self._margin = margin
+
+    def cut(self, window: Window, resample: Image.Resampling) -> tuple[Rgb, Labels]:
+        """Return image (S, S, 3) uint8 and labels (S, S) int32 under a window."""
+        x, y = window.x + self._margin, window.y + self._margin
+        end = window.size * window.step
+        height, width = self._labels.shape
+        if window.step == 1 and x.is_integer() and y.is_integer():
+            exact = np.s_[int(y) : int(y) + window.size, int(x) : int(x) + window.size]
+            return self._image[exact], self._labels[exact]
+        left, top = max(int(x) - 8, 0), max(int(y) - 8, 0)
+        part = np.s_[top : min(int(y + end) + 9, height), left : min(int(x + end) + 9, width)]
+        size, box = (window.size, window.size), (x - left, y - top, x - left + end, y - top + end)
+        image = Image.fromarray(self._image[part]).resize(size, resample, box)
+        labels = Image.fromarray(self._labels[part]).resize(size, Image.Resampling.NEAREST, box)
+        return np.asarray(image), np.asarray(labels)
+
+
+def turned(example: Example, turn: int) -> Example:
+    """Return one of the eight mirror images and quarter turns of an example."""
+
+    def turned_array(array: npt.NDArray[np.generic], rows: int, columns: int) -> npt.NDArray[np.generic]:
+        array = np.rot90(array, turn % 4, (rows, columns))
+        return np.flip(array, columns) if turn >= 4 else array
+
+    return Example(
+        turned_array(example.image, 0, 1),  # type: ignore[arg-type]
+        turned_array(example.signals, 1, 2),  # type: ignore[arg-type]
+        turned_array(example.target, 0, 1),  # type: ignore[arg-type]
+    )
+
+
+def target_of(labels: Labels, number: int) -> Target:
+    """Return the target for one object of a crop's labels."""
+    return np.where(labels == number, OBJECT, np.where(labels > 0, OTHERS, BACKGROUND)).astype(np.uint8)
+
+
+def kept_others(count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Choose which neighbours are clicked too: mostly all, at times some, at times none."""
+    how = rng.random()
+    rate = 1.0 if how < 0.6 else 0.0 if how > 0.9 else rng.random()
+    return rng.random(count) < rate
+
+
+class _Objects:
+    """Where the objects of one picture may be clicked."""
+
+    def __init__(self, labels: Labels) -> None:
+        numbers, inner, core, centres = [], [], [], []
+        for number, box, mask in objects_of(labels):
+            depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+            corner = (box[0].start, box[1].start)
+            numbers.append(number)
+            # The paper clicks at least two pixels inside; a thinner object is clicked where it is thickest.
+            inner.append(np.argwhere(depth >= min(2.0, depth.max())) + corner)
+            core.append(np.argwhere(depth >= 0.6 * depth.max()) + corner)
+            middle = np.argwhere(mask).mean(axis=0) + corner
+            centres.append(inner[-1][((inner[-1] - middle) ** 2).sum(axis=1).argmin()])
+        self.numbers = np.array(numbers, np.int64)
+        self.areas = np.bincount(labels.ravel())[self.numbers]
+        self.centres = np.array(centres, np.int64).reshape(-1, 2)
+        self._pools = [_Pool(inner), _Pool(core)] if numbers else []
+
+    def random_points(self, rng: np.random.Generator) -> Pixels:
+        """Return one random pixel (row, column) inside every object; half the time a central one."""
+        return self._pools[int(rng.random() < 0.5)].draw(rng)
+
+
+class _Pool:
+    """Lists of pixels, one list per object."""
+
+    def __init__(self, lists: list[Pixels]) -> None:
+        self._pixels = np.concatenate(lists)
+        self._counts = np.array([len(pixels) for pixels in lists])
+        self._starts = np.cumsum(self._counts) - self._counts
+
+    def draw(self, rng: np.random.Generator) -> Pixels:
+        """Return one pixel of every list."""
+        chosen = self._starts + (rng.random(len(self._counts)) * self._counts).astype(np.int64)
+        pixels: Pixels = self._pixels[chosen]
+        return pixels
+
+
+class ClickSampler:
+    """Examples of objects that are clicked once: nuclei and cells."""
+
+    def __init__(self, pictures: list[Picture], size: int, smallest: int = 20) -> None:
+        self._size = size
+        self._pictures, self._padded, self._objects, self._targets = [], [], [], []
+        for picture in pictures:
+            objects = _Objects(picture.labels)
+            targets = np.flatnonzero(objects.areas >= smallest * picture.step**2)
+            if len(targets):
+                self._pictures.append(picture)
+                self._padded.append(PaddedPicture(picture, int((size / 2 + 2) * picture.step * _LARGEST_ZOOM) + 2))
+                self._objects.append(objects)
+                self._targets.append(targets)
+
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+        """Return an example of a random object of a random picture."""
+        which = int(rng.integers(len(self._pictures)))
+        chosen = int(rng.choice(self._targets[which]))
+        objects = self._objects[which]
+        points = objects.centres if plain or rng.random() < 0.25 else objects.random_points(rng)
+        zoom = 1.0 if plain or rng.random() < 0.3 else float(np.exp(rng.uniform(-0.16, 0.16)))
+        # One pixel more than the crop, centred on the click: it stays the crop's middle when turned.
+        odd = self._size // 2 * 2 + 1
+        step = self._pictures[which].step * zoom
+        corner = points[chosen, ::-1] + 0.5 - odd * step / 2
+        window = Window(float(corner[0]), float(corner[1]), step, odd)
+        resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
+        image, labels = self._padded[which].cut(window, resample)
+        pixels = np.floor(window.crop_points(points[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
+        keep = np.ones(len(points), bool) if plain else kept_others(len(points), rng)
+        keep[chosen] = False
+        signals = guiding_signals(pixels[[chosen]], list(pixels[keep][:, None]), odd)
+        example = Example(image, signals, target_of(labels, int(objects.numbers[chosen])))
+        example = example if plain else turned(example, int(rng.integers(8)))
+        n = self._size
+        return Example(example.image[:n, :n], example.signals[:, :n, :n], example.target[:n, :n])
+
+
+class MixedSampler:
+    """Examples from several samplers, each with its share."""
+
+    def __init__(self, samplers: list[Sampler], shares: list[float]) -> None:
+        self._samplers, self._shares = samplers, np.array(shares) / sum(shares)
+
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+        """Return an example of a random sampler."""
+        return self._samplers[int(rng.choice(len(self._samplers), p=self._shares))].draw(rng, plain)

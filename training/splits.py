@@ -1,0 +1,71 @@
+"""The fixed splits of the data sets that the shipped weights come from: by patient, never by patch.
+
+Test images choose nothing; validation images choose thresholds and settings; the others train.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which images choose settings and which only judge; every other image of the folder trains.
+
+    Attributes
+    ----------
+    validation, test
+        Prefixes of file names; an image belongs to the part that has a prefix of its name.
+    train
+        Prefixes likewise, or None for all that is left.
+    """
+
+    validation: tuple[str, ...]
+    test: tuple[str, ...] | None
+    train: tuple[str, ...] | None
+
+    def part_of(self, name: str) -> str:
+        """Return `train`, `validation` or `test` for an image's name."""
+        parts = (("validation", self.validation), ("train", self.train), ("test", self.test))
+        named = [part for part, prefixes in parts if prefixes and _begins(name, prefixes)]
+        return named[0] if named else "test" if self.test is None else "train"
+
+
+def _begins(name: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether a name is one of the prefixes, or goes on with something other than a digit or letter."""
+    return any(name.startswith(p) and not name[len(p) : len(p) + 1].isalnum() for p in prefixes)
+
+
+def _tcga(*codes: str) -> tuple[str, ...]:
+    return tuple(f"TCGA-{code}" for code in codes)
+
+
+# MoNuSeg: 4 x 4 images of breast, kidney, liver and prostate train, as in Kumar et al. (2017) and the NuClick paper;
+# the other 14 (two of each of these organs, and bladder, colon, stomach) test. Five of the 16 choose settings.
+MONUSEG = Split(
+    validation=_tcga("18-5592", "A7-A13F", "AR-A1AS", "HE-7128", "G9-6363"),
+    train=_tcga(
+        "A7-A13E", "AR-A1AK", "B0-5711", "HE-7129", "HE-7130", "38-6178", "49-4488", "50-5931",
+        "G9-6336", "G9-6348", "G9-6356",
+    ),
+    test=None,
+)  # fmt: skip
+
+# GlaS training part: patients by Grade.csv. Test: 3, 4, 11, 13 (17 images, 9 benign); validation: 8, 14, 15, 16.
+GLAS = Split(
+    validation=("train_41", "train_7", "train_84", "train_36", "train_50"),
+    test=(
+        "train_4", "train_52", "train_55", "train_6", "train_17", "train_19", "train_58", "train_75",
+        "train_15", "train_56", "train_67", "train_80",
+        "train_5", "train_57", "train_81", "train_83",
+        "train_12",
+    ),
+    train=None,
+)  # fmt: skip
+
+EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
+
+SPLITS: Mapping[str, Split] = {
+    "monuseg": MONUSEG,
+    "glas_train": GLAS,
+    "dsb2018_histology": EVERYTHING_TRAINS,
+}
