@@ -51,7 +51,7 @@ _WORTH_A_PYRAMID = 4096
 """Longest side in pixels from which on it matters that a reader sees no more than one level."""
 
 
-def open_slide(path: Path, *, reader: ReaderChoice = ReaderChoice.AUTO, frame: Frame = Frame.FULL) -> Slide:
+def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, frame: Frame = Frame.FULL) -> Slide:
     """Open a slide with the first reader that takes it, or with the one that is asked for.
 
     Parameters
@@ -68,6 +68,7 @@ def open_slide(path: Path, *, reader: ReaderChoice = ReaderChoice.AUTO, frame: F
     SlideError
         If the file is missing, empty or a folder, or no reader takes it: with what each of them said.
     """
+    path = Path(path)
     _require_file(path)
     if reader is ReaderChoice.AUTO:
         source = _open_any(path)

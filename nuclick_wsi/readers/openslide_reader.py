@@ -11,8 +11,8 @@ from PIL import Image
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
-from nuclick_wsi.geometry import Region, Size
-from nuclick_wsi.readers.source import SourceInfo, number_of, ome_pixel_size, pixel_size_of
+from nuclick_wsi.geometry import Size
+from nuclick_wsi.readers.source import SourceInfo, bounds_of, number_of, ome_pixel_size, pixel_size_of
 from nuclick_wsi.scale import PixelSize, Window
 
 if TYPE_CHECKING:
@@ -29,19 +29,21 @@ class OpenSlideSource:
         self._path = path
         self._lock = threading.Lock()
         self._handle = _open(path)
+        # Asked now: after an error the handle answers nothing any more.
+        self._downsamples = self._handle.level_downsamples
         properties = self._handle.properties
         self.about = SourceInfo(
             reader=ReaderChoice.OPENSLIDE,
             sizes=tuple(Size(*size) for size in self._handle.level_dimensions),
             pixel_sizes=tuple(_pixel_sizes(properties)),
             magnification=number_of(properties.get("openslide.objective-power")),
-            bounds=_bounds(properties),
+            bounds=bounds_of(properties, "openslide"),
         )
 
     def read_inside(self, level: int, x: int, y: int, size: Size) -> NDArray[np.uint8]:
         """Read a rectangle that lies inside a level; see `Source.read_inside`."""
         wanted = Window(x, y, size.width, size.height)
-        if float(self._handle.level_downsamples[level]).is_integer():
+        if float(self._downsamples[level]).is_integer():
             return self._read(level, wanted)
         # OpenSlide takes a position in whole slide pixels and interpolates where that falls between two pixels of the
         # level. Fixed blocks make sure that a pixel comes out the same, whichever rectangle it is read in.
@@ -60,7 +62,7 @@ class OpenSlideSource:
 
         handle = self._handle
         try:
-            return _pixels(handle, level, window)
+            return self._pixels(handle, level, window)
         except openslide.OpenSlideError:
             # After one error OpenSlide refuses every further read, and other threads may share the handle.
             with self._lock:
@@ -68,9 +70,14 @@ class OpenSlideSource:
                     self._handle = _open(self._path)
         try:
             with _open(self._path) as private:
-                return _pixels(private, level, window)
+                return self._pixels(private, level, window)
         except openslide.OpenSlideError as error:
             raise SlideError(str(error)) from error
+
+    def _pixels(self, handle: "openslide.OpenSlide", level: int, window: Window) -> NDArray[np.uint8]:
+        downsample = self._downsamples[level]
+        corner = round(window.x * downsample), round(window.y * downsample)
+        return _over_white(handle.read_region(corner, level, (window.width, window.height)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -88,10 +95,7 @@ def _open(path: Path) -> "openslide.OpenSlide":
         raise SlideError(str(error)) from error
 
 
-def _pixels(handle: "openslide.OpenSlide", level: int, window: Window) -> NDArray[np.uint8]:
-    downsample = handle.level_downsamples[level]
-    corner = round(window.x * downsample), round(window.y * downsample)
-    image = handle.read_region(corner, level, (window.width, window.height))
+def _over_white(image: Image.Image) -> NDArray[np.uint8]:
     alpha = image.getchannel("A")
     if alpha.getextrema() != (255, 255):
         white = Image.new("RGB", image.size, "white")
@@ -112,12 +116,3 @@ def _pixel_sizes(properties: Mapping[str, str]) -> Iterator[PixelSize]:
     from_ome = ome_pixel_size(properties.get("tiff.ImageDescription", ""))
     stated = pixel_size_of(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"))
     yield from (size for size in (from_ome, stated) if size is not None)
-
-
-def _bounds(properties: Mapping[str, str]) -> Region | None:
-    texts = [properties.get(f"openslide.bounds-{name}") for name in ("x", "y", "width", "height")]
-    try:
-        x, y, width, height = (int(text) for text in texts if text is not None)
-    except ValueError:
-        return None
-    return Region(x, y, width, height)

@@ -4,6 +4,7 @@ An adapter opens a file or raises a `SlideError` with the library's own reason; 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +83,15 @@ def ome_pixel_size(description: str) -> PixelSize | None:
             return None
         sides.append(value.x_um * unit)
     return PixelSize(*sides)
+
+
+def bounds_of(properties: Mapping[str, object], prefix: str) -> Region | None:
+    """Return the part that was scanned, by the properties `<prefix>.bounds-x` and so on; None without them."""
+    try:
+        sides = [int(str(properties[f"{prefix}.bounds-{name}"])) for name in ("x", "y", "width", "height")]
+    except (KeyError, ValueError):
+        return None
+    return Region(*sides)
 
 
 def number_of(value: object) -> float | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.readers.source import SourceInfo, number_of, ome_pixel_size, pixel_size_of
+from nuclick_wsi.readers.source import SourceInfo, bounds_of, number_of, ome_pixel_size, pixel_size_of
 from nuclick_wsi.readers.tiff_check import is_tiff, require_complete
 from nuclick_wsi.scale import PixelSize
 
@@ -37,6 +37,7 @@ class TiffSlideSource:
                 sizes=tuple(Size(*size) for size in self._handle.level_dimensions),
                 pixel_sizes=tuple(_pixel_sizes(properties)),
                 magnification=number_of(properties.get("tiffslide.objective-power")),
+                bounds=bounds_of(properties, "tiffslide"),
             )
         except SlideError:
             self._handle.close()
@@ -50,7 +51,7 @@ class TiffSlideSource:
             pixels = self._handle.read_region(corner, level, (size.width, size.height), as_array=True, padding=False)
         except Exception as error:
             raise SlideError(f"{type(error).__name__}: {error}") from error
-        return np.ascontiguousarray(np.broadcast_to(pixels, (size.height, size.width, 3)), np.uint8)
+        return np.require(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, np.uint8, ["C", "W"])
 
     def close(self) -> None:
         """Let go of the file."""
