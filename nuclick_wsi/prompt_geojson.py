@@ -133,7 +133,7 @@ def _leaves(geometry: _Json) -> Iterator[tuple[str, NDArray[np.float64]]]:
     while waiting:
         one = waiting.pop()
         if not isinstance(one, dict):
-            raise ValueError(f"its geometry is {one!s:.40}, not an object")
+            raise ValueError(f"its geometry is {one!r:.40}, not an object")
         kind = one.get("type")
         coordinates = _list(one, "coordinates")
         if kind == "GeometryCollection":
@@ -153,10 +153,10 @@ def _leaves(geometry: _Json) -> Iterator[tuple[str, NDArray[np.float64]]]:
 def _positions(coordinates: Any) -> NDArray[np.float64]:
     """Return positions as an array of shape (n, 2); a third coordinate is not the plane in QuPath, and is dropped."""
     if not isinstance(coordinates, list):
-        raise ValueError(f"its coordinates are {coordinates!s:.40}, not a list")
+        raise ValueError(f"its coordinates are {coordinates!r:.40}, not a list")
     for position in coordinates:
         if not isinstance(position, list) or len(position) < 2:
-            raise ValueError(f"a position is {position!s:.40}, not [x, y]")
+            raise ValueError(f"a position is {position!r:.40}, not [x, y]")
     return np.array([position[:2] for position in coordinates], np.float64).reshape(-1, 2)
 
 
@@ -185,7 +185,7 @@ def _plane(geometry: _Json) -> Plane:
 def _list(content: _Json, key: str) -> list[Any]:
     value = content.get(key, [])
     if not isinstance(value, list):
-        raise ValueError(f"its {key} are {value!s:.40}, not a list")
+        raise ValueError(f"its {key} are {value!r:.40}, not a list")
     return value
 
 
