@@ -1,5 +1,6 @@
 """Several looks at one object become one probability map."""
 
+from itertools import permutations
 from random import Random
 
 import numpy as np
@@ -31,6 +32,17 @@ def test_the_order_of_crops_does_not_change_a_bit(crops: list[Look], seed: int) 
     (window, blended), (window_too, blended_too) = blend(crops), blend(shuffled)
     assert window == window_too
     np.testing.assert_array_equal(blended, blended_too)
+
+
+def test_even_sums_that_round_differently_in_another_order_come_out_alike() -> None:
+    # Added up from the left, the two smallest vanish; added to each other first, they tip a tie upwards.
+    values = [1.0, 2.0**-24, 2.0**-53, 2.0**-53]
+    pixel = Window(0, 0, 1, 1)
+    results = {
+        float(blend([(pixel, np.full((1, 1), value, np.float32)) for value in order])[1][0, 0])
+        for order in permutations(values)
+    }
+    assert len(results) == 1
 
 
 @settings(deadline=None)

@@ -146,10 +146,11 @@ def test_a_neighbour_beyond_a_small_gap_is_not_taken_in() -> None:
     assert not mask[1:3, 3:].any()
 
 
-def test_a_bay_at_the_border_of_the_map_is_no_hole() -> None:
+@pytest.mark.parametrize("largest_px", [1, 30, 1000])
+def test_a_bay_at_the_border_of_the_map_is_no_hole(largest_px: int) -> None:
     mask = np.ones((5, 5), dtype=np.bool_)
     mask[0, 2] = mask[2, 2] = False
-    filled = fill_small_holes(mask, 4)
+    filled = fill_small_holes(mask, largest_px)
     assert not filled[0, 2]
     assert filled[2, 2]
 
