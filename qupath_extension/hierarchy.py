@@ -90,7 +90,7 @@ def read_image_data(path: Path) -> ImageData:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ProjectError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ProjectError(f"{path} cannot be read: {error.strerror}. {advice(path)}") from error
     try:
         return _Reader().read(_root_of(JavaStream(data)))
     except ValueError as error:

@@ -74,6 +74,11 @@ class JavaClass:
         return tuple(found)
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """The full names of the class and of its superclasses."""
+        return frozenset(one.name for one in self.chain)
+
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """What an object of this class holds, in the order of the stream: superclasses first.
 
@@ -96,7 +101,7 @@ class JavaObject:
 
     def is_a(self, class_name: str) -> bool:
         """Whether the object's class, or a superclass, has this full name."""
-        return any(one.name == class_name for one in self.java_class.chain)
+        return class_name in self.java_class.names
 
 
 class JavaEnum:

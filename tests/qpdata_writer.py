@@ -25,6 +25,7 @@ PARENTS = {
     "PathTileObject": "PathROIObject",
     "TMACoreObject": "PathROIObject",
     "PathCellObject": "PathDetectionObject",
+    "PathFutureObject": "PathROIObject",
 }
 
 
@@ -213,6 +214,8 @@ class QpdataWriter(JavaWriter):
         waiting: list[Any] = [root]
         while waiting:
             one = waiting.pop()
+            if isinstance(one, Drawn) and self.known(("object", id(one))):
+                continue
             if isinstance(one, Drawn):
                 self._head(one)
                 waiting += [("tail", one), *reversed(one.children)]
@@ -222,7 +225,7 @@ class QpdataWriter(JavaWriter):
     def _head(self, one: Drawn) -> None:
         self.data += OBJECT
         self._object_class(one.type)
-        self.remember(object())
+        self.remember(("object", id(one)))
         self.string(one.name)
         self.boxed(None)
         if self._version >= 4:
