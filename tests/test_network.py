@@ -1,0 +1,82 @@
+"""The network is the paper's, at any width, and its inference copy computes the same."""
+
+import pytest
+import torch
+
+from nuclick_wsi.network import NuClick, NuClickConfig, build, fused
+
+TINY = NuClickConfig(width=1 / 16)
+
+
+def trained_looking(config: NuClickConfig = TINY) -> NuClick:
+    """A network whose batch norms are not the identity, as after training."""
+    torch.manual_seed(0)
+    network = NuClick(config)
+    for name, buffer in network.named_buffers():
+        if "running" in name:
+            buffer.copy_(torch.rand_like(buffer) + 0.5)
+    for name, parameter in network.named_parameters():
+        if ".norm." in name:
+            torch.nn.init.uniform_(parameter, 0.3, 1.2)
+    return network.eval()
+
+
+def test_full_width_has_the_published_number_of_parameters_and_entries():
+    with torch.device("meta"):
+        network = NuClick()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 66_800_321
+    assert len(network.state_dict()) == 360
+
+
+@pytest.mark.parametrize("width", [1 / 16, 0.2, 0.37])
+def test_any_width_gives_logits_of_the_crop_s_size(width):
+    network = NuClick(NuClickConfig(width=width)).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 5, 64, 96)).shape == (2, 1, 64, 96)
+
+
+def test_the_inference_copy_predicts_the_same_and_leaves_the_original_alone():
+    network = trained_looking()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    crops = torch.rand(3, 5, 64, 64)
+    with torch.inference_mode():
+        assert torch.allclose(fused(network)(crops), network(crops), atol=1e-4)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_inference_copy_has_no_batch_norm_left():
+    assert not [m for m in fused(trained_looking()).modules() if isinstance(m, torch.nn.BatchNorm2d)]
+
+
+def test_a_crop_does_not_depend_on_its_batch():
+    network = fused(trained_looking())
+    crops = torch.rand(4, 5, 64, 64)
+    with torch.inference_mode():
+        together = network(crops)
+        alone = torch.cat([network(crop[None]) for crop in crops])
+    assert torch.allclose(together, alone, atol=1e-4)
+
+
+def test_the_dilations_of_the_older_weights_are_a_setting_with_the_same_shapes():
+    older = NuClick(NuClickConfig(width=1 / 16, last_dilations=(1, 3, 3, 6)))
+    assert [d.conv.dilation[0] for d in older.decode2[1].branches] == [1, 3, 3, 6]
+    older.load_state_dict(NuClick(TINY).state_dict())
+
+
+def test_networks_are_built_by_name_from_what_json_can_hold():
+    network = build("nuclick", {"width": 1 / 16, "last_dilations": [1, 3, 3, 6]})
+    assert isinstance(network, NuClick)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config", "said"),
+    [
+        ("transformer", {}, "'transformer' is unknown; known are nuclick"),
+        ("nuclick", {"depth": 3}, "depth"),
+        ("nuclick", {"width": 0}, "width must lie in"),
+        ("nuclick", {"last_dilations": [1, 2]}, "four numbers"),
+    ],
+)
+def test_an_impossible_network_is_refused_with_the_reason(architecture, config, said):
+    with pytest.raises(ValueError, match=said):
+        build(architecture, config)
