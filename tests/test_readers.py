@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +232,19 @@ def test_the_check_for_cut_files_knows_every_kind_of_tiff(tmp_path, how):
         path.write_bytes(content[:length])
         with pytest.raises(SlideError, match="cut short"):
             require_complete(path)
+
+
+@pytest.mark.parametrize("reader", [TIFFSLIDE, IMAGE])
+def test_a_damaged_header_is_a_slide_error_or_does_no_harm(make_slide, tmp_path, reader):
+    # Not OpenSlide: it ends the whole process where a header says that a tile takes more memory than there is.
+    content = make_slide(noise(32, 32), downsamples=(1, 2)).read_bytes()
+    random = np.random.default_rng(7)
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[int(random.integers(4, 400))] = int(random.integers(256))
+        (tmp_path / "d.svs").write_bytes(damaged)
+        with suppress(SlideError), open_slide(tmp_path / "d.svs", reader=reader) as slide:
+            assert slide.read(0, 0, 0, Size(32, 32)).shape == (32, 32, 3)
 
 
 # What goes wrong while reading

@@ -3,6 +3,7 @@
 Libraries that look no further than the first directory read a half-copied slide as a small one, or as a black one.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,13 @@ from nuclick_wsi.errors import SlideError
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 13: 4, 16: 8, 18: 8}
 """Bytes of one value, by the TIFF type's number; only whole numbers matter here."""
 _OFFSETS, _LENGTHS, _SUB_DIRECTORIES = (273, 324), (279, 325), 330
+_HAMAMATSU = 65420
+"""A tag of Hamamatsu's files: beyond 4 GB their offsets are cut to 32 bits, and look like damage."""
 _MOST_DIRECTORIES = 100_000
+
+
+class _MissingError(Exception):
+    """Something that a directory points to is not in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,15 @@ class _Layout:
     def unpack(self, kind: str, data: bytes) -> int:
         """Return one number of the file."""
         return int(struct.unpack(self.order + kind, data)[0])
+
+    def number_at(self, file: BinaryIO, offset: int) -> int:
+        """Return an offset or a count that stands somewhere in the file."""
+        return self.unpack(self.number, _bytes_at(file, offset, self.width))
+
+    @property
+    def width(self) -> int:
+        """Bytes of an offset."""
+        return struct.calcsize(self.number)
 
 
 def is_tiff(path: Path) -> bool:
@@ -51,8 +67,8 @@ def require_complete(path: Path) -> None:
                     raise SlideError(
                         f"the file is cut short: it has {length:,} bytes, and its data go on to {directory.end:,}"
                     )
-        except struct.error as error:
-            raise SlideError(f"the file is cut short: its directory ends at byte {length:,}") from error
+        except _MissingError as error:
+            raise SlideError(f"the file is cut short or damaged: it has {length:,} bytes, and {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +80,8 @@ class _Directory:
 
 
 def _directories(file: BinaryIO) -> Iterator[_Directory]:
-    layout = _layout(file.read(16))
-    file.seek(layout.first)
-    waiting = [layout.unpack(layout.number, file.read(struct.calcsize(layout.number)))]
+    layout = _layout(_bytes_at(file, 0, 4))
+    waiting = [layout.number_at(file, layout.first)]
     seen: set[int] = set()
     while waiting and len(seen) < _MOST_DIRECTORIES:
         offset = waiting.pop()
@@ -85,29 +100,39 @@ def _layout(head: bytes) -> _Layout:
 
 
 def _directory(file: BinaryIO, layout: _Layout, offset: int) -> _Directory:
-    file.seek(offset)
-    count = layout.unpack(layout.count, file.read(struct.calcsize(layout.count)))
-    table = file.read(count * layout.entry)
-    following = layout.unpack(layout.number, file.read(struct.calcsize(layout.number)))
+    start = offset + struct.calcsize(layout.count)
+    count = layout.unpack(layout.count, _bytes_at(file, offset, start - offset))
+    table = _bytes_at(file, start, count * layout.entry)
+    following = layout.number_at(file, start + len(table))
     entries = [table[start : start + layout.entry] for start in range(0, len(table), layout.entry)]
     tags = {layout.unpack("H", entry[:2]): entry for entry in entries}
-    offsets, lengths = (
-        [_values(file, layout, tags[tag]) for tag in kinds if tag in tags] for kinds in (_OFFSETS, _LENGTHS)
-    )
-    ends = [int((a + b).max()) for a, b in zip(offsets, lengths, strict=True) if a.size and a.size == b.size]
+    if _HAMAMATSU in tags:
+        return _Directory(0, [])
+    ends = [0]
+    for offsets_tag, lengths_tag in zip(_OFFSETS, _LENGTHS, strict=True):
+        if offsets_tag in tags and lengths_tag in tags:
+            offsets, lengths = (_values(file, layout, tags[tag]) for tag in (offsets_tag, lengths_tag))
+            # Numbers beyond 2^63, from a damaged file, come out negative and count for nothing.
+            used = min(offsets.size, lengths.size)
+            ends.append(int((offsets[:used] + lengths[:used]).max(initial=0)))
     subs = _values(file, layout, tags[_SUB_DIRECTORIES]).tolist() if _SUB_DIRECTORIES in tags else []
-    return _Directory(max(ends, default=0), [following, *subs])
+    return _Directory(max(ends), [following, *subs])
 
 
 def _values(file: BinaryIO, layout: _Layout, entry: bytes) -> NDArray[np.int64]:
     """Return the whole numbers of one tag, which stand in its entry where they fit, else elsewhere in the file."""
-    width = struct.calcsize(layout.number)
-    kind, count = layout.unpack("H", entry[2:4]), layout.unpack(layout.number, entry[4 : 4 + width])
+    kind, count = layout.unpack("H", entry[2:4]), layout.unpack(layout.number, entry[4 : 4 + layout.width])
     size = _BYTES.get(kind, 0)
-    data = entry[4 + width :]
-    if size * count > width:
-        file.seek(layout.unpack(layout.number, data))
-        data = file.read(size * count)
-    if size == 0 or len(data) < size * count:
-        raise struct.error("a tag's values are missing")
+    if size == 0:
+        raise _MissingError(f"says of what type its offsets are with {kind}")
+    data = entry[4 + layout.width :]
+    if size * count > layout.width:
+        data = _bytes_at(file, layout.unpack(layout.number, data), size * count)
     return np.frombuffer(data[: size * count], np.dtype(f"{layout.order}u{size}")).astype(np.int64)
+
+
+def _bytes_at(file: BinaryIO, offset: int, count: int) -> bytes:
+    if offset < 0 or offset + count > file.seek(0, os.SEEK_END):
+        raise _MissingError(f"goes on to byte {offset + count:,}")
+    file.seek(offset)
+    return file.read(count)

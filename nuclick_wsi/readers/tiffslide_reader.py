@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,16 +30,10 @@ class TiffSlideSource:
         require_complete(path)
         self._handle = _open(path)
         try:
-            _require_rgb(self._handle)
-            _fill_gaps_with_white(self._handle)
-            properties = self._handle.properties
-            self.about = SourceInfo(
-                reader=ReaderChoice.TIFFSLIDE,
-                sizes=tuple(Size(*size) for size in self._handle.level_dimensions),
-                pixel_sizes=tuple(_pixel_sizes(properties)),
-                magnification=number_of(properties.get("tiffslide.objective-power")),
-                bounds=bounds_of(properties, "tiffslide"),
-            )
+            with _in_our_words():
+                _require_rgb(self._handle)
+                _fill_gaps_with_white(self._handle)
+                self.about = _about(self._handle)
         except SlideError:
             self._handle.close()
             raise
@@ -47,10 +42,8 @@ class TiffSlideSource:
         """Read a rectangle that lies inside a level; see `Source.read_inside`."""
         downsample = self._handle.level_downsamples[level]
         corner = _slide_pixel_of(x, downsample), _slide_pixel_of(y, downsample)
-        try:
+        with _in_our_words():
             pixels = self._handle.read_region(corner, level, (size.width, size.height), as_array=True, padding=False)
-        except Exception as error:
-            raise SlideError(f"{type(error).__name__}: {error}") from error
         return np.require(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, np.uint8, ["C", "W"])
 
     def close(self) -> None:
@@ -63,28 +56,44 @@ def _open(path: Path) -> "tiffslide.TiffSlide":
         import tiffslide  # noqa: PLC0415  (0.7 s of zarr, which most slides can do without)
     except ImportError as error:
         raise SlideError(f"is not installed ({error}): pip install tiffslide") from error
+    with _in_our_words():
+        return tiffslide.TiffSlide(path)
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Make a `SlideError` of whatever a damaged header or one of a dozen codecs leads to."""
     try:
-        handle = tiffslide.TiffSlide(path)
+        yield
+    except SlideError:
+        raise
     except Exception as error:
         raise SlideError(f"{type(error).__name__}: {error}") from error
-    try:
-        _ = handle.properties
-    except Exception as error:
-        handle.close()
-        raise SlideError(f"{type(error).__name__}: {error}") from error
-    return handle
+
+
+def _about(handle: "tiffslide.TiffSlide") -> SourceInfo:
+    properties = handle.properties
+    return SourceInfo(
+        reader=ReaderChoice.TIFFSLIDE,
+        sizes=tuple(Size(*size) for size in handle.level_dimensions),
+        pixel_sizes=tuple(_pixel_sizes(properties)),
+        magnification=number_of(properties.get("tiffslide.objective-power")),
+        bounds=bounds_of(properties, "tiffslide"),
+    )
 
 
 def _require_rgb(handle: "tiffslide.TiffSlide") -> None:
     """Refuse what would come out in wrong colours: palettes, 16 bits, fluorescence channels, inverted grey."""
+    from tifffile import COMPRESSION, PHOTOMETRIC  # noqa: PLC0415  (imported already, by TiffSlide)
+
     series = handle.ts_tifffile.series[handle.properties["tiffslide.series-index"]]
     page = series.keyframe
     if series.dtype != np.uint8:
         raise SlideError(f"holds {series.dtype} pixels; 8-bit ones are read")
-    if page.photometric.name not in ("RGB", "YCBCR", "MINISBLACK"):
-        raise SlideError(f"holds {page.photometric.name} colours; RGB, YCbCr and grey are read")
-    if page.photometric.name == "YCBCR" and page.compression.name not in ("JPEG", "OJPEG"):
-        raise SlideError(f"holds YCbCr colours under {page.compression.name}; they are read under JPEG only")
+    if page.photometric not in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR, PHOTOMETRIC.MINISBLACK):
+        raise SlideError(f"holds {page.photometric!s} colours; RGB, YCbCr and grey are read")
+    if page.photometric == PHOTOMETRIC.YCBCR and page.compression not in (COMPRESSION.JPEG, COMPRESSION.OJPEG):
+        raise SlideError(f"holds YCbCr colours under {page.compression!s}; they are read under JPEG only")
     channels = dict(zip(series.axes, series.shape, strict=True)).get("S" if "S" in series.axes else "C", 1)
     if channels not in (1, 3):
         raise SlideError(f"holds {channels} channels; one (grey) or three (RGB) are read")
