@@ -29,6 +29,8 @@ _STEPS = 256
 _LOBES = 3
 """Lanczos reaches three output pixels to either side when it shrinks, three input pixels when it enlarges."""
 
+_FILTER = Image.Resampling.LANCZOS
+
 _MOST_PIXELS = 1 << 24
 """Pixels of a level that are held at once: 48 MiB."""
 
@@ -114,7 +116,7 @@ class _Resampler:
         self._level = info.levels[self._index]
         self._ratio = _rounded(grid.downsample / self._level.downsample)
         self._shift = _rounded(self._level.shift_x), _rounded(self._level.shift_y)
-        self.extent = _extent(info.size, grid)
+        self.extent = grid.extent(info.size)
         # Up to here the kernel takes pixels: those of the slide, and the white rest of its last grid pixel.
         self._end = tuple(
             math.ceil(side * self._ratio + shift)
@@ -136,8 +138,11 @@ class _Resampler:
         left, x0, x1, right = self._reach(window.x, window.right, 0)
         top, y0, y1, bottom = self._reach(window.y, window.bottom, 1)
         source = self._slide.read(self._index, left, top, Size(right - left, bottom - top))
-        box = x0 - left, y0 - top, x1 - left, y1 - top
-        image = Image.fromarray(source).resize((window.width, window.height), Image.Resampling.LANCZOS, box)
+        # Columns first, always: in one call Pillow takes the order that costs less, which depends on the window's shape,
+        # and what lies between the passes is cut to 0..255.
+        image = Image.fromarray(source)
+        image = image.resize((window.width, image.height), _FILTER, (x0 - left, 0, x1 - left, image.height))
+        image = image.resize((window.width, window.height), _FILTER, (0, y0 - top, window.width, y1 - top))
         return np.asarray(image)
 
     def _reach(self, start: int, stop: int, axis: int) -> tuple[int, float, float, int]:
@@ -149,13 +154,6 @@ class _Resampler:
             last,
             min(self._end[axis], math.ceil(last) + self._margin),
         )
-
-
-def _extent(size: Size, grid: Grid) -> Window:
-    """Return the grid pixels that have a part of the slide."""
-    # A sum of rounding errors must not make a pixel that has none of it.
-    width, height = (max(1, math.ceil(side / grid.downsample - 1e-9)) for side in (size.width, size.height))
-    return Window(0, 0, width, height)
 
 
 def _rounded(value: float) -> float:

@@ -78,11 +78,13 @@ def test_a_grid_on_a_level_gives_that_levels_own_pixels(downsample, level):
 
 
 @pytest.mark.parametrize("downsample", [0.5, 1.5, 2.5, 3])
-def test_a_whole_slide_is_resampled_as_pillow_does_it_at_once(downsample):
+def test_a_whole_slide_is_resampled_as_pillow_does_it(downsample):
     image = noise(300, 240)
     slide = array_slide(image)
     window = whole(slide, downsample)
-    expected = Image.fromarray(image).resize((window.width, window.height), Image.Resampling.LANCZOS)
+    # In two steps, because Pillow chooses the order of its passes by the shape of the picture.
+    expected = Image.fromarray(image).resize((window.width, 240), Image.Resampling.LANCZOS)
+    expected = expected.resize((window.width, window.height), Image.Resampling.LANCZOS)
     assert np.array_equal(read_window(slide, grid(downsample), window), np.asarray(expected))
 
 
@@ -91,7 +93,7 @@ def windows(columns, rows):
     return st.builds(Window, st.integers(-30, columns), st.integers(-30, rows), side, side)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 @given(st.floats(0.06, 4), windows(150, 120), windows(150, 120))
 def test_two_windows_agree_exactly_where_they_overlap_on_a_grid_for_a_network(target, one, other):
     made = grid_for(NOISY.info, QUARTER, target)
@@ -101,7 +103,7 @@ def test_two_windows_agree_exactly_where_they_overlap_on_a_grid_for_a_network(ta
         assert np.array_equal(first, second)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 @given(st.floats(0.3, 7), windows(150, 120), windows(150, 120))
 def test_two_windows_agree_within_one_grey_level_on_any_grid(downsample, one, other):
     shared = one.intersection(other)
