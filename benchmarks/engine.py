@@ -86,7 +86,7 @@ def main() -> None:
             seconds = time.process_time() - begun
     print(f"{CLICKS} clicks, {len(outcome.instances)} instances, {len(outcome.rejections)} rejections, one core")
     print(f"network          {1000 * recorder.seconds / CLICKS:8.2f} ms per click")
-    print(f"everything else  {1000 * seconds / CLICKS:8.2f} ms per click, {100 * seconds / recorder.seconds:.1f} % of it")
+    print(f"everything else  {1000 * seconds / CLICKS:8.2f} ms per click, {seconds / recorder.seconds:.1%} of it")
 
 
 if __name__ == "__main__":

@@ -53,15 +53,14 @@ _HOMES = {
     "segment": "engine",
     "write_results": "geojson",
 }
-_OTHER_NAMES = {"read_prompts": "read_prompt_file"}
 
-__all__ = list(_HOMES)  # noqa: PLE0604 - names, all of them strings
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), _OTHER_NAMES.get(name, name))
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

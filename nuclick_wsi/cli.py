@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
-from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
 app = typer.Typer(
     name="nuclick-wsi",
@@ -94,6 +94,43 @@ def run(
         dry_run=dry_run,
     )
     raise typer.Exit(commands.run_target(asked))
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """List the shipped models, with the default of each kind of object."""
+    from nuclick_wsi import models_view
+
+    models_view.print_models(Console())
+
+
+@weights_app.command("info")
+def weights_info(model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")]) -> None:
+    """Print a model's card: data and terms, settings, scores, limits."""
+    from nuclick_wsi import models_view
+
+    models_view.print_card(Console(), model)
+
+
+@weights_app.command("path")
+def weights_path(model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")]) -> None:
+    """Print where a model's file is."""
+    from nuclick_wsi import card
+
+    typer.echo(card.find_model(model))
+
+
+@weights_app.command("import")
+def weights_import(
+    source: Annotated[Path, typer.Argument(help="A .pth of the paper's network, in nuclick_torch's layout.")],
+    target: Annotated[Path, typer.Argument(help="The .safetensors to write.")],
+    kind: Annotated[ObjectKind, typer.Option(help="What the checkpoint was trained on; the file does not say.")],
+) -> None:
+    """Turn a checkpoint that others published into a model file; nothing in it is ever run."""
+    from nuclick_wsi import checkpoints
+
+    made = checkpoints.import_checkpoint(source, target, kind)
+    typer.echo(f"{target}: {made.kind}, {made.crop_size} px of {made.mpp} um. Use it with --model {target}")
 
 
 @app.command()

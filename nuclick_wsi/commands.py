@@ -14,7 +14,7 @@ from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.jobs import ImageInput, Job, file_stem
-from nuclick_wsi.prompt_files import read_prompt_file
+from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 from nuclick_wsi.report import RunReport
 from nuclick_wsi.run import Options, run
@@ -139,7 +139,7 @@ def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
 def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
     """Read a file of prompts; its positions are QuPath's, which crops a slide to its bounds."""
     find_slide: Callable[[], Path] = lambda: slide  # noqa: E731
-    return ImageInput(read_prompt_file(target, objects), find_slide, Frame.BOUNDS)
+    return ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
 
 
 def _print(report: RunReport, options: Options) -> None:

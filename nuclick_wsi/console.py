@@ -21,10 +21,12 @@ from nuclick_wsi.report import ImageReport, RunReport, Status
 
 
 class ClicksPerSecond(ProgressColumn):
-    """The speed of the run."""
+    """The speed of the run, on the bars that count prompts."""
 
     def render(self, task: Task) -> Text:
         """Return prompts per second, averaged over the last ones."""
+        if not task.fields.get("counts_prompts"):
+            return Text()
         return Text(f"{task.speed:.0f} clicks/s" if task.speed else "- clicks/s")
 
 
@@ -54,7 +56,7 @@ class ProgressWatcher:
 
     def image_started(self, name: str, prompts: int) -> None:
         """Show a bar for the image's prompts."""
-        self._prompts = self._progress.add_task(name, total=prompts)
+        self._prompts = self._progress.add_task(name, total=prompts, counts_prompts=True)
 
     def prompts_done(self, count: int) -> None:
         """Move the bar on."""
@@ -109,7 +111,7 @@ def print_plan(console: Console, report: RunReport) -> None:
     """Print what a run would do, image by image."""
     table = Table()
     for heading in ("image", "prompts", "left alone", "slide", "read as", "status"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for image in report.images:
         size = image.pixel_size
         table.add_row(

@@ -93,7 +93,8 @@ class SignalField:
         d, window = view.grid.downsample, view.window
         box = shapely.box(window.x * d, window.y * d, window.right * d, window.bottom * d)
         near: NDArray[np.intp] = np.sort(self._tree.query(box))
-        return near[near != view.prompt]
+        others: NDArray[np.intp] = near[near != view.prompt]
+        return others
 
 
 def plan_views(field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode) -> list[View]:

@@ -61,6 +61,11 @@ class Drawing:
     class_name: str | None = None
     plane: Plane = _DEFAULT_PLANE
 
+    def __post_init__(self) -> None:
+        if self.class_name is not None:
+            # Java and JSON may hold half a surrogate pair, which no UTF-8 file of results can.
+            object.__setattr__(self, "class_name", self.class_name.encode(errors="replace").decode())
+
     @property
     def role(self) -> Role:
         """Whether it wants outlines: a class of which a part starts with "Ignore", as QuPath's `Ignore*`, does not."""

@@ -6,7 +6,6 @@ plan_views > plan_tiles > read > segmenter.predict > merge > decode_mask > settl
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 
 import numpy as np
 import shapely
@@ -217,9 +216,7 @@ class _KindJob:
     def _decode(self, look: _Look) -> Patch | Rejection:
         """Turn one look into a mask cropped to its bounding box, cut off where the slide ends."""
         prompt = self.signals.prompts[look.prompt]
-        size = self.slide.info.size
-        extent = Window(0, 0, ceil(size.width / self.grid.downsample), ceil(size.height / self.grid.downsample))
-        window = look.window.intersection(extent)
+        window = look.window.intersection(self.grid.extent(self.slide.info.size))
         assert window is not None, "a prompt that has a point on the slide has a crop there"
         probabilities = look.probabilities[window.slices_in(look.window)]
         signal = _inside(self.signals.pixels(look.prompt, self.grid), window)

@@ -22,7 +22,7 @@ ACCEPTED = f"{', '.join(_GEOJSON)} (also as .gz or .zip), {', '.join(_TABLES)}"
 """The endings of prompt files, for messages and help."""
 
 
-def read_prompt_file(path: Path, choice: ObjectChoice) -> PromptSet:
+def read_prompts(path: Path, choice: ObjectChoice = ObjectChoice.AUTO) -> PromptSet:
     """Read the prompts of a file; which of its drawings are prompts is the same rule as for projects.
 
     Raises

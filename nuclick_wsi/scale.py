@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_wsi.geometry import Point
+from nuclick_wsi.geometry import Point, Size
 
 DECIMALS = 2
 """Decimals of a slide coordinate that leaves us: QuPath keeps 0.01 px and refuses what is invalid after it."""
@@ -123,6 +123,13 @@ class Grid:
     def coarsened(self, factor: float) -> "Grid":
         """Return the grid whose pixels are `factor` times as wide, with the same origin."""
         return Grid(self.downsample * factor, self.pixel_area_um2 * factor * factor)
+
+    def extent(self, size: Size) -> Window:
+        """Return the grid pixels that have a part of a slide of this size, so much of it that rounding leaves some."""
+        columns, rows = (
+            max(1, math.ceil((side - 10**-DECIMALS / 2) / self.downsample)) for side in (size.width, size.height)
+        )
+        return Window(0, 0, columns, rows)
 
     def um2_to_px(self, area: float) -> int:
         """Return an area in square microns as the nearest whole number of grid pixels."""

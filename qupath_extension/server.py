@@ -52,13 +52,6 @@ class Server:
         """Whether x = 0 is the left edge of OpenSlide's bounds, as QuPath's OpenSlide does unless told otherwise."""
         return "openslide" in (self.provider or "").lower() and "--no-crop" not in self.args
 
-    @property
-    def series(self) -> int:
-        """Which image of a file with several Bio-Formats shows."""
-        position = self.args.index("--series") + 1 if "--series" in self.args else len(self.args)
-        value = self.args[position] if position < len(self.args) else "0"
-        return int(value) if value.isdecimal() else 0
-
 
 def read_server(builder: Json, server_file: Path) -> Server:
     """Return the server that a builder describes; server.json fills in what the project does not say.
@@ -73,16 +66,17 @@ def read_server(builder: Json, server_file: Path) -> Server:
         metadata = table(read_json(server_file), "metadata")
     uri = text(_plain_builder(builder), "uri") or ""
     args = builder.get("args")
+    arguments = tuple(str(arg) for arg in args) if isinstance(args, list) else ()
     return Server(
         uri=uri,
         provider=text(_plain_builder(builder), "providerClassName"),
-        args=tuple(str(arg) for arg in args) if isinstance(args, list) else (),
+        args=arguments,
         name=text(metadata, "name"),
         size=_size(metadata),
         pixel_size=_pixel_size(table(metadata, "pixelCalibration")),
         z_count=_count(metadata, "sizeZ") or 1,
         t_count=_count(metadata, "sizeT") or 1,
-        refusal=_refusal(builder, uri),
+        refusal=_refusal(builder, uri, _series(arguments)),
     )
 
 
@@ -98,7 +92,7 @@ def _plain_builder(builder: Json) -> Json:
     return list(_chain(builder))[-1] if builder else {}
 
 
-def _refusal(builder: Json, uri: str) -> str | None:
+def _refusal(builder: Json, uri: str, series: int) -> str | None:
     kinds = [text(one, "builderType") or "unnamed" for one in _chain(builder)]
     if not kinds:
         return "the project does not say how to open it; open the image in QuPath and save the project"
@@ -111,9 +105,20 @@ def _refusal(builder: Json, uri: str) -> str | None:
         )
     if not uri:
         return "the project names no slide for it; add the slide to the project again"
+    if series:
+        return (
+            f"it is image number {series} of its file, and only the first can be read; export it to a file of its own"
+        )
     if path_of_uri(uri) is None:
         return f"{uri} is not a file; download the slide and add the file to the project"
     return None
+
+
+def _series(args: tuple[str, ...]) -> int:
+    """Return which image of a file with several Bio-Formats shows."""
+    position = args.index("--series") + 1 if "--series" in args else len(args)
+    value = args[position] if position < len(args) else "0"
+    return int(value) if value.isdecimal() else 0
 
 
 def _count(metadata: Json, key: str) -> int | None:

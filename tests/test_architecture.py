@@ -17,12 +17,12 @@ LAYERS = (
     {"instances", "slide", "card", "signals", "files"},
     {"admission", "blend", "crops", "drawings", "masks", "outlines", "pipeline", "stitch"},
     {"geojson", "network", "prompt_files", "prompt_geojson", "prompt_table", "pyramid", "readers", "resample"},
-    {"checkpoint", "weights"},
+    {"checkpoints", "weights"},
     {"segmenter"},
     {"engine", "shelf"},
     {"jobs", "preview", "report"},
     {"run", "demo"},
-    {"cli", "commands", "console", "doctor"},
+    {"cli", "commands", "console", "doctor", "models_view"},
 )
 EDGES = {"cli", "commands"}
 """Where the packages are wired together."""

@@ -66,7 +66,10 @@ def test_tiling_covers_every_pixel_of_a_long_squiggle_at_the_models_own_pixel_si
     views = plan_views(field, GRID, SPEC, GlandMode.TILED)
     assert len(views) > 4
     assert {view.grid for view in views} == {GRID}
-    seen = {tuple(p + (view.window.y, view.window.x)) for view in views for p in np.argwhere(field.signals(view)[0])}
+    seen = set()
+    for view in views:
+        drawn = np.argwhere(field.signals(view)[0]) + np.array([view.window.y, view.window.x])
+        seen |= {tuple(pixel) for pixel in drawn}
     assert seen == {tuple(p) for p in field.pixels(0, GRID)}
 
 

@@ -171,3 +171,8 @@ def test_ids_do_not_depend_on_order_and_direction_of_strokes(drawn: list[list[Po
 def test_only_pure_points_and_pure_lines_are_marks(types: list[str], mark: Mark | None) -> None:
     found = marks_of((kind, np.zeros((2, 2))) for kind in types)
     assert (found and found[0]) == mark
+
+
+def test_half_a_surrogate_pair_in_a_class_becomes_a_mark_that_files_can_hold() -> None:
+    drawing = Drawing(Mark.POINTS, (np.array([[1.0, 2.0]]),), "a", class_name="T\ud83e")
+    assert prompts_of_drawings([drawing], ObjectChoice.AUTO).prompts[0].class_name == "T?"

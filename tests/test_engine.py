@@ -108,7 +108,7 @@ def test_shifting_slide_and_prompts_shifts_the_outlines(make_slide: MakeSlide) -
     moved = np.full((300, 300, 3), 255, np.uint8)
     moved[24:280, 16:272] = image
     there = by_id(run(make_slide(moved, name="moved.svs"), [click(x + 16, y + 24) for x, y in CENTRES]))
-    assert sorted(shapely.transform(p, lambda xy: xy + (16, 24)).wkt for p in here.values()) == sorted(
+    assert sorted(shapely.transform(p, lambda xy: xy + np.array([16, 24])).wkt for p in here.values()) == sorted(
         p.wkt for p in there.values()
     )
 
@@ -159,7 +159,7 @@ def test_strokes_of_one_gland_that_lie_apart_are_one_instance(make_slide: MakeSl
 
 
 def test_a_nucleus_at_the_border_ends_with_the_slide(make_slide: MakeSlide) -> None:
-    # The last grid pixel has 0.6 of its width on the slide: it belongs to the object, but only as far as the slide goes.
+    # The last grid pixel has 0.6 of its width on the slide: the object has it, but only as far as the slide goes.
     black = np.zeros((66, 66, 3), np.uint8)
     path = make_slide(black, mpp=0.15, downsamples=(1,))
     (instance,) = run(path, [click(60, 60)], mpp=0.15).instances

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nuclick_wsi.errors import PromptError
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason
-from nuclick_wsi.prompt_files import read_prompt_file
+from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Role, Squiggle
 
 UUID = "6423a977-ffff-48db-affc-cd11632010f0"
@@ -34,7 +34,7 @@ def read(tmp_path: Path, content: Any, name: str = "prompts.geojson") -> PromptS
         path.write_bytes(content)
     else:
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return read_prompt_file(path, AUTO)
+    return read_prompts(path, AUTO)
 
 
 def clicked(found: PromptSet) -> list[tuple[float, float]]:
@@ -75,7 +75,7 @@ def test_gzip_and_zip_are_unpacked(tmp_path: Path) -> None:
         archive.writestr("one.geojson", data)
         archive.writestr("two.json", data)
         archive.writestr("readme.txt", "no prompts")
-    assert clicked(read_prompt_file(tmp_path / "a.zip", AUTO)) == [(1, 2), (1, 2)]
+    assert clicked(read_prompts(tmp_path / "a.zip", AUTO)) == [(1, 2), (1, 2)]
 
 
 def test_points_are_clicks_and_lines_are_squiggles(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_any_json_is_read_or_refused(geometry: Any, content: Any, tmp_path: Path
 @pytest.mark.parametrize("name", ["a.geojson", "a.csv", "a.zip", "a.geojson.gz"])
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match=f"{name} cannot be read: No such file"):
-        read_prompt_file(tmp_path / name, AUTO)
+        read_prompts(tmp_path / name, AUTO)
 
 
 def test_other_endings_are_refused_with_the_accepted_ones(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_an_archive_without_geojson_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("readme.txt", "no prompts")
     with pytest.raises(PromptError, match=r"holds no \.geojson or \.json"):
-        read_prompt_file(tmp_path / "a.zip", AUTO)
+        read_prompts(tmp_path / "a.zip", AUTO)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_regions_of_a_real_export_are_left_alone(shared_data: Path) -> None:
-    found = read_prompt_file(shared_data / "geojson" / "qupath_0.5.geojson", AUTO)
+    found = read_prompts(shared_data / "geojson" / "qupath_0.5.geojson", AUTO)
     assert not found.prompts
     assert found.left_alone == {"region": 3}
-    assert read_prompt_file(shared_data / "geojson" / "qupath_core_polygon.geojson", AUTO).left_alone == {"region": 1}
+    assert read_prompts(shared_data / "geojson" / "qupath_core_polygon.geojson", AUTO).left_alone == {"region": 1}

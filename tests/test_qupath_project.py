@@ -329,12 +329,19 @@ def test_a_project_is_found_by_file_and_by_folder(tmp_path: Path) -> None:
 
 
 def test_an_image_keeps_what_the_project_says_of_it(tmp_path: Path) -> None:
-    (image,) = read_project(project_of(tmp_path, builder(args=["--no-crop", "--series", "2"]))).images
+    (image,) = read_project(project_of(tmp_path, builder(args=["--no-crop", "--series", "0"]))).images
     assert (image.entry_id, image.metadata, image.description) == ("1", {"stain": "H&E"}, None)
     assert (image.size, image.pixel_size) == (Size(400, 300), PixelSize(0.25, 0.5))
-    assert (image.server.z_count, image.server.t_count, image.server.series) == (5, 2, 2)
+    assert (image.server.z_count, image.server.t_count) == (5, 2)
     assert (image.server.uri, image.refusal) == ("file:/old/p/slides/a.svs", None)
     assert not image.server.crops_to_bounds
+
+
+def test_only_the_first_image_of_a_file_with_several_is_taken(tmp_path: Path) -> None:
+    path = project_of(tmp_path, builder(args=["--series", "0"]), builder(args=["--series", "2"]))
+    first, third = read_project(path).images
+    assert first.refusal is None
+    assert "image number 2" in str(third.refusal)
 
 
 @pytest.mark.parametrize(

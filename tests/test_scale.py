@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuclick_wsi.geometry import Point
+from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.scale import Grid, PixelSize, Window
 
 downsamples = st.floats(0.2, 40)
@@ -91,3 +91,20 @@ def test_corners_that_differ_stay_in_order_and_differ_after_rounding(
 def test_an_area_in_microns_becomes_the_nearest_number_of_pixels() -> None:
     grid = Grid(1.0, 0.0625)
     assert [grid.um2_to_px(area) for area in (0.0, 0.625, 0.65, 0.66)] == [0, 10, 10, 11]
+
+
+@given(
+    downsample=st.floats(0.2, 40),
+    size=st.builds(Size, st.integers(1, 200_000), st.integers(1, 200_000)),
+)
+def test_every_column_and_row_of_the_extent_has_a_part_of_the_slide_that_rounding_leaves(
+    downsample: float, size: Size
+) -> None:
+    grid = Grid(downsample, 1.0)
+    extent = grid.extent(size)
+    left, top = grid.to_slide(np.array([extent.right - 1, extent.bottom - 1]))
+    assert left < size.width
+    assert top < size.height
+    right, bottom = grid.to_slide(np.array([extent.right, extent.bottom]))
+    assert right >= size.width - 0.01
+    assert bottom >= size.height - 0.01
