@@ -90,7 +90,7 @@ def read_window(slide: Slide, grid: Grid, window: Window) -> NDArray[np.uint8]:
     -------
     array of shape (height, width, 3), uint8
         Red, green, blue. A pixel is the same in every window that has it: exactly so on a grid of `grid_for`, within
-        one grey level on others.
+        two grey levels on others.
 
     Raises
     ------
@@ -138,8 +138,8 @@ class _Resampler:
         left, x0, x1, right = self._reach(window.x, window.right, 0)
         top, y0, y1, bottom = self._reach(window.y, window.bottom, 1)
         source = self._slide.read(self._index, left, top, Size(right - left, bottom - top))
-        # Columns first, always: in one call Pillow takes the order that costs less, which depends on the window's shape,
-        # and what lies between the passes is cut to 0..255.
+        # Columns first, always: in one call Pillow takes the cheaper order, which depends on the window's shape, and
+        # what lies between the passes is cut to 0..255.
         image = Image.fromarray(source)
         image = image.resize((window.width, image.height), _FILTER, (x0 - left, 0, x1 - left, image.height))
         image = image.resize((window.width, window.height), _FILTER, (0, y0 - top, window.width, y1 - top))

@@ -105,11 +105,11 @@ def test_two_windows_agree_exactly_where_they_overlap_on_a_grid_for_a_network(ta
 
 @settings(deadline=None, max_examples=300)
 @given(st.floats(0.3, 7), windows(150, 120), windows(150, 120))
-def test_two_windows_agree_within_one_grey_level_on_any_grid(downsample, one, other):
+def test_two_windows_agree_within_two_grey_levels_on_any_grid(downsample, one, other):
     shared = one.intersection(other)
     if shared is not None:
         parts = [read_window(NOISY, grid(downsample), window)[shared.slices_in(window)] for window in (one, other)]
-        assert differences(*parts).max() <= 1
+        assert differences(*parts).max() <= 2
 
 
 @settings(deadline=None)
