@@ -46,16 +46,26 @@ class Picture:
 
 
 def read_picture(folder: Path, name: str, step: float) -> Picture:
-    """Read one picture and its instance map; labels are renumbered from 1."""
-    with Image.open(_file(folder / "images", name)) as opened:
+    """Read one picture and its instance map."""
+    with Image.open(image_path(folder, name)) as opened:
         image = np.asarray(opened.convert("RGB"))
+    return Picture(name, image, read_labels(folder, name), step)
+
+
+def read_labels(folder: Path, name: str) -> Labels:
+    """Read one instance map, its objects renumbered from 1."""
     with Image.open(_file(folder / "labels", name)) as opened:
         raw = np.asarray(opened)
     if raw.ndim != 2 or raw.dtype.kind not in "iu":
         raise DataError(f"{folder / 'labels' / name}: labels must be whole numbers in one channel, not {raw.shape}")
     found, labels = np.unique(raw, return_inverse=True)
     first = 0 if found[0] == 0 else 1
-    return Picture(name, image, labels.reshape(raw.shape).astype(np.int32) + first, step)
+    return labels.reshape(raw.shape).astype(np.int32) + np.int32(first)
+
+
+def image_path(folder: Path, name: str) -> Path:
+    """Return the file of a picture."""
+    return _file(folder / "images", name)
 
 
 def picture_names(folder: Path) -> list[str]:

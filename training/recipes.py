@@ -131,4 +131,11 @@ GLANDS = Recipe(
     fit=FitSettings(batch=4, rate=1.5e-3, averaging=0.997),
 )
 
+
+def known_pixel_size(folder: str) -> float | None:
+    """Return the microns per pixel of one of our data sets, by its folder's name."""
+    sources = (source for recipe in RECIPES.values() for source in recipe.sources)
+    return next((source.mpp for source in sources if source.folder == folder), None)
+
+
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, GLANDS)}
