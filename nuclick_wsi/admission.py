@@ -22,7 +22,7 @@ def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[P
         if fault is None:
             kept.append(prompt)
         elif prompt.role is Role.SEGMENT:
-            rejections.append(Rejection(prompt.id, *fault, class_name=prompt.class_name))
+            rejections.append(Rejection(prompt.id, *fault))
     return kept, rejections
 
 
@@ -52,6 +52,6 @@ def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Promp
         kept = first.setdefault(spot, prompt)
         if kept is not prompt:
             detail = f"prompt {kept.id} (class {kept.class_name or 'none'}) is drawn there too and is kept"
-            rejections.append(Rejection(prompt.id, Reason.DUPLICATE, detail, class_name=prompt.class_name))
+            rejections.append(Rejection(prompt.id, Reason.DUPLICATE, detail))
     refused = {rejection.prompt_id for rejection in rejections}
     return [prompt for prompt in prompts if prompt.id not in refused], rejections

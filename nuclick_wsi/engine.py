@@ -5,7 +5,7 @@ plan_views > plan_tiles > read > segmenter.predict > merge > decode_mask > settl
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
@@ -110,7 +110,7 @@ def segment(
         Of level 0.
     """
     kept, refused = refuse_misplaced(prompts.prompts, slide.info)
-    rejections = [*prompts.rejections, *refused]
+    rejections = list(refused)
     instances: list[Instance] = []
     readings: list[Reading] = []
     for kind in sorted({prompt.kind for prompt in kept if prompt.role is Role.SEGMENT}):
@@ -122,7 +122,7 @@ def segment(
         readings.append(Reading.of(slide.info, pixel_size, job.segmenter.card))
     return Outcome(
         tuple(sorted(instances, key=lambda instance: instance.prompt_id)),
-        tuple(sorted(rejections, key=lambda rejection: rejection.prompt_id)),
+        tuple(sorted([*prompts.rejections, *_findable(rejections, prompts.prompts)], key=lambda one: one.prompt_id)),
         tuple(readings),
     )
 
@@ -222,7 +222,7 @@ class _KindJob:
         signal = _inside(self.signals.pixels(look.prompt, self.grid), window)
         mask = decode_mask(probabilities, signal - (window.y, window.x), self.rule)
         if isinstance(mask, Reason):
-            return Rejection(prompt.id, mask, self._why_not(mask, probabilities), prompt.class_name)
+            return Rejection(prompt.id, mask, self._why_not(mask, probabilities))
         return Patch.cropped(prompt.id, window, mask, probabilities, signal)
 
     def _why_not(self, reason: Reason, probabilities: Probabilities) -> str:
@@ -235,8 +235,7 @@ class _KindJob:
         """Yield a rejection for every prompt with a view in a tile that could not be read."""
         why = {view.prompt: failure.error for failure in self.failures for view in failure.tile.views}
         for index, error in sorted(why.items()):
-            prompt = self.signals.prompts[index]
-            yield Rejection(prompt.id, Reason.UNREADABLE, str(error), prompt.class_name)
+            yield Rejection(self.signals.prompts[index].id, Reason.UNREADABLE, str(error))
 
     def _instance(self, patch: Patch, prompt: Prompt) -> Instance:
         size = self.slide.info.size
@@ -253,6 +252,14 @@ class _KindJob:
             area_um2=polygon.area * self.pixel_size.area_um2,
             mean_probability=float(patch.probabilities[patch.mask].mean(dtype=np.float64)),
         )
+
+
+def _findable(rejections: Iterable[Rejection], prompts: Iterable[Prompt]) -> Iterator[Rejection]:
+    """Yield rejections with the class and the place of their prompts."""
+    by_id = {prompt.id: prompt for prompt in prompts}
+    for rejection in rejections:
+        prompt = by_id[rejection.prompt_id]
+        yield replace(rejection, class_name=prompt.class_name, position=prompt.signal.strokes[0][0])
 
 
 def _inside(pixels: Pixels, window: Window) -> Pixels:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from shapely import MultiPolygon, Polygon
 
+from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 
 
@@ -29,12 +30,21 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A prompt without an outline; `detail` says what was seen, beyond the reason."""
+    """A prompt without an outline.
+
+    Attributes
+    ----------
+    detail
+        What was seen, beyond the reason.
+    class_name, position
+        The prompt's class and its first point, so that the user can find it; None where there is none to name.
+    """
 
     prompt_id: str
     reason: Reason
     detail: str
     class_name: str | None = None
+    position: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,13 @@ class ImageReport:
             "instances": self.instances,
             "rejections_by_reason": dict(self.reasons),
             "rejections": [
-                {"prompt": r.prompt_id, "reason": r.reason.value, "detail": r.detail, "class": r.class_name}
+                {
+                    "prompt": r.prompt_id,
+                    "reason": r.reason.value,
+                    "detail": r.detail,
+                    "class": r.class_name,
+                    "position": r.position and [r.position.x, r.position.y],
+                }
                 for r in self.rejections
             ],
             "left_alone": dict(self.left_alone),

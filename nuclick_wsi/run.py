@@ -20,7 +20,7 @@ from nuclick_wsi.files import write_atomically
 from nuclick_wsi.geojson import write_results
 from nuclick_wsi.jobs import ImageInput, Job
 from nuclick_wsi.preview import write_preview
-from nuclick_wsi.prompts import Prompt, Role
+from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.report import ImageReport, RunReport, Status
 from nuclick_wsi.scale import PixelSize
@@ -80,33 +80,60 @@ def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher) -
 def _guarded(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> ImageReport:
     """Work through one job; whatever goes wrong is reported, so that the other images of a night still get done."""
     begun = time.perf_counter()
+    report = ImageReport(job.name, Status.FAILED)
     try:
-        report = _run_image(job, shelf, options, watcher)
+        image = job.read()
+        report = _introduced(job, image)
+        if report.status is Status.NO_PROMPTS:
+            _clear_results(job, options)
+        else:
+            report = _run_image(report, job, image, shelf, options, watcher)
     except NuclickError as error:
-        report = ImageReport(job.name, Status.FAILED, error=str(error))
+        report = replace(report, status=Status.FAILED, error=str(error))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one image must not cost the others
-        report = ImageReport(
-            job.name,
-            Status.FAILED,
+        report = replace(
+            report,
+            status=Status.FAILED,
             error=f"A fault of nuclick-wsi ({type(error).__name__}: {error}). Please report it with the run record.",
             traceback=traceback.format_exc(),
         )
     return replace(report, seconds=time.perf_counter() - begun)
 
 
-def _run_image(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> ImageReport:
-    image = job.read()
-    wanted = [prompt for prompt in image.prompts.prompts if prompt.role is Role.SEGMENT]
-    if not wanted and not image.prompts.rejections:
-        return ImageReport(job.name, Status.NO_PROMPTS, left_alone=image.prompts.left_alone)
+def _introduced(job: Job, image: ImageInput) -> ImageReport:
+    """Return what is known before the slide is opened."""
+    prompts = image.prompts
+    wanted = Counter(prompt.kind.value for prompt in prompts.prompts if prompt.role is Role.SEGMENT)
+    status = Status.READY if wanted or prompts.rejections else Status.NO_PROMPTS
+    return ImageReport(job.name, status, prompts=wanted, rejections=prompts.rejections, left_alone=prompts.left_alone)
+
+
+def _clear_results(job: Job, options: Options) -> None:
+    """Empty the results of an earlier run: the prompts that they belong to are gone."""
+    result = options.out / f"{job.stem}.geojson"
+    if result.exists() and not options.dry:
+        write_results(result, (), options.as_type, {})
+
+
+def _run_image(
+    report: ImageReport, job: Job, image: ImageInput, shelf: Shelf, options: Options, watcher: Watcher
+) -> ImageReport:
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
+        info = slide.info
         _require_size(slide, image)
-        pixel_size = resolve_pixel_size(slide.info, image.pixel_size, options.pixel_size)
-        report = _introduced(job, image, slide, pixel_size, wanted)
+        pixel_size = resolve_pixel_size(info, image.pixel_size, options.pixel_size)
+        readings = [Reading.of(info, pixel_size, shelf.card(ObjectKind(kind))) for kind in sorted(report.prompts)]
+        report = replace(
+            report,
+            slide=info.path,
+            fingerprint=fingerprint(info.path),
+            reader=info.reader,
+            pixel_size=pixel_size,
+            readings=readings,
+        )
         if options.dry:
-            readings = _planned(slide, wanted, shelf, pixel_size)
-            return replace(report, status=Status.READY, readings=readings, rejections=image.prompts.rejections)
-        watcher.image_started(job.name, len(wanted))
+            return report
+        watcher.image_started(job.name, sum(report.prompts.values()))
         outcome = segment(slide, image.prompts, shelf, pixel_size, options.settings, on_progress=watcher.prompts_done)
         return _written(report, job, image, slide, outcome, options)
 
@@ -122,26 +149,6 @@ def _require_size(slide: Slide, image: ImageInput) -> None:
         )
 
 
-def _planned(slide: Slide, wanted: list[Prompt], shelf: Shelf, pixel_size: PixelSize) -> list[Reading]:
-    """Return how the slide would be read for each kind of prompt."""
-    kinds = sorted({prompt.kind for prompt in wanted})
-    return [Reading.of(slide.info, pixel_size, shelf.card(kind)) for kind in kinds]
-
-
-def _introduced(job: Job, image: ImageInput, slide: Slide, pixel_size: PixelSize, wanted: list[Prompt]) -> ImageReport:
-    info = slide.info
-    return ImageReport(
-        job.name,
-        Status.DONE,
-        slide=info.path,
-        fingerprint=fingerprint(info.path),
-        reader=info.reader,
-        pixel_size=pixel_size,
-        prompts=dict(Counter(prompt.kind.value for prompt in wanted)),
-        left_alone=image.prompts.left_alone,
-    )
-
-
 def _written(
     report: ImageReport, job: Job, image: ImageInput, slide: Slide, outcome: Outcome, options: Options
 ) -> ImageReport:
@@ -152,7 +159,7 @@ def _written(
         write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
     return replace(
         report,
-        readings=outcome.readings,
+        status=Status.DONE,
         instances=len(outcome.instances),
         rejections=outcome.rejections,
         result=result,
