@@ -19,13 +19,13 @@ from .fit import CHECKPOINT, SETTINGS, mean_dice
 from .recipes import Recipe
 
 
-def finish(recipe: Recipe, run: Path, data: Path, target: Path) -> Card:
+def finish(recipe: Recipe, run: Path, data: Path, target: Path, examples: int = 300) -> Card:
     """Write the averaged weights of a run, with the threshold that is best on the validation examples."""
     state = torch.load(run / CHECKPOINT, weights_only=True)
     settings = json.loads((run / SETTINGS).read_text())
     network = build("nuclick", recipe.config).eval()
     network.load_state_dict(state["averaged"])
-    dice = mean_dice(fused(network), recipe.validation(data, count=300))
+    dice = mean_dice(fused(network), recipe.validation(data, count=examples))
     threshold = max(dice, key=lambda tried: dice[tried])
     card = card_of(recipe, settings | {"steps": state["step"]})
     command = f"python -m nuclick_training finish {recipe.name} ..."

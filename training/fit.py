@@ -1,6 +1,7 @@
 """The fitting loop: samplers and settings go in; a log, checkpoints and averaged weights come out.
 
-It runs for a set time, with the learning rate following the clock, so that a run ends when it was asked to.
+It runs for a set time, with the learning rate following the clock, so that a run ends when it was asked to; or for a
+set number of steps, and then a run that was killed and resumed ends as one that was not.
 """
 
 import copy
@@ -35,6 +36,8 @@ class FitSettings:
     ----------
     minutes
         Wall time of the whole run, over all resumptions.
+    steps
+        Number of steps instead; 0 leaves the end to the clock.
     batch
         Crops per step.
     rate
@@ -52,6 +55,7 @@ class FitSettings:
     """
 
     minutes: float = 55.0
+    steps: int = 0
     batch: int = 12
     rate: float = 2e-3
     warm_up: float = 0.04
@@ -60,6 +64,10 @@ class FitSettings:
     largest_alpha: float = 1.0
     check_minutes: float = 5.0
     seed: int = 0
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Return the share of the run that is done, 1 at its end."""
+        return step / self.steps if self.steps else seconds / (self.minutes * 60)
 
     def rate_at(self, progress: float) -> float:
         """Return the learning rate at a share of the run."""
@@ -143,12 +151,11 @@ def fit(run: Run, sampler: Sampler, validation: list[Example], settings: FitSett
     losses: list[float] = []
     checked = run.seconds
     started = time.monotonic() - run.seconds
-    while run.seconds < settings.minutes * 60:
+    while (progress := settings.progress(run.step, run.seconds)) < 1:
         batch = [sampler.draw(run.rng) for _ in range(settings.batch)]
-        rate = settings.rate_at(run.seconds / (settings.minutes * 60))
-        losses.append(_step(run, batch, rate, settings.largest_alpha))
+        losses.append(_step(run, batch, settings.rate_at(progress), settings.largest_alpha))
         run.seconds = time.monotonic() - started
-        over = run.seconds >= settings.minutes * 60
+        over = settings.progress(run.step, run.seconds) >= 1
         if run.seconds - checked >= settings.check_minutes * 60 or over:
             checked = run.seconds
             dice = mean_dice(fused(run.averaged.network), validation)
@@ -194,7 +201,7 @@ def mean_dice(network: nn.Module, examples: list[Example]) -> dict[float, float]
         for threshold, found in scores.items():
             mask = probability > threshold
             found.append(2 * float((mask & wanted).sum()) / max(float(mask.sum() + wanted.sum()), 1))
-    return {threshold: float(np.mean(found)) for threshold, found in scores.items()}
+    return {threshold: float(np.mean(found)) if found else 0.0 for threshold, found in scores.items()}
 
 
 def _log(path: Path, run: Run, figures: dict[str, float]) -> None:

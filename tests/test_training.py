@@ -1,0 +1,387 @@
+"""Training sees what inference sees, splits do not leak, and the loop learns, stops and goes on."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import shapely
+import torch
+from nuclick_training import glands, sampling, squiggles
+from nuclick_training.augment import augmented, unchanged
+from nuclick_training.calibrate import card_of, finish
+from nuclick_training.data import DataError, Picture, picture_names, read_picture, typical_step
+from nuclick_training.evaluate import ClickAt, Evaluation, evaluate, labels_of, mean_scores, simulated_prompts
+from nuclick_training.fit import CHECKPOINT, LOG, FitSettings, Run, fit, mean_dice, network_input, new_run
+from nuclick_training.loss import nuclick_loss
+from nuclick_training.recipes import GLANDS, NUCLEI, Recipe, Source
+from nuclick_training.splits import GLAS, MONUSEG, SPLITS
+from PIL import Image
+from skimage.draw import disk
+
+from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.instances import Instance
+from nuclick_wsi.network import NuClick, NuClickConfig
+from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.signals import rasterize
+from nuclick_wsi.weights import load_model, save_model
+
+
+def picture(radius: int = 9, size: int = 160, step: float = 1.0, name: str = "made up") -> Picture:
+    """Dark discs on a pale ground, a grid of them, two of them touching."""
+    image = np.full((size, size, 3), (230, 200, 215), np.uint8)
+    labels = np.zeros((size, size), np.int32)
+    spacing = 4 * radius
+    centres = [(r, c) for r in range(spacing // 2, size - radius, spacing) for c in range(spacing // 2, size, spacing)]
+    for number, centre in enumerate([*centres, (centres[0][0], centres[0][1] + 2 * radius - 1)], start=1):
+        rows, columns = disk(centre, radius, shape=(size, size))
+        free = labels[rows, columns] == 0
+        labels[rows[free], columns[free]] = number
+    image[labels > 0] = (90, 50, 120)
+    return Picture(name, image, labels, step)
+
+
+def folder_of(pictures: list[Picture], folder) -> None:
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    for item in pictures:
+        Image.fromarray(item.image).save(folder / "images" / f"{item.name}.png")
+        Image.fromarray(item.labels.astype(np.uint16)).save(folder / "labels" / f"{item.name}.png")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny networks are slower on many threads, and sums then depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# --------------------------------------------------------------------------------------------------- clicks
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_click_is_the_crop_s_middle_and_lies_in_its_object(rng, plain):
+    sampler = sampling.ClickSampler([picture()], size=64)
+    for _ in range(40):
+        example = sampler.draw(rng, plain)
+        assert example.image.shape == (64, 64, 3)
+        assert np.argwhere(example.signals[0]).tolist() == [[32, 32]]
+        assert example.target[32, 32] == sampling.OBJECT
+
+
+def test_plain_crops_are_cut_exactly_as_inference_cuts_them(rng):
+    item = picture()
+    example = sampling.ClickSampler([item], size=64).draw(rng, plain=True)
+    padded = np.pad(item.image, ((64, 64), (64, 64), (0, 0)), constant_values=255)
+    places = [
+        (r, c)
+        for r in range(item.labels.shape[0])
+        for c in range(item.labels.shape[1])
+        if np.array_equal(padded[r + 32 : r + 96, c + 32 : c + 96], example.image)
+    ]
+    # The window begins at the click's pixel minus half the crop, so its click is at one of the places found.
+    assert any(item.labels[place] for place in places)
+
+
+def test_every_neighbour_has_its_own_exclusion_pixel_even_where_two_touch(rng):
+    item = picture(size=72)
+    assert item.labels.max() == 5
+    example = sampling.ClickSampler([item], size=128).draw(rng, plain=True)
+    assert example.signals[1].sum() == 4
+    assert set(np.unique(example.target[example.signals[1] > 0])) == {sampling.OTHERS}
+
+
+def test_neighbours_are_dropped_at_times_but_seldom_all():
+    generator = np.random.default_rng(0)
+    kept = [sampling.kept_others(20, generator).mean() for _ in range(300)]
+    assert 0.5 < np.mean(np.array(kept) == 1) < 0.7
+    assert 0.03 < np.mean(np.array(kept) == 0) < 0.2
+
+
+def test_turning_turns_picture_signals_and_target_together(rng):
+    marks = np.zeros((5, 5), np.uint8)
+    marks[0, 1] = 1
+    example = sampling.Example(np.stack([marks] * 3, 2), np.stack([marks] * 2).astype(np.float32), marks)
+    places = set()
+    for turn in range(8):
+        turned = sampling.turned(example, turn)
+        assert np.array_equal(turned.image[..., 0], turned.target)
+        assert np.array_equal(turned.signals[0], turned.target)
+        places.add(tuple(np.argwhere(turned.target)[0]))
+    assert len(places) == 8
+
+
+def test_a_coarser_step_shows_more_of_the_picture(rng):
+    near = sampling.ClickSampler([picture()], size=64).draw(rng, plain=True)
+    far = sampling.ClickSampler([picture(step=2.0)], size=64).draw(rng, plain=True)
+    assert (far.target == sampling.OBJECT).sum() * 3 < (near.target == sampling.OBJECT).sum()
+
+
+# ------------------------------------------------------------------------------------------------ squiggles
+
+
+def gland_mask() -> np.ndarray:
+    rows, columns = np.mgrid[:70, :120]
+    return ((rows - 35) / 28) ** 2 + ((columns - 60) / 52) ** 2 < 1
+
+
+def test_squiggles_of_every_kind_stay_inside_their_gland(rng):
+    mask = gland_mask()
+    lengths = []
+    for _ in range(60):
+        pixels = rasterize(squiggles.random_squiggle(mask, rng))
+        inside = ((pixels >= 0) & (pixels < mask.shape)).all(axis=1)
+        lengths.append(len(pixels))
+        assert mask[tuple(pixels[inside].T)].sum() / len(pixels) > 0.8
+    assert len(set(lengths)) > 30
+
+
+def test_the_paper_s_skeleton_changes_with_the_threshold(rng):
+    depth = squiggles.depth_of(gland_mask())
+    drawn = {len(rasterize(squiggles.random_skeleton(depth, rng))) for _ in range(12)}
+    assert len(drawn) > 4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2), (3, 9)])
+def test_the_smallest_masks_have_squiggles_too(rng, shape):
+    for _ in range(20):
+        assert len(rasterize(squiggles.random_squiggle(np.ones(shape, bool), rng))) >= 1
+    assert len(squiggles.walked_skeleton(np.ones(shape, bool))) >= 1
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_gland_s_crop_holds_its_squiggle_and_shows_it_on_the_gland(rng, plain):
+    sampler = glands.SquiggleSampler([picture(radius=30, size=400, step=2.0)], size=96)
+    for _ in range(15):
+        example = sampler.draw(rng, plain)
+        drawn = example.signals[0] > 0
+        assert drawn.sum() >= 1
+        assert (example.target[drawn] == sampling.OBJECT).mean() > 0.7
+
+
+# --------------------------------------------------------------------------------------------- colour, loss
+
+
+def test_colours_stay_between_zero_and_one(rng):
+    image = picture().image
+    for _ in range(40):
+        changed = augmented(image, rng)
+        assert changed.dtype == np.float32
+        assert changed.shape == image.shape
+        assert 0 <= changed.min() <= changed.max() <= 1
+
+
+def test_a_perfect_mask_costs_almost_nothing_and_a_neighbour_s_more_than_empty_ground():
+    target = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
+    target[..., 8:16, 8:16] = sampling.OBJECT
+    target[..., 16:24, 16:24] = sampling.OTHERS
+    perfect = torch.where(target == sampling.OBJECT, 20.0, -20.0)
+    assert nuclick_loss(perfect, target) < 0.02
+    on_neighbour, on_ground = perfect.clone(), perfect.clone()
+    on_neighbour[..., 16:20, 16:20] = 20
+    on_ground[..., 24:28, 24:28] = 20
+    assert nuclick_loss(on_neighbour, target) > nuclick_loss(on_ground, target)
+
+
+def test_the_paper_s_weights_grow_with_crowding_unless_capped():
+    target = torch.full((1, 1, 32, 32), sampling.OTHERS, dtype=torch.uint8)
+    target[..., 8:16, 8:16] = sampling.OBJECT
+    logits = torch.zeros(1, 1, 32, 32)
+    assert nuclick_loss(logits, target, largest_alpha=100) > 3 * nuclick_loss(logits, target)
+
+
+# ---------------------------------------------------------------------------------------------- data, splits
+
+
+def test_bad_training_data_is_refused_by_name(tmp_path):
+    folder_of([picture(name="a")], tmp_path)
+    assert picture_names(tmp_path) == ["a"]
+    (tmp_path / "images" / "a.png").unlink()
+    with pytest.raises(DataError, match="0 files are called 'a'"):
+        read_picture(tmp_path, "a", 1.0)
+    Image.new("RGB", (160, 161)).save(tmp_path / "images" / "a.png")
+    with pytest.raises(DataError, match="a: image and labels must have one size"):
+        read_picture(tmp_path, "a", 1.0)
+    Image.new("RGB", (160, 160)).save(tmp_path / "labels" / "a.png")
+    with pytest.raises(DataError, match="whole numbers in one channel"):
+        read_picture(tmp_path, "a", 1.0)
+    with pytest.raises(DataError, match="no files in labels/"):
+        picture_names(tmp_path / "images")
+
+
+def test_a_picture_of_unknown_scale_is_brought_to_the_usual_size_of_objects():
+    labels = picture(radius=9).labels
+    assert typical_step(labels, 9 * np.pi**0.5 / 1.5) == pytest.approx(1.5, rel=0.05)
+    assert typical_step(np.zeros((9, 9), np.int32), 10) == 1
+
+
+def test_splits_name_every_image_once_and_leak_no_patient(shared_data):
+    expected = {"monuseg": (11, 5, 14), "glas_train": (63, 5, 17)}
+    for folder, counts in expected.items():
+        names = picture_names(shared_data / folder)
+        parts = [SPLITS[folder].part_of(name) for name in names]
+        assert tuple(parts.count(part) for part in ("train", "validation", "test")) == counts
+
+
+def test_no_glas_patient_is_in_two_parts(shared_data):
+    text = (shared_data / "glas_train" / "Grade.csv").read_text()
+    rows = [line.split(",") for line in text.replace("\r", "\n").splitlines()[1:] if line.startswith("train_")]
+    parts: dict[str, set[str]] = {}
+    for name, patient, *_ in rows:
+        parts.setdefault(patient.strip(), set()).add(GLAS.part_of(name))
+    assert all(len(part) == 1 for part in parts.values())
+
+
+def test_images_of_the_evaluation_slides_do_not_train():
+    assert MONUSEG.part_of("TCGA-18-5592-01Z-00-DX1") == "validation"
+    assert GLAS.part_of("train_12") == "test"
+    assert GLAS.part_of("train_1") == "train"
+
+
+# --------------------------------------------------------------------------------------------------- fitting
+
+SHORT = FitSettings(steps=4, batch=2, rate=5e-3, averaging=0.8)
+
+
+def started(settings: FitSettings) -> Run:
+    torch.manual_seed(0)
+    return new_run(NuClick(NuClickConfig(1 / 16)), settings)
+
+
+def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path):
+    sampler = sampling.ClickSampler([picture()], size=64)
+    whole, killed, resumed = started(SHORT), started(SHORT), started(SHORT)
+    fit(whole, sampler, [], SHORT, tmp_path)
+    killed_after = dataclasses.replace(SHORT, check_minutes=0.0)  # a checkpoint after every step
+
+    class KilledError(Exception):
+        pass
+
+    class Mortal:
+        drawn = 0
+
+        def draw(self, rng, plain=False):
+            self.drawn += 1
+            if self.drawn > 2 * SHORT.batch:
+                raise KilledError
+            return sampler.draw(rng, plain)
+
+    with pytest.raises(KilledError):
+        fit(killed, Mortal(), [], killed_after, tmp_path)
+    resumed.load(tmp_path / CHECKPOINT)
+    assert resumed.step == 2
+    fit(resumed, sampler, [], SHORT, tmp_path)
+    assert resumed.step == whole.step == SHORT.steps
+    for name, tensor in whole.averaged.network.state_dict().items():
+        assert torch.equal(resumed.averaged.network.state_dict()[name], tensor)
+
+
+def test_the_loop_learns_and_logs(tmp_path):
+    settings = dataclasses.replace(SHORT, steps=16, check_minutes=0.0, rate=1e-2)
+    sampler = sampling.ClickSampler([picture()], size=64)
+    fit(started(settings), sampler, [sampler.draw(np.random.default_rng(1), plain=True)], settings, tmp_path)
+    lines = (tmp_path / LOG).read_text().splitlines()
+    assert lines[0] == "step,minutes,loss,dice,threshold"
+    losses = [float(line.split(",")[2]) for line in lines[1:]]
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_the_rate_warms_up_and_ends_at_nothing():
+    settings = FitSettings()
+    rates = [settings.rate_at(progress) for progress in (0, 0.02, 0.04, 0.5, 1, 1.2)]
+    assert rates[0] < rates[1] < rates[2] == settings.rate
+    assert rates[3] < settings.rate
+    assert rates[4] == rates[5] == 0
+
+
+def test_the_network_s_input_is_colour_then_signals(rng):
+    example = sampling.ClickSampler([picture()], size=64).draw(rng, plain=True)
+    inputs = network_input([example], unchanged)
+    assert inputs.shape == (1, 5, 64, 64)
+    assert np.allclose(inputs[0, :3].numpy() * 255, np.moveaxis(example.image, 2, 0), atol=1e-4)
+    assert np.array_equal(inputs[0, 3:].numpy(), example.signals)
+    assert set(mean_dice(NuClick(NuClickConfig(1 / 16)).eval(), [example])) >= {0.3, 0.5, 0.8}
+
+
+def test_a_run_becomes_a_model_with_a_card(tmp_path, monkeypatch):
+    monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
+    folder_of([picture(name="a"), picture(name="b")], tmp_path / "discs")
+    recipe = dataclasses.replace(
+        NUCLEI, name="tiny", crop=64, sources=(Source("discs", "CC0", 0.25),), config={"width": 1 / 16}
+    )
+    run = new_run(NuClick(NuClickConfig(1 / 16)), SHORT)
+    fit(run, recipe.sampler(tmp_path), recipe.validation(tmp_path, count=2), SHORT, tmp_path)
+    card = finish(recipe, tmp_path, tmp_path, tmp_path / "tiny.safetensors", examples=3)
+    assert load_model(tmp_path / "tiny.safetensors").card == card
+    assert card.settings["steps"] == run.step
+    assert card.data[0].licence == "CC0"
+
+
+def test_the_recipes_say_whence_their_terms_come():
+    for recipe in (NUCLEI, GLANDS):
+        assert isinstance(recipe, Recipe)
+        assert recipe.terms
+        assert all(source.licence for source in recipe.sources)
+
+
+def test_training_needs_nothing_of_the_slide_readers():
+    code = (
+        "import sys, nuclick_training.fit, nuclick_training.recipes, nuclick_training.calibrate;"
+        "heavy = {'openslide', 'tiffslide', 'zarr', 'typer', 'rich', 'paquo', 'tifffile'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ------------------------------------------------------------------------------------------------ evaluation
+
+
+def test_simulated_clicks_lie_in_their_objects_and_do_not_change():
+    labels = picture().labels
+    for click_at in ClickAt:
+        prompts = simulated_prompts(labels, ObjectKind.NUCLEUS, click_at)
+        assert prompts == simulated_prompts(labels, ObjectKind.NUCLEUS, click_at)
+        for prompt in prompts:
+            ((point,),) = prompt.signal.strokes
+            assert labels[int(point.y), int(point.x)] == int(prompt.id)
+
+
+def test_outlines_are_drawn_by_pixel_centres_with_their_holes():
+    ring = shapely.box(2, 3, 9, 8).difference(shapely.box(4, 5, 6, 7))
+    labels = labels_of([Instance("5", ObjectKind.NUCLEUS, ring, None, Plane(), 1.0, 1.0)], (12, 12))
+    expected = np.zeros((12, 12), int)
+    expected[3:8, 2:9] = 5
+    expected[5:7, 4:6] = 0
+    assert np.array_equal(labels, expected)
+
+
+@pytest.mark.parametrize("recipe", [NUCLEI, GLANDS])
+def test_evaluation_runs_the_engine_and_scores_every_image(tmp_path, recipe):
+    folder_of([picture(name="a", size=72), picture(name="b", size=72)], tmp_path / "data")
+    card = _card(recipe)
+    save_model(tmp_path / "m.safetensors", NuClick(NuClickConfig(1 / 16)), card)
+    seen = []
+    results = evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / "data", mpp=card.mpp), seen.append)
+    assert [result.name for result in results] == ["a", "b"] == [result.name for result in seen]
+    assert all(0 <= score <= 1 for score in mean_scores(results).values())
+
+
+def test_evaluation_refuses_what_it_cannot_know(tmp_path):
+    folder_of([picture(name="a")], tmp_path / "data")
+    with pytest.raises(SettingsError, match="--mpp"):
+        evaluate(Evaluation("nuclei", tmp_path / "data"))
+    with pytest.raises(SettingsError, match="No split is known for data"):
+        evaluate(Evaluation("nuclei", tmp_path / "data", mpp=0.25, split="test"))
+
+
+def _card(recipe: Recipe):
+    small = dataclasses.replace(recipe, crop=64, config={"width": 1 / 16}, smallest_um2=0.0)
+    return card_of(small, {})
