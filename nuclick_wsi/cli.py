@@ -99,17 +99,17 @@ def run(
 @weights_app.command("list")
 def weights_list() -> None:
     """List the shipped models, with the default of each kind of object."""
-    from nuclick_wsi import models_view
+    from nuclick_wsi import console, models_view
 
-    models_view.print_models(Console())
+    models_view.print_models(console.make_console())
 
 
 @weights_app.command("info")
 def weights_info(model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")]) -> None:
     """Print a model's card: data and terms, settings, scores, limits."""
-    from nuclick_wsi import models_view
+    from nuclick_wsi import console, models_view
 
-    models_view.print_card(Console(), model)
+    models_view.print_card(console.make_console(), model)
 
 
 @weights_app.command("path")
@@ -149,9 +149,9 @@ def demo(
 @app.command()
 def doctor() -> None:
     """Say what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
-    from nuclick_wsi import doctor
+    from nuclick_wsi import console, doctor
 
-    raise typer.Exit(doctor.examine(Console()))
+    raise typer.Exit(doctor.examine(console.make_console()))
 
 
 def main() -> None:

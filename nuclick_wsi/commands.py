@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
-from nuclick_wsi.console import ProgressWatcher, print_plan, print_report
+from nuclick_wsi.console import ProgressWatcher, make_console, print_plan, print_report
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import SettingsError
@@ -64,7 +62,7 @@ def run_target(request: RunRequest) -> int:
         preview=request.preview,
         dry=request.dry_run,
     )
-    with ProgressWatcher(Console(stderr=True), len(jobs)) as watcher:
+    with ProgressWatcher(make_console(stderr=True), len(jobs)) as watcher:
         report = run(jobs, shelf, options, watcher)
     _print(report, options)
     return exit_code(report)
@@ -73,7 +71,7 @@ def run_target(request: RunRequest) -> int:
 def run_demo(folder: Path, device: str) -> int:
     """Build the demo's project and run the main job on it; return the exit code."""
     project = make_demo(folder)
-    Console().print(f"A slide and a QuPath project with clicks and squiggles: {project}", highlight=False)
+    make_console().print(f"A slide and a QuPath project with clicks and squiggles: {project}", highlight=False)
     return run_target(RunRequest(project, device=device, preview=True))
 
 
@@ -143,7 +141,7 @@ def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
 
 
 def _print(report: RunReport, options: Options) -> None:
-    console = Console()
+    console = make_console()
     if options.dry:
         print_plan(console, report)
         return

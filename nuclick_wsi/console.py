@@ -19,6 +19,17 @@ from rich.text import Text
 
 from nuclick_wsi.report import ImageReport, RunReport, Status
 
+LOG_WIDTH = 160
+"""Columns where the output goes to a file, which has no width of its own."""
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal, or wide enough for tables in a log."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    return console
+
 
 class ClicksPerSecond(ProgressColumn):
     """The speed of the run, on the bars that count prompts."""
