@@ -16,8 +16,10 @@ from nuclick_training.evaluate import ClickAt, Evaluation, evaluate, labels_of, 
 from nuclick_training.fit import CHECKPOINT, LOG, FitSettings, Run, fit, mean_dice, network_input, new_run
 from nuclick_training.loss import nuclick_loss
 from nuclick_training.recipes import GLANDS, NUCLEI, Recipe, Source
+from nuclick_training.scorecard import score_model
 from nuclick_training.splits import GLAS, MONUSEG, SPLITS
 from PIL import Image
+from rich.console import Console
 from skimage.draw import disk
 
 from nuclick_wsi.errors import SettingsError
@@ -334,7 +336,7 @@ def test_the_recipes_say_whence_their_terms_come():
 
 def test_training_needs_nothing_of_the_slide_readers():
     code = (
-        "import sys, nuclick_training.fit, nuclick_training.recipes, nuclick_training.calibrate;"
+        "import sys, nuclick_training.__main__;"
         "heavy = {'openslide', 'tiffslide', 'zarr', 'typer', 'rich', 'paquo', 'tifffile'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
@@ -372,6 +374,23 @@ def test_evaluation_runs_the_engine_and_scores_every_image(tmp_path, recipe):
     results = evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / "data", mpp=card.mpp), seen.append)
     assert [result.name for result in results] == ["a", "b"] == [result.name for result in seen]
     assert all(0 <= score <= 1 for score in mean_scores(results).values())
+
+
+def test_a_scorecard_adds_test_scores_to_the_card_and_leaves_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
+    folder_of([picture(name="a", size=72), picture(name="c", size=72)], tmp_path / "discs")
+    recipe = dataclasses.replace(NUCLEI, sources=(Source("discs", "CC0", 0.25),))
+    monkeypatch.setattr("nuclick_training.evaluate.known_pixel_size", lambda folder: 0.25)
+    save_model(tmp_path / "m.safetensors", NuClick(NuClickConfig(1 / 16)), _card(recipe), half=True)
+    before = load_model(tmp_path / "m.safetensors").network.state_dict()
+    for _ in range(2):
+        card = score_model(tmp_path / "m.safetensors", tmp_path, Console(quiet=True))
+    assert [score.metric for score in card.scores][:2] == ["AJI", "Dice"]
+    assert len(card.scores) == 8
+    assert {score.data for score in card.scores} == {"discs test, 1 images"}
+    after = load_model(tmp_path / "m.safetensors")
+    assert after.card == card
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.network.state_dict().items())
 
 
 def test_evaluation_refuses_what_it_cannot_know(tmp_path):

@@ -23,6 +23,11 @@ class Split:
     test: tuple[str, ...] | None
     train: tuple[str, ...] | None
 
+    @property
+    def has_test(self) -> bool:
+        """Whether any image is kept for judging."""
+        return self.test != ()
+
     def part_of(self, name: str) -> str:
         """Return `train`, `validation` or `test` for an image's name."""
         parts = (("validation", self.validation), ("train", self.train), ("test", self.test))
