@@ -26,3 +26,10 @@ class ObjectType(StrEnum):
 
     DETECTION = "detection"
     ANNOTATION = "annotation"
+
+
+class ClickAt(StrEnum):
+    """Where a simulated user clicks an object: at its centroid, or at a random point at least two pixels inside."""
+
+    CENTROID = "centroid"
+    INNER = "inner"

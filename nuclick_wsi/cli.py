@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
+from nuclick_wsi.choices import ClickAt, GlandMode, ObjectType, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -131,6 +131,28 @@ def weights_import(
 
     made = checkpoints.import_checkpoint(source, target, kind)
     typer.echo(f"{target}: {made.kind}, {made.crop_size} px of {made.mpp} um. Use it with --model {target}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")],
+    data: Annotated[Path, typer.Argument(help="A folder of images/ and instance maps of the same names in labels/.")],
+    split: Annotated[
+        str, typer.Option(help="train, validation or test of a data set that the project divides; or all.")
+    ] = "all",
+    objects: Annotated[ObjectKind | None, typer.Option("--object", help="Else what the model is for.")] = None,
+    mpp: Annotated[float | None, typer.Option(help="Pixel size in um of the images, unless it is known.")] = None,
+    click_at: Annotated[ClickAt, typer.Option(help="Where each object is clicked.")] = ClickAt.CENTROID,
+    threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Score a model: the engine outlines every object of labelled images from simulated clicks or squiggles."""
+    from nuclick_training.evaluate import Evaluation
+
+    from nuclick_wsi import commands
+
+    asked = Evaluation(model, data, mpp, split, objects, click_at, threshold, device)
+    commands.evaluate_model(asked)
 
 
 @app.command()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from nuclick_training.evaluate import Evaluation, evaluate, print_scores
+
 from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
 from nuclick_wsi.console import ProgressWatcher, make_console, print_plan, print_report
 from nuclick_wsi.demo import make_demo
@@ -73,6 +75,14 @@ def run_demo(folder: Path, device: str) -> int:
     project = make_demo(folder)
     make_console().print(f"A slide and a QuPath project with clicks and squiggles: {project}", highlight=False)
     return run_target(RunRequest(project, device=device, preview=True))
+
+
+def evaluate_model(asked: Evaluation) -> None:
+    """Score a model on labelled images and print the table."""
+    console = make_console()
+    with make_console(stderr=True).status("evaluating") as status:
+        results = evaluate(asked, lambda image: status.update(f"evaluated {image.name}"))
+    print_scores(results, console)
 
 
 def exit_code(report: RunReport) -> int:

@@ -29,11 +29,12 @@ def feature_collection(
     Parameters
     ----------
     instances
-        In any order; features are sorted by id.
+        In any order; it decides nothing.
     colors
         Colours of the project's classes; a class without one gets a colour that depends on its name alone.
     """
-    ordered = sorted(instances, key=lambda instance: instance.prompt_id)
+    # A plain class before those derived from it: QuPath makes up a colour for a parent that it meets too late.
+    ordered = sorted(instances, key=lambda instance: ((instance.class_name or "").count(":"), instance.prompt_id))
     return {
         "type": "FeatureCollection",
         "generator": GENERATOR,
@@ -63,9 +64,9 @@ def _is_ours(path: Path) -> bool:
 
 def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": as_type.value}
-    if instance.class_name is not None and instance.class_name.strip():  # QuPath refuses a file with a blank name
-        color = colors.get(instance.class_name) or color_of(instance.class_name)
-        properties["classification"] = {"name": instance.class_name, "color": list(color)}
+    if name := _importable(instance.class_name):
+        color = colors.get(name) or color_of(name)
+        properties["classification"] = {"name": name, "color": list(color)}
     properties["measurements"] = {
         AREA: round(instance.area_um2, 4),
         MEAN_PROBABILITY: round(instance.mean_probability, 4),
@@ -80,6 +81,8 @@ def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color
 
 def _geometry(polygon: Polygon | MultiPolygon, plane: Plane) -> dict[str, Any]:
     geometry: dict[str, Any]
+    if isinstance(polygon, MultiPolygon) and len(polygon.geoms) == 1:
+        (polygon,) = polygon.geoms  # QuPath before 0.6 fails on several polygons that are one
     if isinstance(polygon, MultiPolygon):
         geometry = {"type": "MultiPolygon", "coordinates": [_rings(part) for part in polygon.geoms]}
     else:
@@ -91,6 +94,12 @@ def _geometry(polygon: Polygon | MultiPolygon, plane: Plane) -> dict[str, Any]:
 
 def _rings(polygon: Polygon) -> list[Any]:
     return [ring.coords[:] for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def _importable(class_name: str | None) -> str:
+    """Return a class's name without what makes QuPath refuse a file: line breaks, blank parts around a colon."""
+    parts = (" ".join(part.splitlines()).strip() for part in (class_name or "").split(":"))
+    return ": ".join(part for part in parts if part)
 
 
 def color_of(class_name: str) -> Color:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import geojson
+import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.geojson import color_of, feature_collection, write_results
+from nuclick_wsi.geojson import feature_collection, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
 
@@ -62,11 +63,39 @@ def test_the_plane_is_written_only_where_it_is_not_the_usual_one() -> None:
     assert feature(instance(plane=Plane(z=3)))["geometry"]["plane"] == {"c": -1, "z": 3, "t": 0}
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip))
-def test_a_class_of_any_unicode_comes_back_and_its_colour_depends_on_its_name_alone(class_name: str) -> None:
-    one = feature(instance(class_name))["properties"]["classification"]
-    assert one == {"name": class_name, "color": list((200, 0, 0) if class_name == "Tumor" else color_of(class_name))}
-    assert all(0 <= part <= 255 for part in color_of(class_name))
+def test_one_part_is_one_polygon() -> None:
+    assert feature(instance(polygon=shapely.MultiPolygon([RING])))["geometry"]["type"] == "Polygon"
+
+
+@pytest.mark.parametrize(
+    ("class_name", "written"),
+    [
+        ("Tumor: Positive", "Tumor: Positive"),
+        ("Tumor:Positive", "Tumor: Positive"),
+        (": A", "A"),
+        ("A:: B", "A: B"),
+        ("A\r\nB", "A B"),
+        (":", None),
+        ("Größe ✓ 陽性 😀", "Größe ✓ 陽性 😀"),
+    ],
+)
+def test_class_names_are_written_so_that_qupath_imports_the_file(class_name: str, written: str | None) -> None:
+    assert feature(instance(class_name))["properties"].get("classification", {}).get("name") == written
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_no_class_name_has_what_qupath_refuses(class_name: str) -> None:
+    one = feature(instance(class_name))["properties"].get("classification")
+    if one is not None:
+        assert len(one["name"].splitlines()) == 1
+        assert all(part.strip() for part in one["name"].split(":"))
+        assert all(0 <= part <= 255 for part in one["color"])
+
+
+def test_a_class_comes_before_those_that_derive_from_it() -> None:
+    names = ["Tumor: Positive: Strong", "Tumor", "Tumor: Positive"]
+    features = feature_collection([instance(name) for name in names], ObjectType.DETECTION, {})["features"]
+    assert [f["properties"]["classification"]["name"] for f in features] == sorted(names)
 
 
 def test_the_file_is_valid_geojson_whatever_order_the_instances_come_in(tmp_path: Path) -> None:

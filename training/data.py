@@ -12,11 +12,13 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from nuclick_wsi.errors import NuclickError
+
 Rgb = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 
 
-class DataError(ValueError):
+class DataError(NuclickError, ValueError):
     """A folder of training data is not as it must be; the message names the file."""
 
 

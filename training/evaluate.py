@@ -5,7 +5,6 @@ A model and a folder of images and instance maps go in, a table of scores per im
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from skimage.draw import polygon2mask
 
+from nuclick_wsi.choices import ClickAt
 from nuclick_wsi.engine import MaskSettings, Settings, segment
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Point
@@ -39,13 +39,6 @@ from .splits import SPLITS
 from .squiggles import Mask, depth_of, walked_skeleton
 
 Scores = Mapping[str, float]
-
-
-class ClickAt(StrEnum):
-    """Where an object is clicked: at its centroid, or at a random point at least two pixels inside."""
-
-    CENTROID = "centroid"
-    INNER = "inner"
 
 
 @dataclass(frozen=True, slots=True)
