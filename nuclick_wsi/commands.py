@@ -13,7 +13,7 @@ from nuclick_wsi.demo import make_demo
 from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, Sink, file_stem
 from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 from nuclick_wsi.report import RunReport
@@ -21,7 +21,7 @@ from nuclick_wsi.run import Options, run
 from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.shelf import Shelf
 from nuclick_wsi.slide import Frame
-from qupath_extension.jobs import project_jobs
+from qupath_extension.jobs import ImageChoice, project_jobs
 from qupath_extension.project import read_project
 
 PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
@@ -51,16 +51,15 @@ class RunRequest:
 
 def run_target(request: RunRequest) -> int:
     """Work through a project or a file of prompts; return the exit code."""
-    jobs, results = _jobs_of(request)
+    jobs, out = _jobs_of(request)
     shelf = Shelf(request.models, request.device, request.batch_size)
     if request.objects is not ObjectChoice.AUTO:
         shelf.path(ObjectKind(request.objects.value))  # a kind without a model is wrong before the first image is
     options = Options(
-        out=request.out or results,
+        out=out,
         settings=Settings(masks=request.masks, gland_mode=request.gland_mode),
         reader=request.reader,
         pixel_size=_pixel_size(request.mpp),
-        as_type=request.as_type,
         preview=request.preview,
         dry=request.dry_run,
     )
@@ -110,7 +109,7 @@ def _pixel_size(mpp: float | None) -> PixelSize | None:
 
 
 def _jobs_of(request: RunRequest) -> tuple[list[Job], Path]:
-    """Return the jobs of a target, and the folder where its results go by default."""
+    """Return the jobs of a target, and the folder where everything that a run makes goes."""
     target = request.target
     if not target.exists():
         raise SettingsError(f"{target} does not exist. Name a QuPath project, its folder, or a file of prompts.")
@@ -130,8 +129,9 @@ def _jobs_of_project(request: RunRequest) -> tuple[list[Job], Path]:
             "--slide is for a file of prompts; a project knows its slides (--slides DIR finds moved ones)."
         )
     project = read_project(request.target)
-    jobs = project_jobs(project, request.objects, request.slides, request.images)
-    return jobs, project.folder / "nuclick"
+    out = request.out or project.folder / "nuclick"
+    chosen = ImageChoice(request.objects, request.slides, request.images)
+    return project_jobs(project, chosen, partial(_sink, out, request.as_type)), out
 
 
 def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
@@ -139,9 +139,14 @@ def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
         raise SettingsError(f"{request.target} does not say which slide it is of: add --slide FILE.")
     if request.images or request.slides:
         raise SettingsError("--image and --slides are for a project; a file of prompts has the one slide of --slide.")
-    name = request.target.name
+    out = request.out or request.target.parent / "nuclick"
+    stem = file_stem(request.target.name.removesuffix(".gz").rpartition(".")[0])
     read = partial(_read_file, request.target, request.slide, request.objects)
-    return [Job(name, file_stem(name.removesuffix(".gz").rpartition(".")[0]), read)], request.target.parent / "nuclick"
+    return [Job(request.target.name, stem, read, _sink(out, request.as_type, stem))], out
+
+
+def _sink(out: Path, as_type: ObjectType, stem: str) -> Sink:
+    return GeoJsonSink(out / f"{stem}.geojson", as_type)
 
 
 def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:

@@ -1,12 +1,18 @@
-"""What a run works through: one job per image, read only when its turn comes, so that one bad image stops no other."""
+"""What a run works through: one job per image, read only when its turn comes, so that one bad image stops no other.
 
-from collections.abc import Callable, Mapping
+A job knows where its image's prompts come from and where its results go; the run knows neither.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
-from nuclick_wsi.geojson import Color
+from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.geojson import Color, write_results
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.instances import PromptSet
+from nuclick_wsi.instances import Instance, PromptSet
+from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slide import Frame
 
@@ -29,6 +35,62 @@ class ImageInput:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """Which model served a kind of object."""
+
+    kind: ObjectKind
+    name: str
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What came of one image, for whoever keeps it."""
+
+    instances: Sequence[Instance]
+    class_colors: Mapping[str, Color]
+    models: Sequence[ModelUsed]
+    settings: Mapping[str, Any]
+
+
+class Sink(Protocol):
+    """Where the results of one image are kept. What the user drew or changed there is never lost."""
+
+    def write(self, results: Results) -> Path:
+        """Put these results in the place of those of earlier runs, and return the file that holds them.
+
+        Raises
+        ------
+        ResultError
+            If they cannot be kept; then what was there is as it was.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Take away the results of earlier runs, where there are any: the prompts that they belong to are gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GeoJsonSink:
+    """Keeps results in a GeoJSON file that QuPath imports."""
+
+    path: Path
+    as_type: ObjectType
+
+    def write(self, results: Results) -> Path:
+        """Replace the file by these results; one that is not ours is backed up first."""
+        write_results(self.path, results.instances, self.as_type, results.class_colors)
+        return self.path
+
+    def clear(self) -> None:
+        """Empty the file, if there is one."""
+        if self.path.exists():
+            write_results(self.path, (), self.as_type, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One image of a run.
 
@@ -38,8 +100,9 @@ class Job:
     name: str
     """As the user knows the image."""
     stem: str
-    """The name of its result files, unique within the run."""
+    """The name of the files that a run makes for it, unique within the run."""
     read: Callable[[], ImageInput]
+    sink: Sink
 
 
 def file_stem(name: str) -> str:

@@ -87,9 +87,8 @@ def _draw(
     to_picture: ToPicture,
 ) -> None:
     for instance in outcome.instances:
-        color = _color(instance.class_name, colors)
         for ring in shapely.get_rings(instance.polygon):
-            pen.line(to_picture(shapely.get_coordinates(ring)), fill=color, width=3 * SMOOTH // 2)
+            _line(pen, to_picture(shapely.get_coordinates(ring)), _color(instance.class_name, colors), 2)
     rejected = {rejection.prompt_id for rejection in outcome.rejections}
     for prompt in prompts:
         color = REJECTED if prompt.id in rejected else _color(prompt.class_name, colors)
@@ -99,8 +98,13 @@ def _draw(
                 (x, y), radius = points[0], 2 * SMOOTH
                 pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=(255, 255, 255))
             else:
-                pen.line(points, fill=(255, 255, 255), width=3 * SMOOTH, joint="curve")
-                pen.line(points, fill=color, width=2 * SMOOTH, joint="curve")
+                _line(pen, points, color, 3)
+
+
+def _line(pen: ImageDraw.ImageDraw, points: list[tuple[float, float]], color: Color, width: int) -> None:
+    """Draw a line with a dark rim, so that it is seen on any tissue."""
+    pen.line(points, fill=(20, 20, 20), width=(width + 1) * SMOOTH, joint="curve")
+    pen.line(points, fill=color, width=width * SMOOTH - SMOOTH // 2, joint="curve")
 
 
 def _color(class_name: str | None, colors: Mapping[str, Color]) -> Color:

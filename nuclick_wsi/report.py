@@ -3,7 +3,7 @@
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +14,7 @@ import orjson
 
 from nuclick_wsi.engine import Reading
 from nuclick_wsi.instances import Rejection
+from nuclick_wsi.jobs import ModelUsed
 from nuclick_wsi.scale import PixelSize
 
 RECORDED_PACKAGES = ("nuclick-wsi", "torch", "numpy", "scipy", "shapely", "openslide-python", "tiffslide", "pillow")
@@ -102,7 +103,7 @@ class RunReport:
 
     started: datetime
     settings: Mapping[str, Any]
-    models: Sequence[Mapping[str, Any]]
+    models: Sequence[ModelUsed]
     images: Sequence[ImageReport]
     record: Path | None = None
     """Where the run's record is kept; None for a dry run."""
@@ -121,7 +122,7 @@ class RunReport:
             "platform": {"python": platform.python_version(), "system": platform.platform()},
             "packages": _versions(RECORDED_PACKAGES),
             "settings": dict(self.settings),
-            "models": list(self.models),
+            "models": [asdict(model) | {"path": str(model.path)} for model in self.models],
             "images": [image.as_json() for image in self.images],
         }
         return orjson.dumps(record, option=orjson.OPT_INDENT_2)

@@ -6,19 +6,18 @@ In go jobs and options; out come result files, previews and one record of it all
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from nuclick_wsi.choices import ObjectType, ReaderChoice
-from nuclick_wsi.engine import Outcome, Reading, Settings, segment
+from nuclick_wsi.choices import ReaderChoice
+from nuclick_wsi.engine import Reading, Settings, segment
 from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.geojson import write_results
-from nuclick_wsi.jobs import ImageInput, Job
+from nuclick_wsi.jobs import ImageInput, Job, ModelUsed, Results
 from nuclick_wsi.preview import write_preview
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.readers import open_slide
@@ -33,12 +32,11 @@ class Options:
     """What a run may choose beyond its models."""
 
     out: Path
-    """The folder of all results."""
+    """The folder of what a run makes beside the results: records and previews."""
     settings: Settings = Settings()
     reader: ReaderChoice = ReaderChoice.AUTO
     pixel_size: PixelSize | None = None
     """For slides of which neither the project nor the file says one."""
-    as_type: ObjectType = ObjectType.DETECTION
     preview: bool = False
     dry: bool = False
     """Look at everything, run no network, write nothing."""
@@ -71,7 +69,7 @@ def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher) -
         images.append(_guarded(job, shelf, options, watcher))
         watcher.image_ended(images[-1])
     record = None if options.dry else options.out / "runs" / f"{started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
-    report = RunReport(started, _described(options, shelf), _models(shelf), images, record)
+    report = RunReport(started, _described(options, shelf), _models_used(shelf), images, record)
     if record is not None:
         write_atomically(record, report.as_json())
     return report
@@ -84,10 +82,10 @@ def _guarded(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> Imag
     try:
         image = job.read()
         report = _introduced(job, image)
-        if report.status is Status.NO_PROMPTS:
-            _clear_results(job, options)
-        else:
+        if report.status is not Status.NO_PROMPTS:
             report = _run_image(report, job, image, shelf, options, watcher)
+        elif not options.dry:
+            job.sink.clear()
     except NuclickError as error:
         report = replace(report, status=Status.FAILED, error=str(error))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one image must not cost the others
@@ -106,13 +104,6 @@ def _introduced(job: Job, image: ImageInput) -> ImageReport:
     wanted = Counter(prompt.kind.value for prompt in prompts.prompts if prompt.role is Role.SEGMENT)
     status = Status.READY if wanted or prompts.rejections else Status.NO_PROMPTS
     return ImageReport(job.name, status, prompts=wanted, rejections=prompts.rejections, left_alone=prompts.left_alone)
-
-
-def _clear_results(job: Job, options: Options) -> None:
-    """Empty the results of an earlier run: the prompts that they belong to are gone."""
-    result = options.out / f"{job.stem}.geojson"
-    if result.exists() and not options.dry:
-        write_results(result, (), options.as_type, {})
 
 
 def _run_image(
@@ -135,7 +126,19 @@ def _run_image(
             return report
         watcher.image_started(job.name, sum(report.prompts.values()))
         outcome = segment(slide, image.prompts, shelf, pixel_size, options.settings, on_progress=watcher.prompts_done)
-        return _written(report, job, image, slide, outcome, options)
+        models = [used for used in _models_used(shelf) if used.kind in report.prompts]
+        result = job.sink.write(Results(outcome.instances, image.class_colors, models, _described(options, shelf)))
+        preview = options.out / f"{job.stem}.png" if options.preview else None
+        if preview is not None:
+            write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
+        return replace(
+            report,
+            status=Status.DONE,
+            instances=len(outcome.instances),
+            rejections=outcome.rejections,
+            result=result,
+            preview=preview,
+        )
 
 
 def _require_size(slide: Slide, image: ImageInput) -> None:
@@ -149,24 +152,6 @@ def _require_size(slide: Slide, image: ImageInput) -> None:
         )
 
 
-def _written(
-    report: ImageReport, job: Job, image: ImageInput, slide: Slide, outcome: Outcome, options: Options
-) -> ImageReport:
-    result = options.out / f"{job.stem}.geojson"
-    write_results(result, outcome.instances, options.as_type, image.class_colors)
-    preview = options.out / f"{job.stem}.png" if options.preview else None
-    if preview is not None:
-        write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
-    return replace(
-        report,
-        status=Status.DONE,
-        instances=len(outcome.instances),
-        rejections=outcome.rejections,
-        result=result,
-        preview=preview,
-    )
-
-
 def _described(options: Options, shelf: Shelf) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
     pixel_size = options.pixel_size
@@ -175,13 +160,9 @@ def _described(options: Options, shelf: Shelf) -> dict[str, Any]:
         "batch_size": shelf.batch_size,
         "reader": options.reader.value,
         "mpp": pixel_size and pixel_size.mean,
-        "as": options.as_type.value,
         **asdict(options.settings),
     }
 
 
-def _models(shelf: Shelf) -> list[Mapping[str, Any]]:
-    return [
-        {"kind": kind.value, "name": model.card.name, "file": str(model.path), "sha256": model.sha256}
-        for kind, model in shelf.models.items()
-    ]
+def _models_used(shelf: Shelf) -> list[ModelUsed]:
+    return [ModelUsed(kind, model.card.name, model.sha256, model.path) for kind, model in shelf.models.items()]

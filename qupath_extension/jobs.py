@@ -1,11 +1,12 @@
 """A project's images as the jobs of a run, each read when its turn comes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError, SettingsError
-from nuclick_wsi.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.jobs import ImageInput, Job, Sink, file_stem
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.slide import Frame
 from qupath_extension.project import Project, ProjectImage
@@ -13,33 +14,45 @@ from qupath_extension.selection import prompts_of
 from qupath_extension.uris import SlideFolders
 
 
-def project_jobs(
-    project: Project, choice: ObjectChoice, slide_folder: Path | None, names: Sequence[str] = ()
-) -> list[Job]:
-    """Return a job for every image of a project, or for those of the names given.
+@dataclass(frozen=True, slots=True)
+class ImageChoice:
+    """Which prompts of which images a run is for.
+
+    `slide_folder` is where to look by name for slides that are not in their place. No `names` are all images.
+    """
+
+    objects: ObjectChoice
+    slide_folder: Path | None = None
+    names: Sequence[str] = ()
+
+
+def project_jobs(project: Project, choice: ImageChoice, sink_of: Callable[[str], Sink]) -> list[Job]:
+    """Return a job for every image of a project that is chosen.
 
     Parameters
     ----------
-    slide_folder
-        Where to look by name for slides that are not in their place.
+    sink_of
+        Where an image's results go, by the name of its result files.
 
     Raises
     ------
     SettingsError
         If a name is no image's, or the folder is none.
     """
-    if slide_folder is not None and not slide_folder.is_dir():
-        raise SettingsError(f"--slides {slide_folder} is not a folder.")
+    if choice.slide_folder is not None and not choice.slide_folder.is_dir():
+        raise SettingsError(f"--slides {choice.slide_folder} is not a folder.")
     known = {image.name for image in project.images}
-    if unknown := [name for name in names if name not in known]:
+    if unknown := [name for name in choice.names if name not in known]:
         raise SettingsError(f"No image is named {unknown[0]!r}. The project has {', '.join(sorted(known)) or 'none'}.")
-    folders = SlideFolders([slide_folder] if slide_folder else [])
-    wanted = [image for image in project.images if not names or image.name in names]
-    return [
-        # The entry's id keeps images of one name apart, and names that differ only in what a file system forbids.
-        Job(image.name, file_stem(f"{image.entry_id} {image.name}"), partial(_read, project, image, choice, folders))
-        for image in wanted
-    ]
+    folders = SlideFolders([choice.slide_folder] if choice.slide_folder else [])
+    jobs = []
+    for image in project.images:
+        if not choice.names or image.name in choice.names:
+            # The entry's id keeps images of one name apart, and names that differ in what file systems forbid.
+            stem = file_stem(f"{image.entry_id} {image.name}")
+            read = partial(_read, project, image, choice.objects, folders)
+            jobs.append(Job(image.name, stem, read, sink_of(stem)))
+    return jobs
 
 
 def _read(project: Project, image: ProjectImage, choice: ObjectChoice, folders: SlideFolders) -> ImageInput:
