@@ -57,7 +57,7 @@ def examine(console: Console) -> int:
         table.add_column(heading, overflow="fold")
     for finding in findings:
         word, style = finding.health.value
-        table.add_row(finding.what, Text(word, style), finding.seen, finding.advice)
+        table.add_row(finding.what, Text(word, style), Text(finding.seen), Text(finding.advice))
     console.print(table)
     return 1 if any(finding.health is Health.BAD for finding in findings) else 0
 
