@@ -202,12 +202,10 @@ def _click(mask: Mask, corner: tuple[int, int], click_at: ClickAt, rng: np.rando
 
 
 def _squiggle(mask: Mask, corner: tuple[int, int]) -> Squiggle:
-    """Return the walked skeleton; a gland so small that it is one pixel gets a line of one pixel's length."""
-    line = walked_skeleton(mask) + corner
-    points = [Point(float(x), float(y)) for x, y in line]
-    if len(points) < 2:
-        points.append(Point(points[0].x + 1, points[0].y))
-    return Squiggle((tuple(points),))
+    """Return the walked skeleton; a single pixel is a line of one pixel's length."""
+    strokes = [stroke + corner for stroke in walked_skeleton(mask)]
+    lines = [stroke if len(stroke) > 1 else np.vstack([stroke, stroke[0] + (1, 0)]) for stroke in strokes]
+    return Squiggle(tuple(tuple(Point(float(x), float(y)) for x, y in line) for line in lines))
 
 
 def _drawn(ring: shapely.LinearRing, shape: tuple[int, ...], corner: tuple[int, int]) -> Mask:

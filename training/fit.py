@@ -25,7 +25,7 @@ from .loss import nuclick_loss
 from .sampling import OBJECT, Example, Sampler
 
 LOG, CHECKPOINT, SETTINGS = "log.csv", "checkpoint.pt", "settings.json"
-THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(11))
+THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(15))
 
 
 @dataclass(frozen=True, slots=True)

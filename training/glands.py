@@ -23,7 +23,7 @@ class _Gland:
     def __init__(self, number: int, corner: Points, step: float, mask: Mask) -> None:
         self.number, self.mask = number, mask
         self._corner, self._step = corner, step
-        self._plain = [self._in_picture(walked_skeleton(mask))]
+        self._plain = [self._in_picture(stroke) for stroke in walked_skeleton(mask)]
         self._spare: list[Strokes] = []
 
     def squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:

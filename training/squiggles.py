@@ -34,10 +34,16 @@ def random_squiggle(mask: Mask, rng: np.random.Generator) -> Strokes:
     return drawn
 
 
-def walked_skeleton(mask: Mask) -> Stroke:
-    """Return the skeleton of the mask's deeper part as one polyline: what evaluation draws, with no chance in it."""
+def walked_skeleton(mask: Mask) -> Strokes:
+    """Return the skeleton of the mask's deeper part as polylines: what evaluation draws, with no chance in it."""
     depth = depth_of(mask)
-    return _walk(_skeleton(depth, 0.8 * _mean(depth)))[::3]
+    left = _skeleton(depth, 0.8 * _mean(depth))
+    strokes = []
+    while len(left):
+        order = _walk(left)
+        strokes.append(left[[*order[:-1:3], order[-1]]])
+        left = np.delete(left, order, axis=0)
+    return strokes
 
 
 def depth_of(mask: Mask) -> Depth:
@@ -76,8 +82,8 @@ def _edges(points: Stroke, shape: tuple[int, ...]) -> Strokes:
     return joined or [points[:1]]
 
 
-def _walk(points: Stroke) -> Stroke:
-    """Order points by going to the nearest one left, from the leftmost; a far jump ends the walk."""
+def _walk(points: Stroke) -> list[int]:
+    """Return the order of points that goes to the nearest one left, from the leftmost; a far jump ends the walk."""
     left, order = points.copy(), [int(points[:, 0].argmin())]
     left[order[0]] = np.inf
     while len(order) < len(points):
@@ -87,13 +93,13 @@ def _walk(points: Stroke) -> Stroke:
             break
         order.append(nearest)
         left[nearest] = np.inf
-    return points[order]
+    return order
 
 
 def _walked(depth: Depth, rng: np.random.Generator) -> Strokes:
     """Return a walked skeleton, every few pixels a vertex, at times only a part of it."""
-    line = _walk(_skeleton(depth, rng.uniform(0.4, 1.2) * _mean(depth)))
-    return [_part(line, rng, 0.4)[:: int(rng.integers(2, 6))]]
+    points = _skeleton(depth, rng.uniform(0.4, 1.2) * _mean(depth))
+    return [_part(points[_walk(points)], rng, 0.4)[:: int(rng.integers(2, 6))]]
 
 
 def _hand_drawn_axis(depth: Depth, rng: np.random.Generator) -> Strokes:
