@@ -48,6 +48,17 @@ def test_the_inference_copy_has_no_batch_norm_left():
     assert not [m for m in fused(trained_looking()).modules() if isinstance(m, torch.nn.BatchNorm2d)]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_inference_copy_can_leave_for_onnx_and_predicts_the_same_there(tmp_path):
+    pytest.importorskip("onnx", reason="the exporter needs onnx (the cpu extra)")
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime (the cpu extra)")
+    network, crops = fused(trained_looking()), torch.rand(2, 5, 64, 64)
+    torch.onnx.export(network, (crops,), tmp_path / "n.onnx", dynamo=False, input_names=["crops"])
+    (logits,) = runtime.InferenceSession(tmp_path / "n.onnx").run(None, {"crops": crops.numpy()})
+    with torch.inference_mode():
+        assert torch.allclose(torch.from_numpy(logits), network(crops), atol=1e-4)
+
+
 def test_a_crop_does_not_depend_on_its_batch():
     network = fused(trained_looking())
     crops = torch.rand(4, 5, 64, 64)

@@ -28,7 +28,7 @@ def finish(recipe: Recipe, run: Path, data: Path, target: Path, examples: int = 
     dice = mean_dice(fused(network), recipe.validation(data, count=examples))
     threshold = max(dice, key=lambda tried: dice[tried])
     card = card_of(recipe, settings | {"steps": state["step"]})
-    command = f"python -m nuclick_training finish {recipe.name} ..."
+    command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
     score = Score("validation crops", "mean Dice of a crop's object", round(dice[threshold], 4), command)
     card = replace(card, threshold=threshold, scores=(score,))
     save_model(target, network, card, half=True)

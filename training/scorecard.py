@@ -33,7 +33,7 @@ def score_model(path: Path, data: Path, console: Console) -> Card:
     model = load_model(path)
     kept = tuple(score for score in model.card.scores if " test" not in score.data)
     measured = [score for source in model.card.data for score in _test_scores(path, data / source.name, console)]
-    card = replace(model.card, scores=(*kept, *measured))
+    card = replace(model.card, scores=(*measured, *kept))
     save_model(path, model.network, card, half=True)
     return card
 
