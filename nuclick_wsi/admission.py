@@ -43,15 +43,19 @@ def _misplacement(prompt: Prompt, info: SlideInfo) -> tuple[Reason, str] | None:
 def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Prompt], list[Rejection]]:
     """Split off the prompts that the network could not tell from another: drawn on the same grid pixels.
 
-    The one with the lowest id stays, whatever order they come in. What only excludes never stands in the way.
+    The one with the lowest id stays, whatever order they come in. What only excludes never stands in the way, and a
+    neighbour is left out without a rejection.
     """
     first: dict[frozenset[tuple[int, int]], Prompt] = {}
+    refused: set[str] = set()
     rejections: list[Rejection] = []
-    for prompt in sorted((p for p in prompts if p.role is Role.SEGMENT), key=lambda p: p.id):
+    for prompt in sorted((p for p in prompts if p.role is not Role.EXCLUDE_ONLY), key=lambda p: p.id):
         spot = frozenset(grid.pixel_of(point) for stroke in prompt.signal.strokes for point in stroke)
         kept = first.setdefault(spot, prompt)
-        if kept is not prompt:
+        if kept is prompt:
+            continue
+        refused.add(prompt.id)
+        if prompt.role is Role.SEGMENT:
             detail = f"prompt {kept.id} (class {kept.class_name or 'none'}) is drawn there too and is kept"
             rejections.append(Rejection(prompt.id, Reason.DUPLICATE, detail))
-    refused = {rejection.prompt_id for rejection in rejections}
     return [prompt for prompt in prompts if prompt.id not in refused], rejections

@@ -65,10 +65,9 @@ class SignalField:
         high = np.array([points.max(axis=0) for points in corners]).reshape(-1, 2)
         self._tree = shapely.STRtree(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]))
 
-    @property
-    def wanted(self) -> list[int]:
-        """The indices of the prompts that want an outline."""
-        return [index for index, prompt in enumerate(self.prompts) if prompt.role is Role.SEGMENT]
+    def having(self, role: Role) -> list[int]:
+        """Return the indices of the prompts of a role."""
+        return [index for index, prompt in enumerate(self.prompts) if prompt.role is role]
 
     def pixels(self, index: int, grid: Grid) -> Pixels:
         """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
@@ -97,9 +96,11 @@ class SignalField:
         return others
 
 
-def plan_views(field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode) -> list[View]:
-    """Return the views of every prompt that wants an outline, in the order of the prompts."""
-    return [view for index in field.wanted for view in _views_of(field, index, grid, spec, mode)]
+def plan_views(
+    field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode, role: Role = Role.SEGMENT
+) -> list[View]:
+    """Return the views of every prompt of a role, in the order of the prompts."""
+    return [view for index in field.having(role) for view in _views_of(field, index, grid, spec, mode)]
 
 
 def _views_of(field: SignalField, index: int, grid: Grid, spec: CropSpec, mode: GlandMode) -> Iterator[View]:

@@ -1,10 +1,11 @@
 """The straight line: prompts on a slide go in, and every one comes out as an instance or a named rejection.
 
-plan_views > plan_tiles > read > segmenter.predict > merge > decode_mask > settle_overlaps > outline
+plan_views > plan_tiles > read > segmenter.predict > merge > decode_mask > find_contenders > settle_overlaps > outline
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from nuclick_wsi.admission import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.blend import blend, resample_probabilities
 from nuclick_wsi.card import Card
 from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.contenders import find_contenders
 from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, plan_views
 from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
@@ -31,7 +33,7 @@ from nuclick_wsi.stitch import Patch, settle_overlaps
 
 Probabilities = NDArray[np.float32]
 Progress = Callable[[int], None]
-"""Told how many more prompts are through the network."""
+"""Told how many more of the prompts that want an outline are through the network; what it raises ends the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,23 +171,41 @@ class _KindJob:
 
     def run(self, on_progress: Progress) -> tuple[list[Instance], list[Rejection]]:
         """Take the prompts of this kind down the line."""
+        patches, rejections = self._look(self._views(Role.SEGMENT), lambda: on_progress(1))
+        contenders = find_contenders(
+            patches,
+            self._views(Role.NEIGHBOUR),
+            self.grid,
+            lambda views: self._look(views, lambda: on_progress(0))[0],
+        )
+        settled, taken = settle_overlaps([*patches, *contenders], self.rule.smallest_px)
+        by_id = {self.signals.prompts[index].id: self.signals.prompts[index] for index in self._wanted}
+        instances = [self._instance(patch, by_id[patch.prompt_id]) for patch in settled if patch.prompt_id in by_id]
+        rejections += [*self.duplicates, *self._unread(), *(one for one in taken if one.prompt_id in by_id)]
+        return instances, rejections
+
+    @property
+    def _wanted(self) -> list[int]:
+        return self.signals.having(Role.SEGMENT)
+
+    def _views(self, role: Role) -> list[View]:
         spec = CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
-        views = plan_views(self.signals, self.grid, spec, self.settings.gland_mode)
+        return plan_views(self.signals, self.grid, spec, self.settings.gland_mode, role)
+
+    def _look(self, views: Sequence[View], on_look: Callable[[], None]) -> tuple[list[Patch], list[Rejection]]:
+        """Return a mask or a rejection of every prompt that the views are of, unless a tile of it cannot be read."""
         tiles = ordered_map(self._read, plan_tiles(views, self.settings.tile_size), self.settings.workers)
-        looks = self._merged(self.segmenter.predict(self._readable(tiles), self.signals), views)
         patches: list[Patch] = []
-        rejections = list(self.duplicates)
-        for decoded in ordered_map(self._decode, looks, self.settings.workers):
-            if isinstance(decoded, Patch):
-                patches.append(decoded)
-            else:
-                rejections.append(decoded)
-            on_progress(1)
-        rejections += self._unread()
-        settled, taken = settle_overlaps(patches, self.rule.smallest_px)
-        by_id = {prompt.id: prompt for prompt in self.signals.prompts}
-        instances = [self._instance(patch, by_id[patch.prompt_id]) for patch in settled]
-        return instances, rejections + taken
+        rejections: list[Rejection] = []
+        # Closed, and with it all that feeds it, where the work is stopped in the middle.
+        with closing(self._merged(self.segmenter.predict(self._readable(tiles), self.signals), views)) as looks:
+            for decoded in ordered_map(self._decode, looks, self.settings.workers):
+                if isinstance(decoded, Patch):
+                    patches.append(decoded)
+                else:
+                    rejections.append(decoded)
+                on_look()
+        return patches, rejections
 
     def _read(self, tile: Tile) -> TileImage | _Unread:
         try:
@@ -200,7 +220,9 @@ class _KindJob:
             else:
                 self.failures.append(tile)
 
-    def _merged(self, looks: Iterable[tuple[View, Probabilities]], views: Sequence[View]) -> Iterator[_Look]:
+    def _merged(
+        self, looks: Iterable[tuple[View, Probabilities]], views: Sequence[View]
+    ) -> Generator[_Look, None, None]:
         """Yield each prompt once all of its views are in, on the kind's own grid."""
         expected = Counter(view.prompt for view in views)
         waiting: dict[int, list[tuple[Window, Probabilities]]] = {}
@@ -234,8 +256,8 @@ class _KindJob:
     def _unread(self) -> Iterator[Rejection]:
         """Yield a rejection for every prompt with a view in a tile that could not be read."""
         why = {view.prompt: failure.error for failure in self.failures for view in failure.tile.views}
-        for index, error in sorted(why.items()):
-            yield Rejection(self.signals.prompts[index].id, Reason.UNREADABLE, str(error))
+        for index in sorted(why.keys() & set(self._wanted)):
+            yield Rejection(self.signals.prompts[index].id, Reason.UNREADABLE, str(why[index]))
 
     def _instance(self, patch: Patch, prompt: Prompt) -> Instance:
         size = self.slide.info.size

@@ -45,7 +45,10 @@ class Role(StrEnum):
     """Whether a prompt wants an outline, or only keeps its neighbours out."""
 
     SEGMENT = "segment"
+    NEIGHBOUR = "neighbour"
+    """Takes from the outlines around it what it would take if it were segmented too; its own is not asked for."""
     EXCLUDE_ONLY = "exclude only"
+    """Known to the network as something else, and no object: it takes no pixel."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,11 @@ class Window:
         """The first row below the window."""
         return self.y + self.height
 
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Left column, top row, and the first column and row beyond the window."""
+        return self.x, self.y, self.right, self.bottom
+
     def contains(self, other: "Window") -> bool:
         """Whether all of the other window lies inside this one."""
         return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom

@@ -51,6 +51,13 @@ class Patch:
         )
         return cls(prompt_id, tight, mask[box].copy(), probabilities[box].copy(), signal)
 
+    def shares_pixel_with(self, other: "Patch") -> bool:
+        """Whether both masks have some pixel."""
+        shared = self.window.intersection(other.window)
+        if shared is None:
+            return False
+        return bool((self.mask[shared.slices_in(self.window)] & other.mask[shared.slices_in(other.window)]).any())
+
     def signal_in(self, window: Window) -> Pixels:
         """Return the signal's pixels inside a window, as row and column of an array that fills it."""
         pixels = self.signal - (window.y, window.x)
@@ -187,9 +194,8 @@ def _overlapping_windows(patches: Sequence[Patch]) -> list[tuple[int, int]]:
     """Return the pairs of patches whose windows share a pixel, each once."""
     if not patches:
         return []
-    windows = [patch.window for patch in patches]
     # Shrunk by a quarter, windows that only touch no longer meet.
-    edges = np.array([(w.x, w.y, w.right, w.bottom) for w in windows]) - (-0.25, -0.25, 0.25, 0.25)
+    edges = np.array([patch.window.edges for patch in patches]) - (-0.25, -0.25, 0.25, 0.25)
     boxes = shapely.box(*edges.T)
     one, two = shapely.STRtree(boxes).query(boxes)
     once = one < two

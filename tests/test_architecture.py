@@ -15,7 +15,7 @@ PACKAGES = {
 LAYERS = (
     {"errors", "choices", "geometry", "prompts", "scale"},
     {"instances", "slide", "card", "signals", "files"},
-    {"admission", "blend", "crops", "drawings", "masks", "outlines", "pipeline", "stitch"},
+    {"admission", "blend", "contenders", "crops", "drawings", "masks", "outlines", "pipeline", "stitch"},
     {"geojson", "network", "prompt_files", "prompt_geojson", "prompt_table", "pyramid", "readers", "resample"},
     {"checkpoints", "weights"},
     {"segmenter"},

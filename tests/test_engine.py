@@ -1,6 +1,7 @@
 """The laws of the engine, on slides of dark discs whose outlines are known."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dark_segmenter import BOTH, NUCLEI
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.crops import SignalField, View
 from nuclick_wsi.engine import MaskSettings, Outcome, Settings, segment
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Size
@@ -18,6 +20,7 @@ from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle, prompt_id
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.segmenter import TileImage
 from nuclick_wsi.slide import Slide
 
 MakeSlide = Callable[..., Path]
@@ -208,3 +211,64 @@ def test_progress_counts_every_prompt_that_goes_through_the_network(make_slide: 
     with open_slide(make_slide(discs(256, CENTRES))) as slide:
         segment(slide, PromptSet(tuple(click(x, y) for x, y in CENTRES)), NUCLEI, FINE, on_progress=seen.append)
     assert sum(seen) == len(CENTRES)
+
+
+def test_one_prompt_with_the_others_as_neighbours_gets_the_outline_that_it_gets_among_them(
+    make_slide: MakeSlide,
+) -> None:
+    # One chain of objects that all run into each other, and some that stand alone.
+    centres = [(40 + 14 * i, 60 + (i % 3) * 5) for i in range(8)] + [(60, 150), (200, 200)]
+    path = make_slide(discs(256, centres))
+    prompts = [click(x + 1, y - 1) for x, y in centres] + [click(centres[0][0] + 1.05, centres[0][1] - 1)]
+    together = run(path, prompts)
+    assert sum(polygon.area for polygon in by_id(together).values()) > 5 * 9 * 9
+    for prompt in prompts:
+        others = [replace(other, role=Role.NEIGHBOUR) for other in prompts if other is not prompt]
+        alone = run(path, [*others, prompt])
+        assert alone.instances == tuple(one for one in together.instances if one.prompt_id == prompt.id)
+        assert alone.rejections == tuple(one for one in together.rejections if one.prompt_id == prompt.id)
+    without = [run(path, [prompt]).instances for prompt in prompts]
+    assert without != [tuple(i for i in together.instances if i.prompt_id == p.id) for p in prompts]
+
+
+def test_only_neighbours_that_come_near_go_through_the_network(make_slide: MakeSlide) -> None:
+    seen: list[int] = []
+
+    class Counting:
+        card = NUCLEI[ObjectKind.NUCLEUS].card
+
+        def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+            for view, probabilities in NUCLEI[ObjectKind.NUCLEUS].predict(tiles, field):
+                seen.append(view.prompt)
+                yield view, probabilities
+
+    path = make_slide(discs(512, [(40, 40), (60, 60), (400, 400)]))
+    prompts = [click(40, 40), click(60, 60, role=Role.NEIGHBOUR), click(400, 400, role=Role.NEIGHBOUR)]
+    progress: list[int] = []
+    with open_slide(path) as slide:
+        models = {ObjectKind.NUCLEUS: Counting()}
+        outcome = segment(slide, PromptSet(tuple(prompts)), models, FINE, on_progress=progress.append)
+    assert sorted(seen) == [0, 1]
+    assert sum(progress) == 1
+    assert len(outcome.instances) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_work_that_is_stopped_by_its_progress_leaves_no_thread(workers: int, make_slide: MakeSlide) -> None:
+    centres = [(x, y) for x in range(20, 250, 30) for y in range(20, 250, 30)]
+    path = make_slide(discs(256, centres))
+    before = threading.active_count()
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with open_slide(path) as slide, pytest.raises(KeyboardInterrupt):
+        segment(
+            slide,
+            PromptSet(tuple(click(x, y) for x, y in centres)),
+            NUCLEI,
+            FINE,
+            Settings(workers=workers, tile_size=16),
+            on_progress=stop,
+        )
+    assert threading.active_count() == before
