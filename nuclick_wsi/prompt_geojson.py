@@ -59,9 +59,14 @@ def drawings_of_geojson(data: bytes, source: str) -> Found:
     PromptError
         It is not GeoJSON; the message names the feature.
     """
+    return drawings_of_content(_parsed(data, source), source)
+
+
+def drawings_of_content(content: Any, source: str) -> Found:
+    """Return what GeoJSON holds that is parsed already; as `drawings_of_geojson`."""
     drawings: list[Drawing] = []
     left_alone: Counter[str] = Counter()
-    for number, feature in enumerate(_features(_parsed(data, source), source), start=1):
+    for number, feature in enumerate(_features(content, source), start=1):
         try:
             label = _left_alone(feature)
             drawing = None if label else _drawing(feature, number)

@@ -5,6 +5,7 @@ The engine knows the `Segmenter` protocol alone, so networks of another shape ca
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -55,9 +56,18 @@ class CropSegmenter:
         As `choose_device` returns it.
     batch_size
         Crops per batch; None for what suits the device and the crop's size.
+    turn
+        Held while a batch goes through the network: where several share a device, one goes at a time.
     """
 
-    def __init__(self, model: Model, device: torch.device, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device,
+        batch_size: int | None = None,
+        turn: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self._turn = turn or nullcontext()
         self._card = model.card
         self._device = device
         self._batch_size = batch_size or max(1, BATCH_PIXELS[device.type] // model.card.crop_size**2)
@@ -77,8 +87,8 @@ class CropSegmenter:
 
     def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
-        batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
+            batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
             result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
         return result
 

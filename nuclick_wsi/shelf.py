@@ -1,6 +1,7 @@
 """Which model serves which kind of object: the shipped ones, or those that the user names, each loaded when needed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from nuclick_wsi.card import Card, default_model, find_model, read_card
@@ -21,6 +22,8 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
         auto, cpu, cuda, cuda:N or mps.
     batch_size
         Crops per batch; None for what suits the device.
+    turn
+        What every batch of every model waits for, where several threads use the shelf.
 
     Raises
     ------
@@ -30,7 +33,14 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
         If the device is not there.
     """
 
-    def __init__(self, models: Sequence[str | Path] = (), device: str = "auto", batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        models: Sequence[str | Path] = (),
+        device: str = "auto",
+        batch_size: int | None = None,
+        turn: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self._turn = turn
         self.device = choose_device(device)
         self.models: dict[ObjectKind, Model] = {}
         self.batch_size = batch_size
@@ -47,7 +57,7 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
         """Return the segmenter of a kind; ModelError where no model is for it."""
         if kind not in self._segmenters:
             self.models[kind] = load_model(self.path(kind))
-            self._segmenters[kind] = CropSegmenter(self.models[kind], self.device, self.batch_size)
+            self._segmenters[kind] = CropSegmenter(self.models[kind], self.device, self.batch_size, self._turn)
         return self._segmenters[kind]
 
     def path(self, kind: ObjectKind) -> Path:
