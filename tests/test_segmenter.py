@@ -1,0 +1,103 @@
+"""Views become probabilities that depend on the view and on nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dark_segmenter import card
+from skimage.data import immunohistochemistry
+
+from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.errors import DeviceError
+from nuclick_wsi.geometry import Point
+from nuclick_wsi.network import build
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt
+from nuclick_wsi.readers import open_slide
+from nuclick_wsi.resample import read_window
+from nuclick_wsi.scale import Grid
+from nuclick_wsi.segmenter import CropSegmenter, TileImage, choose_device
+from nuclick_wsi.weights import Model
+
+GRID = Grid(1.0, 0.0625)
+SPEC = CropSpec(64, 0.25)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    network = build("nuclick", {"width": 0.0625}).eval()
+    return Model(card(ObjectKind.NUCLEUS, SPEC.size, SPEC.mpp), network, "", Path())
+
+
+@pytest.fixture
+def field() -> SignalField:
+    places = np.random.default_rng(3).uniform(0, 256, (21, 2))
+    return SignalField(
+        [Prompt(str(n), ObjectKind.NUCLEUS, Click(Point(float(x), float(y)))) for n, (x, y) in enumerate(places)]
+    )
+
+
+def predict(path: Path, field: SignalField, segmenter: CropSegmenter, tile_size: int = 64) -> dict[int, np.ndarray]:
+    with open_slide(path) as slide:
+        tiles = plan_tiles(plan_views(field, GRID, SPEC, GlandMode.CROP), tile_size)
+        images = [TileImage(tile, read_window(slide, GRID, tile.window)) for tile in tiles]
+        return {view.prompt: probabilities for view, probabilities in segmenter.predict(images, field)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 21, 100])
+def test_batches_and_tiles_change_probabilities_by_rounding_at_most(
+    batch_size: int, model: Model, field: SignalField, make_slide: Callable[..., Path]
+) -> None:
+    path = make_slide(immunohistochemistry()[:256, :256])
+    plain = predict(path, field, CropSegmenter(model, torch.device("cpu"), 7))
+    other = predict(path, field, CropSegmenter(model, torch.device("cpu"), batch_size), tile_size=300)
+    assert plain.keys() == other.keys() == set(range(21))
+    for prompt, probabilities in plain.items():
+        np.testing.assert_allclose(probabilities, other[prompt], atol=1e-5)
+        assert np.ptp(probabilities) > 1e-3
+
+
+def test_the_network_sees_the_crop_the_click_and_its_neighbours(
+    model: Model, field: SignalField, make_slide: Callable[..., Path]
+) -> None:
+    tissue = immunohistochemistry()[:256, :256]
+    outputs = predict(make_slide(tissue), field, CropSegmenter(model, torch.device("cpu"), 5))
+    (view,) = [view for view in plan_views(field, GRID, SPEC, GlandMode.CROP) if view.prompt == 4]
+    padded = np.full((256 + 128, 256 + 128, 3), 255, np.uint8)
+    padded[64:-64, 64:-64] = tissue
+    crop = padded[view.window.y + 64 :, view.window.x + 64 :][:64, :64].transpose(2, 0, 1) / 255
+    own, others = np.zeros((2, 64, 64))
+    own[32, 32] = 1
+    for index, prompt in enumerate(field.prompts):
+        point = prompt.signal.strokes[0][0]
+        column, row = int(point.x) - view.window.x, int(point.y) - view.window.y
+        if index != 4 and 0 <= column < 64 and 0 <= row < 64:
+            others[row, column] = 1
+    assert others.any()
+    batch = torch.from_numpy(np.concatenate([crop, own[None], others[None]])[None]).float()
+    with torch.inference_mode():
+        expected = torch.sigmoid(model.network(batch))[0, 0].numpy()
+    np.testing.assert_allclose(outputs[4], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cuda:77", "tpu", "cpu:1", "cuda:x", ""])
+def test_a_device_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"{name!r}.*(Accepted|--device auto)"):
+        choose_device(name)
+
+
+def test_auto_finds_a_device() -> None:
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_what_the_cpu_gives(model: Model, field: SignalField, make_slide: Callable[..., Path]) -> None:
+    path = make_slide(immunohistochemistry()[:256, :256])
+    on_cpu = predict(path, field, CropSegmenter(model, torch.device("cpu")))
+    on_gpu = predict(path, field, CropSegmenter(model, choose_device("cuda")))
+    for prompt, probabilities in on_cpu.items():
+        np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=5e-3)
