@@ -87,9 +87,15 @@ class CropSegmenter:
 
     def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
-        with self._turn, torch.inference_mode():
-            batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
-            result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
+        try:
+            with self._turn, torch.inference_mode():
+                batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
+                result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self._device} has no memory for a batch of {len(crops)} crops of {crops.shape[1]} px. Take fewer with "
+                f"--batch-size {max(1, len(crops) // 4)}, or another device with --device."
+            ) from error
         return result
 
 

@@ -1,6 +1,7 @@
 """Views become probabilities that depend on the view and on nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,18 @@ def test_the_network_sees_the_crop_the_click_and_its_neighbours(
     with torch.inference_mode():
         expected = torch.sigmoid(model.network(batch))[0, 0].numpy()
     np.testing.assert_allclose(outputs[4], expected, atol=1e-4)
+
+
+def test_a_device_without_room_for_a_batch_says_how_large_a_batch_to_try(
+    model: Model, field: SignalField, make_slide: Callable[..., Path]
+) -> None:
+    class Full(torch.nn.Module):
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("no memory")
+
+    segmenter = CropSegmenter(replace(model, network=Full()), torch.device("cpu"), 8)
+    with pytest.raises(DeviceError, match=r"batch of 8 crops of 64 px.*--batch-size 2"):
+        predict(make_slide(immunohistochemistry()[:256, :256]), field, segmenter)
 
 
 @pytest.mark.parametrize("name", ["cuda:77", "tpu", "cpu:1", "cuda:x", ""])
