@@ -93,7 +93,7 @@ class CropSegmenter:
                 result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise DeviceError(
-                f"{self._device} has no memory for a batch of {len(crops)} crops of {crops.shape[1]} px. Take fewer with "
+                f"{self._device} has no memory for a batch of {len(crops)} crops of {crops.shape[1]} px. Try "
                 f"--batch-size {max(1, len(crops) // 4)}, or another device with --device."
             ) from error
         return result
