@@ -4,21 +4,28 @@ Only annotations are drawings; other objects and regions are counted. What QuPat
 all of RFC 7946.
 """
 
-import json
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.drawings import Drawing, marks_of
 from nuclick_wsi.errors import PromptError
-from nuclick_wsi.prompts import Plane
-
-_Json: TypeAlias = dict[str, Any]
+from nuclick_wsi.geojson_parts import (
+    REGIONS,
+    SINGLE,
+    Json,
+    class_name_of,
+    features_in,
+    list_at,
+    object_id,
+    parse_json,
+    plane_of,
+    table_at,
+)
 
 # QuPath 0.2 wrote the type of an object as its id.
 _OLD_TYPES = {
@@ -30,9 +37,6 @@ _OLD_TYPES = {
     "TMACoreObject": "tmaCore",
 }
 _OTHERS = frozenset(_OLD_TYPES.values()) - {"annotation"}
-# The type of the single parts of each type.
-_SINGLE = {"Point": "Point", "MultiPoint": "Point", "LineString": "LineString", "MultiLineString": "LineString"}
-_REGIONS = ("Polygon", "MultiPolygon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,14 @@ def drawings_of_geojson(data: bytes, source: str) -> Found:
     PromptError
         It is not GeoJSON; the message names the feature.
     """
-    return drawings_of_content(_parsed(data, source), source)
+    return drawings_of_content(parse_json(data, source), source)
 
 
 def drawings_of_content(content: Any, source: str) -> Found:
     """Return what GeoJSON holds that is parsed already; as `drawings_of_geojson`."""
     drawings: list[Drawing] = []
     left_alone: Counter[str] = Counter()
-    for number, feature in enumerate(_features(content, source), start=1):
+    for number, feature in enumerate(features_in(content, source), start=1):
         try:
             label = _left_alone(feature)
             drawing = None if label else _drawing(feature, number)
@@ -79,47 +83,15 @@ def drawings_of_content(content: Any, source: str) -> Found:
     return Found(tuple(drawings), left_alone)
 
 
-def _parsed(data: bytes, source: str) -> Any:
-    try:
-        return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except (ValueError, RecursionError) as error:
-        raise PromptError(f"{source} is not JSON: {error}. Export the objects from QuPath as GeoJSON again.") from error
-
-
-def _features(content: Any, source: str) -> Iterator[_Json]:
-    """Yield the features of whatever QuPath reads, children of objects too."""
-    waiting = [content]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += reversed(one)
-            continue
-        kind = one.get("type") if isinstance(one, dict) else None
-        if kind == "FeatureCollection":
-            waiting.append(one.get("features", []))
-        elif kind == "Feature":
-            yield one
-            properties = _table(one, "properties")
-            waiting.append(properties.get("childObjects", properties.get("children", [])))
-        elif kind in (*_SINGLE, *_REGIONS, "GeometryCollection"):
-            yield {"type": "Feature", "geometry": one}
-        else:
-            seen = f"type {kind!r}" if isinstance(one, dict) else f"a {type(one).__name__}"
-            raise PromptError(
-                f"{source} holds {seen} where GeoJSON has a FeatureCollection, a list of Features, a Feature or a "
-                "geometry. Export the objects from QuPath as GeoJSON."
-            )
-
-
-def _left_alone(feature: _Json) -> str | None:
+def _left_alone(feature: Json) -> str | None:
     """Return what an object is, if it is none that a user draws; what QuPath does not know is an annotation to it."""
-    properties = _table(feature, "properties")
+    properties = table_at(feature, "properties")
     old = _OLD_TYPES.get(str(feature.get("id")), "annotation")
     kind = properties.get("objectType", properties.get("object_type", old))
     return kind if kind in _OTHERS else None
 
 
-def _drawing(feature: _Json, number: int) -> Drawing | None:
+def _drawing(feature: Json, number: int) -> Drawing | None:
     geometry = feature.get("geometry")
     if geometry is None:
         return None
@@ -127,12 +99,12 @@ def _drawing(feature: _Json, number: int) -> Drawing | None:
     if marks is None:
         return None
     mark, parts = marks
-    name = _table(feature, "properties").get("name")
+    name = table_at(feature, "properties").get("name")
     label = f"feature {number}" + (f" {name!r}" if isinstance(name, str) else "")
-    return Drawing(mark, parts, label, _id(feature), _class_name(feature), _plane(geometry))
+    return Drawing(mark, parts, label, object_id(feature), class_name_of(feature), plane_of(geometry))
 
 
-def _leaves(geometry: _Json) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _leaves(geometry: Json) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield type and positions of the single parts of a geometry."""
     waiting = [geometry]
     while waiting:
@@ -140,19 +112,19 @@ def _leaves(geometry: _Json) -> Iterator[tuple[str, NDArray[np.float64]]]:
         if not isinstance(one, dict):
             raise ValueError(f"its geometry is {one!r:.40}, not an object")
         kind = one.get("type")
-        coordinates = _list(one, "coordinates")
+        coordinates = list_at(one, "coordinates")
         if kind == "GeometryCollection":
-            waiting += reversed(_list(one, "geometries"))
-        elif kind in _REGIONS:
+            waiting += reversed(list_at(one, "geometries"))
+        elif kind in REGIONS:
             yield kind, np.empty((0, 2))
         elif kind == "Point":
             yield kind, _positions([coordinates] if coordinates else [])
         elif kind == "MultiLineString":
             yield from (("LineString", _positions(line)) for line in coordinates)
-        elif kind in _SINGLE:
-            yield _SINGLE[kind], _positions(coordinates)
+        elif kind in SINGLE:
+            yield SINGLE[kind], _positions(coordinates)
         else:
-            raise ValueError(f"its geometry is of type {kind!r}; accepted are {', '.join((*_SINGLE, *_REGIONS))}")
+            raise ValueError(f"its geometry is of type {kind!r}; accepted are {', '.join((*SINGLE, *REGIONS))}")
 
 
 def _positions(coordinates: Any) -> NDArray[np.float64]:
@@ -163,37 +135,3 @@ def _positions(coordinates: Any) -> NDArray[np.float64]:
         if not isinstance(position, list) or len(position) < 2:
             raise ValueError(f"a position is {position!r:.40}, not [x, y]")
     return np.array([position[:2] for position in coordinates], np.float64).reshape(-1, 2)
-
-
-def _id(feature: _Json) -> str | None:
-    """Return the object's UUID; QuPath ignores any other id, which need not be unique."""
-    try:
-        return str(uuid.UUID(feature.get("id", "")))
-    except (ValueError, AttributeError, TypeError):
-        return None
-
-
-def _class_name(feature: _Json) -> str | None:
-    found = _table(feature, "properties").get("classification")
-    if isinstance(found, dict):
-        names = found.get("names")
-        found = ": ".join(map(str, names)) if isinstance(names, list) else found.get("name")
-    return found if isinstance(found, str) and found else None
-
-
-def _plane(geometry: _Json) -> Plane:
-    plane = _table(geometry, "plane")
-    default = Plane()
-    return Plane(*(int(plane.get(axis, getattr(default, axis))) for axis in "czt"))
-
-
-def _list(content: _Json, key: str) -> list[Any]:
-    value = content.get(key, [])
-    if not isinstance(value, list):
-        raise ValueError(f"its {key} are {value!r:.40}, not a list")
-    return value
-
-
-def _table(content: _Json, key: str) -> _Json:
-    value = content.get(key)
-    return value if isinstance(value, dict) else {}
