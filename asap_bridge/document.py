@@ -1,0 +1,132 @@
+"""An ASAP file as its values and as the text that they stand in, so that a part can be changed and the rest is kept.
+
+Bytes go in; out come annotations, groups, and where each is. An edit cuts and inserts whole elements: what is not
+touched stays byte for byte, known to us or not.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+from typing import TypeAlias
+
+from asap_bridge.annotations import Annotation, Group
+from asap_bridge.parsing import Parsed, Span, parse
+from asap_bridge.text import annotation_text, attributes_text, group_text
+from nuclick_wsi.errors import PromptError
+
+EMPTY = b'<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations />\n\t<AnnotationGroups />\n</ASAP_Annotations>\n'
+_SPACE = b" \t\r\n"
+
+_Change: TypeAlias = tuple[Span, Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What to change; annotations and groups are named by their place in the document.
+
+    Attributes
+    ----------
+    attributes
+        What a group's attributes become.
+    """
+
+    drop: Iterable[int] = ()
+    add: Sequence[Annotation] = ()
+    drop_groups: Iterable[int] = ()
+    add_groups: Sequence[Group] = ()
+    attributes: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """A file's annotations and groups, each in the order of the file."""
+
+    parsed: Parsed
+
+    @property
+    def annotations(self) -> Sequence[Annotation]:
+        """All annotations, whoever made them."""
+        return self.parsed.annotations
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        """All groups."""
+        return self.parsed.groups
+
+    def edited(self, edit: Edit) -> bytes:
+        """Return the text with an edit made.
+
+        Numbers are written as the file writes them: with decimal commas where it has some, for then the ASAP that
+        wrote it reads no others.
+        """
+        parsed, comma = self.parsed, self.parsed.has_commas
+        known = {group.name for group in self.groups} | {group.name for group in edit.add_groups}
+        assert {one.group for one in edit.add} <= known | {None}, "ASAP refuses a file with a group that is not listed"
+        changes: list[_Change] = []
+        changes += [(_with_space(parsed.data, parsed.annotation_spans[index]), ()) for index in edit.drop]
+        changes += [(_with_space(parsed.data, parsed.group_spans[index]), ()) for index in edit.drop_groups]
+        changes += [self._set_attributes(index, attributes) for index, attributes in edit.attributes.items()]
+        if edit.add:
+            texts = (annotation_text(one, comma) for one in edit.add)
+            changes.append(_insertion(parsed.data, parsed.annotations_end, texts))
+        if edit.add_groups:
+            changes.append(_insertion(parsed.data, parsed.groups_end, map(group_text, edit.add_groups)))
+        return _spliced(parsed.data, changes)
+
+    def _set_attributes(self, index: int, attributes: Mapping[str, str]) -> _Change:
+        span = self.parsed.attribute_spans[index]
+        if span is not None:
+            return span, (attributes_text(attributes),)
+        group = self.groups[index]
+        changed = Group(group.name, group.parent, group.color, attributes)
+        return self.parsed.group_spans[index], (group_text(changed).lstrip(),)
+
+
+def read_document(path: Path) -> Document:
+    """Read an ASAP file.
+
+    Raises
+    ------
+    PromptError
+        It cannot be read, is not ASAP's, or breaks a rule that ASAP relies on; the message names the annotation.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return Document(parse(data, str(path)))
+
+
+def write_document(annotations: Sequence[Annotation], groups: Sequence[Group]) -> bytes:
+    """Return a whole new file of these annotations and groups."""
+    return Document(parse(EMPTY, "an empty file")).edited(Edit(add=annotations, add_groups=groups))
+
+
+def _with_space(data: bytes, span: Span) -> Span:
+    """Return the span of an element with the space before it, so that inserting and cutting it leaves no trace."""
+    start = span[0]
+    while data[start - 1] in _SPACE:
+        start -= 1
+    return start, span[1]
+
+
+def _insertion(data: bytes, end: int, texts: Iterable[str]) -> _Change:
+    """Return the change that puts elements behind the last one before the end tag at `end`."""
+    start, _ = _with_space(data, (end, end))
+    return (start, start), texts if start < end else chain(texts, ("\n\t",))
+
+
+def _spliced(data: bytes, changes: Iterable[_Change]) -> bytes:
+    """Return the text with its changes made; theirs is generated as it is written, for there may be much of it."""
+    view = memoryview(data)
+    out = BytesIO()
+    done = 0
+    for (start, end), texts in sorted(changes, key=itemgetter(0)):
+        out.write(view[done:start])
+        out.writelines(text.encode() for text in texts)
+        done = end
+    out.write(view[done:])
+    return out.getvalue()

@@ -1,0 +1,167 @@
+"""Results of a run into the ASAP file that the prompts came from: what differs from the last run, and nothing else.
+
+Reads the file anew, so that what the user has saved in the meantime counts; writes it whole or not at all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from asap_bridge.annotations import Annotation, Group
+from asap_bridge.document import Document, Edit, read_document
+from asap_bridge.names import ResultName, is_result_group, outer_group, result_group, unchanged_result
+from asap_bridge.results import annotations_of_instance, color_of_class
+from nuclick_wsi.errors import PromptError, ResultError
+from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.jobs import Results
+from nuclick_wsi.prompts import ObjectKind
+
+_DATE = "date"
+_FOR_SPEED = ("batch_size", "device", "tile_size", "workers")
+"""Settings that decide no result."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AsapSink:
+    """Keeps results in an ASAP file, in groups of their own.
+
+    An outline that the user has changed, or moved to another group, is the user's from then on: it stays as it is,
+    and later runs write none beside it for the same prompt.
+    """
+
+    path: Path
+    now: Callable[[], datetime] = _now
+
+    def write(self, results: Results) -> Path:
+        """Put these results in the place of those of earlier runs; a file without any is backed up first."""
+        document = self._document()
+        self._replace(document, _edit(document, results, self.now()))
+        return self.path
+
+    def clear(self) -> None:
+        """Take the results of earlier runs away."""
+        self.write(Results((), {}, (), {}))
+
+    def _document(self) -> Document:
+        try:
+            return read_document(self.path)
+        except PromptError as error:
+            raise ResultError(f"{error} The results were not written.") from error
+
+    def _replace(self, document: Document, edit: Edit) -> None:
+        # A link stays one: what it points to is replaced.
+        target = self.path.resolve()
+        content = document.edited(edit)
+        if content == document.parsed.data:
+            return
+        mode = target.stat().st_mode
+        if not mode & 0o222:
+            raise ResultError(
+                f"{self.path} is read-only, so the results were not written. Make it writable, or run a copy of it."
+            )
+        if not any(is_result_group(group.name) for group in document.groups):
+            back_up(target)
+        write_atomically(target, content)
+        target.chmod(mode)
+
+
+def _edit(document: Document, results: Results, now: datetime) -> Edit:
+    """Return what makes a file's results these."""
+    written = list(map(unchanged_result, document.annotations))
+    users = _taken(document.annotations, written)
+    instances = [one for one in results.instances if one.prompt_id not in users]
+    wanted: dict[str, Annotation] = {}
+    kinds: dict[str | None, set[ObjectKind]] = {}
+    for instance in instances:
+        color = color_of_class(instance.class_name, results.class_colors)
+        for ring in annotations_of_instance(instance, color):
+            wanted[ring.name] = ring
+            kinds.setdefault(ring.group, set()).add(instance.kind)
+    drop = []
+    for index, (one, name) in enumerate(zip(document.annotations, written, strict=True)):
+        if name is None or name.prompt_id in users:
+            continue
+        if one.name in wanted and wanted[one.name].group == one.group:
+            del wanted[one.name]
+        else:
+            drop.append(index)
+    groups = [
+        group
+        for class_name in sorted({one.class_name for one in instances}, key=lambda name: (name is not None, name or ""))
+        for group in _groups(class_name, kinds, results, now)
+    ]
+    differing = [*wanted.values(), *(document.annotations[index] for index in drop)]
+    changed = {outer_group(one.group) for one in differing if one.group is not None}
+    return _with_groups(document, drop, list(wanted.values()), groups, changed)
+
+
+def _taken(annotations: Sequence[Annotation], written: Sequence[ResultName | None]) -> set[str]:
+    """Return the prompts whose outlines the user has made their own."""
+    pairs = zip(annotations, written, strict=True)
+    names = [ResultName.parse(one.name) for one, name in pairs if name is None]
+    return {name.prompt_id for name in names if name is not None}
+
+
+def _groups(
+    class_name: str | None, kinds: Mapping[str | None, set[ObjectKind]], results: Results, now: datetime
+) -> Iterable[Group]:
+    """Yield the groups of a class, outer before inner, as a first run would list them."""
+    outer, inner = result_group(class_name), result_group(class_name, holes=True)
+    color = color_of_class(class_name, results.class_colors)
+    used = sorted((model for model in results.models if model.kind in kinds[outer]), key=lambda model: model.kind)
+    deciding = {key: value for key, value in results.settings.items() if key not in _FOR_SPEED}
+    attributes = {
+        "model": ", ".join(model.name for model in used),
+        "hash": ", ".join(model.sha256 for model in used),
+        "settings": orjson.dumps(deciding, option=orjson.OPT_SORT_KEYS).decode(),
+        _DATE: now.isoformat(timespec="seconds"),
+    }
+    yield Group(outer, None, color, attributes)
+    if inner in kinds:
+        yield Group(inner, outer, color)
+
+
+def _with_groups(
+    document: Document, drop: Sequence[int], add: Sequence[Annotation], groups: Sequence[Group], changed: set[str]
+) -> Edit:
+    """Return the whole edit: groups that are new, those that say something else now, and those that are empty."""
+    places = {group.name: index for index, group in enumerate(document.groups)}
+    attributes: dict[int, Mapping[str, str]] = {}
+    for group in groups:
+        if group.name in places and group.attributes:
+            before = document.groups[places[group.name]].attributes
+            if group.name in changed or _undated(before) != _undated(group.attributes):
+                attributes[places[group.name]] = group.attributes
+    dropped = set(drop)
+    needed = {one.group for index, one in enumerate(document.annotations) if index not in dropped}
+    needed |= {one.group for one in add} | {group.name for group in groups}
+    empty = _empty_groups(document.groups, needed)
+    return Edit(
+        drop=drop,
+        add=add,
+        drop_groups=[index for index, group in enumerate(document.groups) if group.name in empty],
+        add_groups=[group for group in groups if group.name not in places],
+        attributes=attributes,
+    )
+
+
+def _undated(attributes: Mapping[str, str]) -> dict[str, str]:
+    return {key: text for key, text in attributes.items() if key != _DATE}
+
+
+def _empty_groups(groups: Sequence[Group], needed: set[str | None]) -> set[str]:
+    """Return our groups in which nothing is left, and no group either that stays."""
+    left = list(groups)
+    while True:
+        parents = {group.parent for group in left}
+        stay = [group for group in left if not is_result_group(group.name) or group.name in needed | parents]
+        if len(stay) == len(left):
+            return {group.name for group in groups} - {group.name for group in left}
+        left = stay
