@@ -105,10 +105,20 @@ def _with_end_tags(found: Parsed) -> bytes | None:
             end = found.outer_spans[_ROOT][1]
             return found.data[:end] + b"\t<" + tag + b">\n\t</" + tag + b">\n" + found.data[end:]
         start, end = found.outer_spans[name]
-        if not found.data.startswith(b"</", end):
+        if _end_tag(found.data, name, end) is None:
             opened = found.data[start : end - len(b"/>")].rstrip() + b">\n\t</" + tag + b">"
             return found.data[:start] + opened + found.data[end:]
     return None
+
+
+def _end_tag(data: bytes, tag: str, place: int) -> int | None:
+    """Return where the end tag that starts at a place ends; None where an element without one ended there.
+
+    The parser gives this place for both. No element that matters here lies in another of its name, so that what
+    follows cannot be another's end tag.
+    """
+    found = re.compile(rb"</" + tag.encode() + rb"\s*>").match(data, place)
+    return None if found is None else found.end()
 
 
 class _Pass:
@@ -174,23 +184,23 @@ class _Pass:
         if depth == 4 and self._collecting is not None:
             self._collecting = None
             if tag == "Attributes":
-                self._detail_span = self._span(4)
+                self._detail_span = self._span(tag)
         elif depth == 3 and self._member is not None:
-            self._end_member(self._member)
+            self._end_member(tag, self._member)
             self._member = None
         elif depth == 1 or (depth == 2 and self._list is not None):
             self._found.outer_spans[tag] = self._starts[depth], self._parser.CurrentByteIndex
 
-    def _end_member(self, attributes: dict[str, str]) -> None:
+    def _end_member(self, tag: str, attributes: dict[str, str]) -> None:
         found = self._found
-        if self._list == "Annotations":
+        if tag == "Annotation":
             number = len(found.annotations) + 1
             try:
                 found.annotations.append(annotation_of(attributes, self._details.get("Coordinates", ())))
             except ValueError as error:
                 name = attributes.get("Name", "")
                 raise PromptError(f"{self._source}: annotation {name!r} (number {number}): {error}.") from None
-            found.annotation_spans.append(self._span(3))
+            found.annotation_spans.append(self._span(tag))
             return
         texts = [text for texts in self._details.get("Attributes", ()) for text in texts]
         parent = attributes.get("PartOfGroup", UNGROUPED)
@@ -199,15 +209,13 @@ class _Pass:
         found.groups.append(
             Group(name, None if parent == UNGROUPED else parent, color, dict(zip(texts[::2], texts[1::2], strict=True)))
         )
-        found.group_spans.append(self._span(3))
+        found.group_spans.append(self._span(tag))
         found.attribute_spans.append(self._detail_span)
 
-    def _span(self, depth: int) -> Span:
+    def _span(self, tag: str) -> Span:
         """Return where the element that ends here starts and ends; one without end tag ends where the parser is."""
-        end = self._parser.CurrentByteIndex
-        if self._found.data.startswith(b"</", end):
-            end = self._found.data.index(b">", end) + 1
-        return self._starts[depth], end
+        place = self._parser.CurrentByteIndex
+        return self._starts[self._depth + 1], _end_tag(self._found.data, tag, place) or place
 
     def _check_groups(self) -> None:
         try:

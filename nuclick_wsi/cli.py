@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(help="The models: list them, read their cards, import other people's.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
+asap_app = typer.Typer(help="ASAP's annotation files.", no_args_is_help=True)
+app.add_typer(asap_app, name="asap")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
@@ -32,14 +34,34 @@ ModelChoice = Annotated[
     typer.Option("--model", help="Name of a shipped model or a .safetensors file, one for each kind of object."),
 ]
 
+ClicksGroup = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="ASAP: a group of which point sets are clicks; may be repeated. Else all groups with click in the name."
+    ),
+]
+SquigglesGroup = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="ASAP: a group of which polygons and splines are squiggles; may be repeated. Else all groups with "
+        "squiggle in the name. Dots are clicks and point sets and measurements squiggles everywhere else."
+    ),
+]
+
 
 @app.command()
 def run(
     target: Annotated[
-        Path, typer.Argument(help="A QuPath project (.qpproj or its folder), or prompts as .geojson or .csv.")
+        Path,
+        typer.Argument(
+            help="A QuPath project (.qpproj or its folder), ASAP's .xml or a folder of them, or prompts as .geojson "
+            "or .csv."
+        ),
     ],
-    slide: Annotated[Path | None, typer.Option(help="The slide of a prompts file.")] = None,
-    slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that have moved.")] = None,
+    slide: Annotated[Path | None, typer.Option(help="The slide of a prompts file, or of ASAP's.")] = None,
+    slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that are elsewhere.")] = None,
+    clicks_group: ClicksGroup = None,
+    squiggles_group: SquigglesGroup = None,
     objects: Annotated[
         ObjectChoice, typer.Option("--object", help="What to outline; auto: points are nuclei, lines are glands.")
     ] = ObjectChoice.AUTO,
@@ -68,7 +90,9 @@ def run(
     preview: Annotated[bool, typer.Option("--preview", help="Also write an overlay picture per image.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
 ) -> None:
-    """Outline every click and squiggle of a project or a file of prompts.
+    """Outline every click and squiggle of a project, of ASAP's annotations, or of a file of prompts.
+
+    Results for ASAP go into its own file, in groups named NuClick.
 
     Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
     refused, 2 wrong use.
@@ -79,6 +103,8 @@ def run(
         target=target,
         slide=slide,
         slides=slides,
+        clicks_groups=tuple(clicks_group or ()),
+        squiggles_groups=tuple(squiggles_group or ()),
         objects=objects,
         models=tuple(model or ()),
         images=tuple(image or ()),
@@ -131,6 +157,51 @@ def weights_import(
 
     made = checkpoints.import_checkpoint(source, target, kind)
     typer.echo(f"{target}: {made.kind}, {made.crop_size} px of {made.mpp} um. Use it with --model {target}")
+
+
+@asap_app.command("inspect")
+def asap_inspect(
+    file: Annotated[Path, typer.Argument(help="An .xml of ASAP.")],
+    slide: Annotated[Path | None, typer.Option(help="Its slide, if it is not the one beside it.")] = None,
+    objects: Annotated[
+        ObjectChoice, typer.Option("--object", help="What to outline; auto: clicks are nuclei, squiggles are glands.")
+    ] = ObjectChoice.AUTO,
+    clicks_group: ClicksGroup = None,
+    squiggles_group: SquigglesGroup = None,
+) -> None:
+    """Show how each annotation would be read by `run`; write nothing."""
+    from asap_bridge import inspection
+    from nuclick_wsi import commands, console
+
+    choice = commands.asap_choice(
+        commands.RunRequest(file, slide, None, tuple(clicks_group or ()), tuple(squiggles_group or ()), objects)
+    )
+    inspection.inspect(console.make_console(), file, choice)
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="ASAP's .xml, QuPath's .geojson, or a QuPath project."),
+    ],
+    target: Annotated[
+        Path, typer.Argument(help="The .geojson or .xml to write; for a project, a folder.", metavar="OUT")
+    ],
+    slide: Annotated[
+        Path | None, typer.Option(help="The slide, if it is not beside the .xml; QuPath counts from where it starts.")
+    ] = None,
+    slides: Annotated[Path | None, typer.Option(help="A folder to look in for a project's slides.")] = None,
+    clicks_group: ClicksGroup = None,
+    squiggles_group: SquigglesGroup = None,
+) -> None:
+    """Turn ASAP's annotations into QuPath's or the other way, and say what the other cannot hold."""
+    from nuclick_wsi import convert
+
+    asked = convert.ConvertRequest(
+        source, target, slide, slides, tuple(clicks_group or ()), tuple(squiggles_group or ())
+    )
+    raise typer.Exit(convert.convert(asked))
 
 
 @app.command()

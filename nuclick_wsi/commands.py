@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nuclick_training.evaluate import Evaluation, evaluate, print_scores
 
+from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
+from asap_bridge.selection import GroupRule
 from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
 from nuclick_wsi.console import ProgressWatcher, make_console, print_plan, print_report
 from nuclick_wsi.demo import make_demo
@@ -34,6 +36,8 @@ class RunRequest:
     target: Path
     slide: Path | None = None
     slides: Path | None = None
+    clicks_groups: Sequence[str] = ()
+    squiggles_groups: Sequence[str] = ()
     objects: ObjectChoice = ObjectChoice.AUTO
     models: Sequence[str] = ()
     images: Sequence[str] = ()
@@ -50,7 +54,7 @@ class RunRequest:
 
 
 def run_target(request: RunRequest) -> int:
-    """Work through a project or a file of prompts; return the exit code."""
+    """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     jobs, out = _jobs_of(request)
     shelf = Shelf(request.models, request.device, request.batch_size)
     if request.objects is not ObjectChoice.AUTO:
@@ -112,14 +116,22 @@ def _jobs_of(request: RunRequest) -> tuple[list[Job], Path]:
     """Return the jobs of a target, and the folder where everything that a run makes goes."""
     target = request.target
     if not target.exists():
-        raise SettingsError(f"{target} does not exist. Name a QuPath project, its folder, or a file of prompts.")
+        raise SettingsError(
+            f"{target} does not exist. Name a QuPath project or its folder, a file of ASAP or a folder of them, or a "
+            "file of prompts."
+        )
+    if target.suffix.lower() == ".xml" or is_asap_folder(target):
+        return _jobs_of_asap(request)
+    if request.clicks_groups or request.squiggles_groups:
+        raise SettingsError("--clicks-group and --squiggles-group are for ASAP; QuPath tells points from lines.")
     if target.is_dir() or target.suffix.lower() == ".qpproj":
         return _jobs_of_project(request)
     if target.suffix.lower() in PROMPT_FILES:
         return _jobs_of_file(request)
     raise SettingsError(
         f"{target}: what kind of prompts these are cannot be told from {target.suffix or 'a name without suffix'}. "
-        f"Accepted are a QuPath project (.qpproj or its folder) and prompts as {', '.join(PROMPT_FILES)}."
+        "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and "
+        f"prompts as {', '.join(PROMPT_FILES)}."
     )
 
 
@@ -132,6 +144,19 @@ def _jobs_of_project(request: RunRequest) -> tuple[list[Job], Path]:
     out = request.out or project.folder / "nuclick"
     chosen = ImageChoice(request.objects, request.slides, request.images)
     return project_jobs(project, chosen, partial(_sink, out, request.as_type)), out
+
+
+def _jobs_of_asap(request: RunRequest) -> tuple[list[Job], Path]:
+    if request.images:
+        raise SettingsError("--image is for a project; of ASAP's files, name the one to work on.")
+    folder = request.target if request.target.is_dir() else request.target.parent
+    return asap_jobs(asap_files(request.target), asap_choice(request)), request.out or folder / "nuclick"
+
+
+def asap_choice(request: RunRequest) -> AsapChoice:
+    """Return what a request means for files of ASAP."""
+    rule = GroupRule(request.clicks_groups, request.squiggles_groups)
+    return AsapChoice(request.objects, rule, request.slide, request.slides)
 
 
 def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
@@ -161,4 +186,6 @@ def _print(report: RunReport, options: Options) -> None:
         print_plan(console, report)
         return
     print_report(console, report)
-    console.print(f"Results: {options.out}\nRun record: {report.record}", highlight=False, markup=False, soft_wrap=True)
+    results = [image.result for image in report.images if image.result is not None] or [options.out]
+    where = results[0] if len(results) == 1 else results[0].parent
+    console.print(f"Results: {where}\nRun record: {report.record}", highlight=False, markup=False, soft_wrap=True)

@@ -64,7 +64,7 @@ def _is_ours(path: Path) -> bool:
 
 def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": as_type.value}
-    if name := _importable(instance.class_name):
+    if name := importable(instance.class_name):
         color = colors.get(name) or color_of(name)
         properties["classification"] = {"name": name, "color": list(color)}
     properties["measurements"] = {
@@ -96,7 +96,7 @@ def _rings(polygon: Polygon) -> list[Any]:
     return [ring.coords[:] for ring in (polygon.exterior, *polygon.interiors)]
 
 
-def _importable(class_name: str | None) -> str:
+def importable(class_name: str | None) -> str:
     """Return a class's name without what makes QuPath refuse a file: line breaks, blank parts around a colon."""
     parts = (" ".join(part.splitlines()).strip() for part in (class_name or "").split(":"))
     return ": ".join(part for part in parts if part)

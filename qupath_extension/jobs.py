@@ -48,11 +48,18 @@ def project_jobs(project: Project, choice: ImageChoice, sink_of: Callable[[str],
     jobs = []
     for image in project.images:
         if not choice.names or image.name in choice.names:
-            # The entry's id keeps images of one name apart, and names that differ in what file systems forbid.
-            stem = file_stem(f"{image.entry_id} {image.name}")
+            stem = image_stem(image)
             read = partial(_read, project, image, choice.objects, folders)
             jobs.append(Job(image.name, stem, read, sink_of(stem)))
     return jobs
+
+
+def image_stem(image: ProjectImage) -> str:
+    """Return the name of an image's result files.
+
+    The entry's id keeps images of one name apart, and names that differ in what file systems forbid.
+    """
+    return file_stem(f"{image.entry_id} {image.name}")
 
 
 def _read(project: Project, image: ProjectImage, choice: ObjectChoice, folders: SlideFolders) -> ImageInput:

@@ -27,14 +27,14 @@ LAYERS = (
         "readers",
         "resample",
     },
-    {"checkpoints", "weights"},
+    {"checkpoints", "features", "feature_geojson", "weights"},
     {"segmenter"},
     {"engine", "shelf"},
     {"jobs", "preview", "report"},
     {"run", "demo"},
-    {"cli", "commands", "console", "doctor", "models_view"},
+    {"cli", "commands", "console", "convert", "doctor", "models_view"},
 )
-EDGES = {"cli", "commands"}
+EDGES = {"cli", "commands", "convert"}
 """Where the packages are wired together."""
 
 FILES = [(package, path) for package, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
