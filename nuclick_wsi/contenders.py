@@ -5,20 +5,51 @@ to whom is settled among all of them, and among nobody else.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nuclick_wsi.crops import View
+from nuclick_wsi.crops import CropSpec, SignalField, View
+from nuclick_wsi.prompts import Role
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.stitch import Patch
 
 Boxes = NDArray[np.object_]
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The neighbours among the prompts of a field; `reach` has a box around all views of each, in slide pixels."""
+
+    prompts: NDArray[np.intp]
+    reach: shapely.STRtree
+    plan: Callable[[Sequence[int]], list[View]]
+
+    @classmethod
+    def of(
+        cls, field: SignalField, grid: Grid, spec: CropSpec, plan: Callable[[Sequence[int]], list[View]]
+    ) -> "Neighbours":
+        """Return the neighbours of a field; `plan` returns the views of prompts with these indices."""
+        prompts = field.having(Role.NEIGHBOUR)
+        return cls(np.array(prompts, np.intp), shapely.STRtree(field.reach(prompts, grid, spec)), plan)
+
+    def views_meeting(self, boxes: Boxes, done: set[int]) -> list[View]:
+        """Return all views of those neighbours, beside those done, of which a view meets one of the boxes."""
+        near = set(self.prompts[self.reach.query(boxes)[1]].tolist()) - done
+        views = self.plan(sorted(near))
+        if not views:
+            return []
+        # A coarser view is resampled to the grid, which may reach one of its pixels further.
+        scales = np.array([[view.grid.downsample] for view in views])
+        hit, _ = shapely.STRtree(boxes).query(_boxes([view.window.edges for view in views], scales, 1))
+        meeting = {views[index].prompt for index in hit.tolist()}
+        return [view for view in views if view.prompt in meeting]
+
+
 def find_contenders(
-    patches: Sequence[Patch], views: Sequence[View], grid: Grid, look: Callable[[Sequence[View]], list[Patch]]
+    patches: Sequence[Patch], neighbours: Neighbours, grid: Grid, look: Callable[[Sequence[View]], list[Patch]]
 ) -> list[Patch]:
     """Return the masks of the neighbours that have a say.
 
@@ -26,8 +57,6 @@ def find_contenders(
     ----------
     patches
         The masks that were asked for.
-    views
-        Of the neighbours, on the grid or a coarser one.
     grid
         That of the patches.
     look
@@ -35,28 +64,18 @@ def find_contenders(
     """
     reached: list[Patch] = []
     seen: list[Patch] = []
-    waiting = list(views)
+    done: set[int] = set()
     front = list(patches)
-    while front:
-        near = _near(front, waiting, grid)
-        seen += look([view for view in waiting if view.prompt in near]) if near else []
-        waiting = [view for view in waiting if view.prompt not in near]
+    while front and len(neighbours.prompts):
+        boxes = _boxes([patch.window.edges for patch in front], grid.downsample, 0)
+        views = neighbours.views_meeting(boxes, done)
+        done |= {view.prompt for view in views}
+        seen += look(views)
         hit = _sharing(front, seen)
         front = [seen[index] for index in sorted(hit)]
         seen = [patch for index, patch in enumerate(seen) if index not in hit]
         reached += front
     return reached
-
-
-def _near(front: Sequence[Patch], views: Sequence[View], grid: Grid) -> set[int]:
-    """Return the prompts of which a view, and so perhaps the mask, meets one of the patches."""
-    if not views:
-        return set()
-    tree = shapely.STRtree(_boxes([patch.window.edges for patch in front], grid.downsample, 0))
-    corners = [view.window.edges for view in views]
-    # A coarser view is resampled to the grid, which may reach one of its pixels further.
-    hit, _ = tree.query(_boxes(corners, np.array([[view.grid.downsample] for view in views]), 1))
-    return {views[index].prompt for index in hit.tolist()}
 
 
 def _sharing(front: Sequence[Patch], seen: Sequence[Patch]) -> set[int]:

@@ -5,7 +5,7 @@ large gland is covered at the model's own pixel size. Reading, tiles and batches
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,13 +61,20 @@ class SignalField:
         corners = [np.vstack(strokes) for strokes in self._strokes]
         self._is_click = np.array([isinstance(prompt.signal, Click) for prompt in self.prompts], bool)
         self._first = np.array([points[0] for points in corners]).reshape(-1, 2)
-        low = np.array([points.min(axis=0) for points in corners]).reshape(-1, 2)
-        high = np.array([points.max(axis=0) for points in corners]).reshape(-1, 2)
-        self._tree = shapely.STRtree(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]))
+        self._low = np.array([points.min(axis=0) for points in corners]).reshape(-1, 2)
+        self._high = np.array([points.max(axis=0) for points in corners]).reshape(-1, 2)
+        self._tree = shapely.STRtree(shapely.box(*self._low.T, *self._high.T))
 
     def having(self, role: Role) -> list[int]:
         """Return the indices of the prompts of a role."""
         return [index for index, prompt in enumerate(self.prompts) if prompt.role is role]
+
+    def reach(self, prompts: Sequence[int], grid: Grid, spec: CropSpec) -> NDArray[np.object_]:
+        """Return a box for each prompt, in slide pixels, that no view of it leaves, however glands are seen."""
+        low, high = self._low[prompts], self._high[prompts]
+        furthest = np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
+        boxes: NDArray[np.object_] = shapely.box(*(low - furthest).T, *(high + furthest).T)
+        return boxes
 
     def pixels(self, index: int, grid: Grid) -> Pixels:
         """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
@@ -97,10 +104,11 @@ class SignalField:
 
 
 def plan_views(
-    field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode, role: Role = Role.SEGMENT
+    field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode, prompts: Iterable[int] | None = None
 ) -> list[View]:
-    """Return the views of every prompt of a role, in the order of the prompts."""
-    return [view for index in field.having(role) for view in _views_of(field, index, grid, spec, mode)]
+    """Return the views of prompts, in their order: of those with these indices, or of all that want an outline."""
+    indices = field.having(Role.SEGMENT) if prompts is None else prompts
+    return [view for index in indices for view in _views_of(field, index, grid, spec, mode)]
 
 
 def _views_of(field: SignalField, index: int, grid: Grid, spec: CropSpec, mode: GlandMode) -> Iterator[View]:

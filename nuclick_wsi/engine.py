@@ -16,7 +16,7 @@ from nuclick_wsi.admission import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.blend import blend, resample_probabilities
 from nuclick_wsi.card import Card
 from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.contenders import find_contenders
+from nuclick_wsi.contenders import Neighbours, find_contenders
 from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, plan_views
 from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
@@ -171,12 +171,10 @@ class _KindJob:
 
     def run(self, on_progress: Progress) -> tuple[list[Instance], list[Rejection]]:
         """Take the prompts of this kind down the line."""
-        patches, rejections = self._look(self._views(Role.SEGMENT), lambda: on_progress(1))
+        patches, rejections = self._look(self._views(self._wanted), lambda: on_progress(1))
+        neighbours = Neighbours.of(self.signals, self.grid, self._spec, self._views)
         contenders = find_contenders(
-            patches,
-            self._views(Role.NEIGHBOUR),
-            self.grid,
-            lambda views: self._look(views, lambda: on_progress(0))[0],
+            patches, neighbours, self.grid, lambda views: self._look(views, lambda: on_progress(0))[0]
         )
         settled, taken = settle_overlaps([*patches, *contenders], self.rule.smallest_px)
         by_id = {self.signals.prompts[index].id: self.signals.prompts[index] for index in self._wanted}
@@ -188,9 +186,12 @@ class _KindJob:
     def _wanted(self) -> list[int]:
         return self.signals.having(Role.SEGMENT)
 
-    def _views(self, role: Role) -> list[View]:
-        spec = CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
-        return plan_views(self.signals, self.grid, spec, self.settings.gland_mode, role)
+    @property
+    def _spec(self) -> CropSpec:
+        return CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
+
+    def _views(self, prompts: Sequence[int]) -> list[View]:
+        return plan_views(self.signals, self.grid, self._spec, self.settings.gland_mode, prompts)
 
     def _look(self, views: Sequence[View], on_look: Callable[[], None]) -> tuple[list[Patch], list[Rejection]]:
         """Return a mask or a rejection of every prompt that the views are of, unless a tile of it cannot be read."""
