@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+DEFAULT_PORT = 52860
+"""Where the local server listens unless told otherwise."""
+
 
 class ReaderChoice(StrEnum):
     """Which library opens a slide; auto tries them in turn."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nuclick_wsi.choices import ClickAt, GlandMode, ObjectType, ReaderChoice
+from nuclick_wsi.choices import DEFAULT_PORT, ClickAt, GlandMode, ObjectType, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -245,6 +245,27 @@ def doctor() -> None:
     from nuclick_wsi import console, doctor
 
     raise typer.Exit(doctor.examine(console.make_console()))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free one.")] = DEFAULT_PORT,
+    allow: Annotated[
+        list[Path] | None, typer.Option(help="A folder below which slides may be opened; may be repeated.")
+    ] = None,
+    model: ModelChoice = None,
+    reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
+    device: Device = "auto",
+    idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
+) -> None:
+    """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
+
+    Only who can read the token file that it names is answered, and only slides below --allow are opened.
+    """
+    from nuclick_wsi import server
+
+    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), device, reader, idle)
+    server.serve(asked, lambda text: print(text, flush=True))
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ Every message names the thing, what was seen, what is accepted and what to do. T
 print the message alone; anything that is not a `NuclickError` is a fault of ours and keeps its traceback.
 """
 
+from pathlib import Path
+
 
 class NuclickError(Exception):
     """Something that the user can put right; the message says how."""
@@ -35,6 +37,24 @@ class DeviceError(NuclickError, RuntimeError):
 
 class ResultError(NuclickError, OSError):
     """A result cannot be written."""
+
+
+class RequestError(NuclickError, ValueError):
+    """What was sent to the local server is not a request that it understands."""
+
+
+class NotAllowedError(NuclickError, PermissionError):
+    """The local server may not open a slide.
+
+    Attributes
+    ----------
+    folder
+        The folder that would have to be allowed.
+    """
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        super().__init__(f"The server may not open {path}: {folder} is not among the folders that it was started with.")
+        self.folder = folder
 
 
 class SettingsError(NuclickError, ValueError):

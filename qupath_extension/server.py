@@ -53,7 +53,7 @@ class Server:
         return "openslide" in (self.provider or "").lower() and "--no-crop" not in self.args
 
 
-def read_server(builder: Json, server_file: Path) -> Server:
+def read_server(builder: Json, server_file: Path | None = None) -> Server:
     """Return the server that a builder describes; server.json fills in what the project does not say.
 
     Raises
@@ -62,7 +62,7 @@ def read_server(builder: Json, server_file: Path) -> Server:
         server.json is needed and damaged.
     """
     metadata = table(builder, "metadata")
-    if not metadata and server_file.exists():
+    if not metadata and server_file is not None and server_file.exists():
         metadata = table(read_json(server_file), "metadata")
     uri = text(_plain_builder(builder), "uri") or ""
     args = builder.get("args")

@@ -31,11 +31,13 @@ LAYERS = (
     {"segmenter"},
     {"engine", "shelf"},
     {"jobs", "preview", "report"},
-    {"run", "demo"},
+    {"run", "demo", "access", "open_slides", "problems", "segment_request", "turns"},
+    {"answers", "gate", "service"},
+    {"server"},
     {"cli", "commands", "console", "convert", "doctor", "models_view"},
 )
-EDGES = {"cli", "commands", "convert"}
-"""Where the packages are wired together."""
+EDGES = {"cli", "commands", "convert", "segment_request"}
+"""Where the packages are wired together; a request names its image as QuPath does."""
 
 FILES = [(package, path) for package, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
 
