@@ -17,10 +17,17 @@ from asap_bridge.annotations import UNGROUPED, Annotation, AnnotationType, Group
 from asap_bridge.document import write_document
 from asap_bridge.names import CarriedName, result_group
 from asap_bridge.results import color_of_class, result_rings, rings_of
+from asap_bridge.selection import GroupRule, ReadAs, read_as
 from asap_bridge.text import safe
 from nuclick_wsi.features import Feature, Features, Lost
 from nuclick_wsi.prompts import Plane
 
+_RULE = GroupRule()
+_READ_AS = {
+    AnnotationType.DOT: ReadAs.CLICK,
+    AnnotationType.POINT_SET: ReadAs.SQUIGGLE,
+    AnnotationType.POLYGON: ReadAs.REGION,
+}
 _NAMESPACE = uuid.UUID("0a6d52a5-04b4-5c7c-8e0a-5f0e94c1a1f7")
 
 
@@ -64,7 +71,10 @@ def _annotations(one: Feature, group: str | None, color: str, number: int, lost:
         if identity is not None:
             part = ring.part if len(rings) > 1 else 0
             name = str(CarriedName(one.name or "", identity, part, ring.ring))
-        yield Annotation(safe(name), ring.type, ring.points, _holes(group) if ring.ring else group, color)
+        annotation = Annotation(safe(name), ring.type, ring.points, _holes(group) if ring.ring else group, color)
+        if read_as(annotation, _RULE) is not _READ_AS[ring.type]:
+            lost[f"what shapes of the class {group!r} are: a run goes by the group's name"] += 1
+        yield annotation
 
 
 def _rings(geometry: shapely.Geometry, lost: Lost) -> Iterator[_Ring]:

@@ -44,8 +44,9 @@ def features_of(document: Document, rule: GroupRule) -> Features:
     """Return what a file holds; points, lines and polygons as a run would read it."""
     lost: Lost = Counter()
     parents = {group.name: group.parent for group in document.groups}
-    if nested := sum(parent is not None and not is_result_group(name) for name, parent in parents.items()):
-        lost["groups inside other groups"] = nested
+    nested = [name for name, parent in parents.items() if parent is not None and "hole" not in name.lower()]
+    if nested:
+        lost["groups inside other groups"] = len(nested)
     features: list[Feature] = []
     for pieces in _objects(document.annotations, rule, parents, lost):
         if (geometry := _geometry(pieces, lost)) is not None:
