@@ -89,6 +89,9 @@ def run(
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Also write an overlay picture per image.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Outline every prompt anew, also where nothing has changed since a run.")
+    ] = False,
 ) -> None:
     """Outline every click and squiggle of a project, of ASAP's annotations, or of a file of prompts.
 
@@ -118,6 +121,7 @@ def run(
         out=out,
         preview=preview,
         dry_run=dry_run,
+        fresh=fresh,
     )
     raise typer.Exit(commands.run_target(asked))
 

@@ -16,6 +16,7 @@ from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, Sink, file_stem
+from nuclick_wsi.journal import FILE_NAME, Journal
 from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 from nuclick_wsi.report import RunReport
@@ -51,6 +52,7 @@ class RunRequest:
     out: Path | None = None
     preview: bool = False
     dry_run: bool = False
+    fresh: bool = False
 
 
 def run_target(request: RunRequest) -> int:
@@ -67,8 +69,11 @@ def run_target(request: RunRequest) -> int:
         preview=request.preview,
         dry=request.dry_run,
     )
-    with ProgressWatcher(make_console(stderr=True), len(jobs)) as watcher:
-        report = run(jobs, shelf, options, watcher)
+    with (
+        Journal(out / FILE_NAME, request.fresh) as journal,
+        ProgressWatcher(make_console(stderr=True), len(jobs)) as watcher,
+    ):
+        report = run(jobs, shelf, options, watcher, journal)
     _print(report, options)
     return exit_code(report)
 
@@ -167,7 +172,7 @@ def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
     out = request.out or request.target.parent / "nuclick"
     stem = file_stem(request.target.name.removesuffix(".gz").rpartition(".")[0])
     read = partial(_read_file, request.target, request.slide, request.objects)
-    return [Job(request.target.name, stem, read, _sink(out, request.as_type, stem))], out
+    return [Job(request.target.name, stem, read, _sink(out, request.as_type, stem), stem)], out
 
 
 def _sink(out: Path, as_type: ObjectType, stem: str) -> Sink:

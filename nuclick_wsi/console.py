@@ -85,13 +85,13 @@ class ProgressWatcher:
 def print_report(console: Console, report: RunReport) -> None:
     """Print the table of a run, what went wrong in full, and where the results are."""
     table = Table(title_justify="left")
-    for heading in ("image", "prompts", "instances", "rejected", "status"):
-        table.add_column(heading, justify="right" if heading in ("prompts", "instances") else "left")
+    for heading in ("image", "prompts", "unchanged", "instances", "rejected", "status"):
+        table.add_column(heading, justify="right" if heading in ("prompts", "unchanged", "instances") else "left")
     table.add_column("seconds", justify="right")
     for image in report.images:
         table.add_row(*_row(image), style="red" if image.status is Status.FAILED else None)
     console.print(table)
-    for line in _remarks(report.images):
+    for line in [*report.notes, *_remarks(report.images)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -99,6 +99,7 @@ def _row(image: ImageReport) -> list[str]:
     return [
         image.name,
         "\n".join(f"{count} {kind}" for kind, count in image.prompts.items()),
+        str(image.recalled) if image.status is Status.DONE else "",
         str(image.instances) if image.status is Status.DONE else "",
         "\n".join(f"{count} {reason}" for reason, count in sorted(image.reasons.items())),
         image.status.value,

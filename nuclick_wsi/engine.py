@@ -1,12 +1,14 @@
 """The straight line: prompts on a slide go in, and every one comes out as an instance or a named rejection.
 
-plan_views > plan_tiles > read > segmenter.predict > merge > decode_mask > find_contenders > settle_overlaps > outline
+plan_views > recall > plan_tiles > read > segmenter.predict > merge > decode_mask > find_contenders > settle_overlaps
+> outline
 """
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import shapely
@@ -21,6 +23,7 @@ from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, pla
 from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
 from nuclick_wsi.masks import MaskRule, decode_mask
+from nuclick_wsi.memory import Decoded, Forgetful, Memory, Recollection
 from nuclick_wsi.outlines import outline
 from nuclick_wsi.pipeline import ordered_map
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
@@ -91,7 +94,7 @@ class Outcome:
     readings: tuple[Reading, ...]
 
 
-def segment(
+def segment(  # noqa: PLR0913 - the last two have nothing in common with each other, nor with the settings
     slide: Slide,
     prompts: PromptSet,
     segmenters: Mapping[ObjectKind, Segmenter],
@@ -99,6 +102,7 @@ def segment(
     settings: Settings = Settings(),
     *,
     on_progress: Progress = lambda _: None,
+    memory: Memory = Forgetful(),
 ) -> Outcome:
     """Segment every prompt on a slide.
 
@@ -110,6 +114,8 @@ def segment(
         One for every kind of object among the prompts.
     pixel_size
         Of level 0.
+    memory
+        What is known of the prompts from earlier runs; it decides how fast this is, and no result.
     """
     kept, refused = refuse_misplaced(prompts.prompts, slide.info)
     rejections = list(refused)
@@ -117,7 +123,7 @@ def segment(
     readings: list[Reading] = []
     for kind in sorted({prompt.kind for prompt in kept if prompt.role is Role.SEGMENT}):
         group = [prompt for prompt in kept if prompt.kind is kind]
-        job = _KindJob.plan(slide, pixel_size, segmenters[kind], settings, group)
+        job = _KindJob.plan(slide, pixel_size, segmenters[kind], settings, group, memory)
         part, refused = job.run(on_progress)
         instances += part
         rejections += refused
@@ -158,16 +164,23 @@ class _KindJob:
     rule: MaskRule
     signals: SignalField
     duplicates: Sequence[Rejection]
+    memory: Memory
     failures: list[_Unread] = field(default_factory=list)
 
     @classmethod
     def plan(
-        cls, slide: Slide, pixel_size: PixelSize, segmenter: Segmenter, settings: Settings, prompts: Sequence[Prompt]
+        cls,
+        slide: Slide,
+        pixel_size: PixelSize,
+        segmenter: Segmenter,
+        settings: Settings,
+        prompts: Sequence[Prompt],
+        memory: Memory,
     ) -> "_KindJob":
         grid = grid_for(slide.info, pixel_size, segmenter.card.mpp)
         kept, duplicates = refuse_duplicates(prompts, grid)
         rule = mask_rule(segmenter.card, settings.masks, grid)
-        return cls(slide, pixel_size, segmenter, settings, grid, rule, SignalField(kept), duplicates)
+        return cls(slide, pixel_size, segmenter, settings, grid, rule, SignalField(kept), duplicates, memory)
 
     def run(self, on_progress: Progress) -> tuple[list[Instance], list[Rejection]]:
         """Take the prompts of this kind down the line."""
@@ -195,12 +208,14 @@ class _KindJob:
 
     def _look(self, views: Sequence[View], on_look: Callable[[], None]) -> tuple[list[Patch], list[Rejection]]:
         """Return a mask or a rejection of every prompt that the views are of, unless a tile of it cannot be read."""
-        tiles = ordered_map(self._read, plan_tiles(views, self.settings.tile_size), self.settings.workers)
+        known = Recollection.of(self.memory, self.signals, views, self.grid, self.rule)
+        tiles = ordered_map(self._read, plan_tiles(known.unknown, self.settings.tile_size), self.settings.workers)
         patches: list[Patch] = []
         rejections: list[Rejection] = []
         # Closed, and with it all that feeds it, where the work is stopped in the middle.
-        with closing(self._merged(self.segmenter.predict(self._readable(tiles), self.signals), views)) as looks:
-            for decoded in ordered_map(self._decode, looks, self.settings.workers):
+        with closing(self._merged(self.segmenter.predict(self._readable(tiles), self.signals), known.unknown)) as looks:
+            new = known.remembering(ordered_map(self._decode, looks, self.settings.workers))
+            for decoded in chain(known.known, new):
                 if isinstance(decoded, Patch):
                     patches.append(decoded)
                 else:
@@ -236,7 +251,7 @@ class _KindJob:
             if len(seen) == expected[view.prompt]:
                 yield _Look(view.prompt, *blend(waiting.pop(view.prompt)))
 
-    def _decode(self, look: _Look) -> Patch | Rejection:
+    def _decode(self, look: _Look) -> Decoded:
         """Turn one look into a mask cropped to its bounding box, cut off where the slide ends."""
         prompt = self.signals.prompts[look.prompt]
         window = look.window.intersection(self.grid.extent(self.slide.info.size))

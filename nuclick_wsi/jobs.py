@@ -103,6 +103,8 @@ class Job:
     """The name of the files that a run makes for it, unique within the run."""
     read: Callable[[], ImageInput]
     sink: Sink
+    identity: str
+    """What the journal knows the image by: it stays where the user gives the image another name."""
 
 
 def file_stem(name: str) -> str:

@@ -45,6 +45,8 @@ class ImageReport:
     readings: Sequence[Reading] = ()
     prompts: Mapping[str, int] = field(default_factory=dict)
     """How many prompts of each kind asked for an outline."""
+    recalled: int = 0
+    """How many of them were known from an earlier run and did not go through the network."""
     instances: int = 0
     rejections: Sequence[Rejection] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class ImageReport:
                 for r in self.readings
             ],
             "prompts": dict(self.prompts),
+            "recalled": self.recalled,
             "instances": self.instances,
             "rejections_by_reason": dict(self.reasons),
             "rejections": [
@@ -105,6 +108,8 @@ class RunReport:
     settings: Mapping[str, Any]
     models: Sequence[ModelUsed]
     images: Sequence[ImageReport]
+    notes: Sequence[str] = ()
+    """What the user is to know of the run as a whole."""
     record: Path | None = None
     """Where the run's record is kept; None for a dry run."""
 
@@ -123,6 +128,7 @@ class RunReport:
             "packages": _versions(RECORDED_PACKAGES),
             "settings": dict(self.settings),
             "models": [asdict(model) | {"path": str(model.path)} for model in self.models],
+            "notes": list(self.notes),
             "images": [image.as_json() for image in self.images],
         }
         return orjson.dumps(record, option=orjson.OPT_INDENT_2)

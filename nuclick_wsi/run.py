@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -18,6 +19,7 @@ from nuclick_wsi.engine import Reading, Settings, segment
 from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.jobs import ImageInput, Job, ModelUsed, Results
+from nuclick_wsi.journal import ImageMemory, Journal
 from nuclick_wsi.preview import write_preview
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.readers import open_slide
@@ -55,8 +57,13 @@ class Watcher(Protocol):
         """An image is through, whatever came of it."""
 
 
-def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher) -> RunReport:
+def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher, journal: Journal) -> RunReport:
     """Work through all jobs and write the record of the run; a dry run writes nothing.
+
+    Parameters
+    ----------
+    journal
+        What earlier runs did, and where this one says what it has done.
 
     Raises
     ------
@@ -66,16 +73,26 @@ def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher) -
     started = datetime.now(UTC)
     images = []
     for job in jobs:
-        images.append(_guarded(job, shelf, options, watcher))
+        images.append(_guarded(_Line(shelf, options, watcher, journal), job))
         watcher.image_ended(images[-1])
     record = None if options.dry else options.out / "runs" / f"{started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
-    report = RunReport(started, _described(options, shelf), _models_used(shelf), images, record)
+    report = RunReport(started, _described(options, shelf), _models_used(shelf), images, journal.notes, record)
     if record is not None:
         write_atomically(record, report.as_json())
     return report
 
 
-def _guarded(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> ImageReport:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What all images of a run have in common."""
+
+    shelf: Shelf
+    options: Options
+    watcher: Watcher
+    journal: Journal
+
+
+def _guarded(line: _Line, job: Job) -> ImageReport:
     """Work through one job; whatever goes wrong is reported, so that the other images of a night still get done."""
     begun = time.perf_counter()
     report = ImageReport(job.name, Status.FAILED)
@@ -83,8 +100,8 @@ def _guarded(job: Job, shelf: Shelf, options: Options, watcher: Watcher) -> Imag
         image = job.read()
         report = _introduced(job, image)
         if report.status is not Status.NO_PROMPTS:
-            report = _run_image(report, job, image, shelf, options, watcher)
-        elif not options.dry:
+            report = _run_image(line, report, job, image)
+        elif not line.options.dry:
             job.sink.clear()
     except NuclickError as error:
         report = replace(report, status=Status.FAILED, error=str(error))
@@ -106,9 +123,8 @@ def _introduced(job: Job, image: ImageInput) -> ImageReport:
     return ImageReport(job.name, status, prompts=wanted, rejections=prompts.rejections, left_alone=prompts.left_alone)
 
 
-def _run_image(
-    report: ImageReport, job: Job, image: ImageInput, shelf: Shelf, options: Options, watcher: Watcher
-) -> ImageReport:
+def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageReport:
+    shelf, options = line.shelf, line.options
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
         info = slide.info
         _require_size(slide, image)
@@ -124,21 +140,42 @@ def _run_image(
         )
         if options.dry:
             return report
-        watcher.image_started(job.name, sum(report.prompts.values()))
-        outcome = segment(slide, image.prompts, shelf, pixel_size, options.settings, on_progress=watcher.prompts_done)
+        line.watcher.image_started(job.name, sum(report.prompts.values()))
+        memory = _memory(line, report, job, image)
+        outcome = segment(
+            slide,
+            image.prompts,
+            shelf,
+            pixel_size,
+            options.settings,
+            on_progress=line.watcher.prompts_done,
+            memory=memory,
+        )
         models = [used for used in _models_used(shelf) if used.kind in report.prompts]
         result = job.sink.write(Results(outcome.instances, image.class_colors, models, _described(options, shelf)))
+        memory.forget_others({prompt.id for prompt in image.prompts.prompts})
         preview = options.out / f"{job.stem}.png" if options.preview else None
         if preview is not None:
             write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
         return replace(
             report,
             status=Status.DONE,
+            recalled=memory.recalled,
             instances=len(outcome.instances),
             rejections=outcome.rejections,
             result=result,
             preview=preview,
         )
+
+
+def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageMemory:
+    """Return what is known of an image's prompts, as long as neither slide, reader, model nor program changed."""
+    about = {}
+    for kind in map(ObjectKind, report.prompts):
+        line.shelf[kind]  # loads the model
+        seen = (report.fingerprint, report.reader, image.frame.value, line.shelf.models[kind].sha256)
+        about[kind] = f"nuclick-wsi {version('nuclick-wsi')} {seen}"
+    return line.journal.image(job.identity, about)
 
 
 def _require_size(slide: Slide, image: ImageInput) -> None:

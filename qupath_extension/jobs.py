@@ -50,7 +50,7 @@ def project_jobs(project: Project, choice: ImageChoice, sink_of: Callable[[str],
         if not choice.names or image.name in choice.names:
             stem = image_stem(image)
             read = partial(_read, project, image, choice.objects, folders)
-            jobs.append(Job(image.name, stem, read, sink_of(stem)))
+            jobs.append(Job(image.name, stem, read, sink_of(stem), f"entry {image.entry_id}"))
     return jobs
 
 

@@ -15,11 +15,13 @@ PACKAGES = {
 LAYERS = (
     {"errors", "choices", "geometry", "prompts", "scale"},
     {"instances", "slide", "card", "signals", "files"},
-    {"admission", "blend", "contenders", "crops", "drawings", "masks", "outlines", "pipeline", "stitch"},
+    {"admission", "blend", "contenders", "crops", "drawings", "masks", "memory", "outlines", "pipeline", "stitch"},
     {
         "geojson",
         "geojson_parts",
+        "journal",
         "network",
+        "patch_codec",
         "prompt_files",
         "prompt_geojson",
         "prompt_table",
