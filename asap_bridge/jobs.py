@@ -66,7 +66,7 @@ def asap_jobs(paths: Sequence[Path], choice: AsapChoice) -> list[Job]:
     folder = SlideFolder(choice.slide_folder) if choice.slide_folder is not None else None
     is_batch = len(paths) > 1
     return [
-        Job(path.name, file_stem(path.stem), partial(_read, path, choice, folder, is_batch), AsapSink(path))
+        Job(path.name, file_stem(path.stem), partial(_read, path, choice, folder, is_batch), AsapSink(path), path.name)
         for path in paths
     ]
 
