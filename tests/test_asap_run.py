@@ -26,6 +26,7 @@ from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.jobs import GeoJsonSink, Results
+from nuclick_wsi.journal import FILE_NAME, Journal
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane
 from nuclick_wsi.pyramid import write_pyramid
 from nuclick_wsi.report import ImageReport
@@ -251,7 +252,8 @@ def test_prompts_of_a_real_project_give_in_asap_what_they_give_in_qupath(
     some = PromptSet(tuple(one for one in image.prompts.prompts if one.id in wanted))
     assert len(some.prompts) == len(wanted) >= 3
     part_of_it = replace(job, read=lambda: replace(image, prompts=some))
-    report = run_jobs([part_of_it], Shelf((), "cpu", None), Options(tmp_path), Quiet())
+    with Journal(tmp_path / FILE_NAME, fresh=True) as journal:
+        report = run_jobs([part_of_it], Shelf((), "cpu", None), Options(tmp_path), Quiet(), journal)
     assert not report.failed
     found = json.loads(sink.path.read_text(encoding="utf-8"))["features"]
     from_qupath = {one["id"]: shapely.geometry.shape(one["geometry"]) for one in found}
