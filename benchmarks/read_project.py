@@ -21,7 +21,7 @@ REAL = ROOT.parent / "shared" / "data" / "qupath" / "big_v0.5.1"
 
 def write_project(folder: Path) -> Path:
     sys.path.insert(0, str(ROOT / "tests"))
-    from qpdata_writer import Drawn, points, polygon, qpdata  # noqa: PLC0415 - the tests are no package
+    from qpdata_writer import Drawn, points, polygon, qpdata
 
     ring = [(x % 7 * 3.0, x // 7 * 2.0) for x in range(20)]
     detections = [Drawn(polygon(*ring), "PathDetectionObject") for _ in range(20_000)]
