@@ -144,9 +144,9 @@ def _valid(polygon: Polygon, lost: Lost) -> shapely.Geometry:
 def _without_holes(features: Sequence[Feature], parents: dict[str, str | None], lost: Lost) -> list[Feature]:
     """Cut the polygons of groups for holes out of those that they lie in, which is how ASAP's users write holes."""
     result = list(features)
-    holes = [place for place, one in enumerate(features) if _is_hole(one, parents)]
+    holes = {place for place, one in enumerate(features) if _is_hole(one, parents)}
     taken = set()
-    for place in holes:
+    for place in sorted(holes):
         hole = features[place]
         outer = parents[hole.class_name or ""]
         for index, one in enumerate(result):

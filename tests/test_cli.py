@@ -18,7 +18,9 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
     return " ".join((result.stdout + result.stderr).replace("│", " ").split())
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["weights"], ["demo"], ["doctor"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["run"], ["weights"], ["demo"], ["doctor"], ["evaluate"], ["convert"], ["asap", "inspect"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     script = (
         "import sys\n"
