@@ -48,8 +48,13 @@ def back_up(path: Path) -> Path:
     number = 1
     while (copy := path.with_name(f"{path.name}.backup{number if number > 1 else ''}")).exists():
         number += 1
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        shutil.copy2(path, copy)
+        try:
+            shutil.copy2(path, temporary)
+            temporary.replace(copy)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ResultError(
             f"{path}: no backup can be made at {copy.name} ({error.strerror or error}), so it is not changed. "
