@@ -24,11 +24,16 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(help="The models: list them, read their cards, import other people's.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
+qupath_app = typer.Typer(help="NuClick in QuPath's Extensions menu.", no_args_is_help=True)
+app.add_typer(qupath_app, name="qupath")
 asap_app = typer.Typer(help="ASAP's annotation files.", no_args_is_help=True)
 app.add_typer(asap_app, name="asap")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
+UserDir = Annotated[
+    Path | None, typer.Option(help="QuPath's user directory; else each that is in the folder QuPath of your home.")
+]
 ModelChoice = Annotated[
     list[str] | None,
     typer.Option("--model", help="Name of a shipped model or a .safetensors file, one for each kind of object."),
@@ -270,6 +275,35 @@ def serve(
 
     asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), device, reader, idle)
     server.serve(asked, lambda text: print(text, flush=True))
+
+
+@qupath_app.command("install")
+def qupath_install(user_dir: UserDir = None) -> None:
+    """Put NuClick into the Extensions menu of each QuPath found; your own startup script is kept and called."""
+    from qupath_extension import install
+
+    for folder in install.find_user_folders(user_dir):
+        folder.install()
+        typer.echo(f"{folder.path}: installed")
+    typer.echo(f"QuPath 0.5 and newer, once: drag {install.STARTUP} from there onto QuPath and press Run.")
+
+
+@qupath_app.command("uninstall")
+def qupath_uninstall(user_dir: UserDir = None) -> None:
+    """Take NuClick out of QuPath again and put your own startup script back."""
+    from qupath_extension import install
+
+    for folder in install.find_user_folders(user_dir):
+        typer.echo(f"{folder.path}: {'removed' if folder.uninstall() else 'was not installed'}")
+
+
+@qupath_app.command("status")
+def qupath_status(user_dir: UserDir = None) -> None:
+    """Say which QuPath has NuClick in its menu."""
+    from qupath_extension import install
+
+    for folder in install.find_user_folders(user_dir):
+        typer.echo(f"{folder.path}: {folder.presence().value}")
 
 
 def main() -> None:

@@ -1,0 +1,167 @@
+"""NuClick's menu in QuPath: scripts in the user's QuPath folders, and the startup script that makes menu items of them.
+
+Everything is in one folder `nuclick` beside the startup script; taking it away leaves the user's folder as it was.
+"""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nuclick_wsi.access import state_folder
+from nuclick_wsi.choices import DEFAULT_PORT
+from nuclick_wsi.errors import ResultError, SettingsError
+from nuclick_wsi.files import write_atomically
+
+FOLDER = "nuclick"
+STARTUP = "startup.groovy"
+BEFORE = "startup.before-nuclick.groovy"
+"""What the user's own startup script is called while ours calls it."""
+
+_MADE_BY_US = "// nuclick-wsi made this file"
+_VERSION = re.compile(r"v(\d+)\.(\d+)")
+_OLDEST = (0, 4)
+
+
+class Presence(Enum):
+    """Whether a QuPath folder has the menu."""
+
+    NONE = "not installed"
+    CURRENT = "installed"
+    OTHER = "installed from another version or another Python: run `nuclick-wsi qupath install`"
+
+
+@dataclass(frozen=True, slots=True)
+class UserFolder:
+    """A user's folder of one QuPath version."""
+
+    path: Path
+
+    @property
+    def home(self) -> Path:
+        """Where our scripts are, or would be."""
+        return self.path / FOLDER
+
+    def install(self) -> None:
+        """Put scripts, settings and startup script there; doing it again brings them up to date.
+
+        Raises
+        ------
+        ResultError
+            If the folder cannot be written to.
+        """
+        startup = self.path / STARTUP
+        if startup.exists() and not _is_ours(startup):
+            self._move(startup, self.path / BEFORE)
+        for path, content in self._wanted().items():
+            write_atomically(path, content)
+        write_atomically(self.home / "settings.json", self._settings())
+
+    def uninstall(self) -> bool:
+        """Take all of it away and put the user's own startup script back; return whether anything was there."""
+        startup, before = self.path / STARTUP, self.path / BEFORE
+        was_there = self.home.exists()
+        try:
+            if was_there:
+                shutil.rmtree(self.home)
+            if startup.exists() and _is_ours(startup):
+                startup.unlink()
+                was_there = True
+        except OSError as error:
+            raise _cannot_change(self.path, error) from error
+        if before.exists() and not startup.exists():
+            self._move(before, startup)
+        return was_there
+
+    def presence(self) -> Presence:
+        """Return whether the menu is there, as this version of nuclick-wsi writes it."""
+        if not self.home.exists():
+            return Presence.NONE
+        wanted = self._wanted() | {self.home / "settings.json": self._settings()}
+        same = all(path.is_file() and path.read_bytes() == content for path, content in wanted.items())
+        return Presence.CURRENT if same else Presence.OTHER
+
+    def _wanted(self) -> dict[Path, bytes]:
+        """Return the content of all scripts, by where they go."""
+        place = self.home.as_posix().replace("'", "\\'")
+        wanted = {}
+        for script in files("qupath_extension").joinpath("scripts").iterdir():
+            folder = self.path if script.name == STARTUP else self.home
+            wanted[folder / script.name] = script.read_text(encoding="utf-8").replace("@FOLDER@", place).encode()
+        return wanted
+
+    def _settings(self) -> bytes:
+        """Return the user's settings with what the scripts need to find this installation."""
+        path = self.home / "settings.json"
+        defaults: dict[str, Any] = {
+            "port": DEFAULT_PORT,
+            "device": "auto",
+            "clicks": "nucleus",
+            "as": "detection",
+            "gland_mode": "crop",
+            "allow": [],
+            "models": [],
+        }
+        found = {"python": sys.executable, "token": str(state_folder() / "token")}
+        return json.dumps(defaults | _read_settings(path) | found, indent=2, ensure_ascii=False).encode()
+
+    def _move(self, source: Path, target: Path) -> None:
+        if target.exists():
+            raise ResultError(
+                f"{target}: is in the way of {source.name}, which is to be kept under that name. Look which of the two "
+                "you want, and rename the other."
+            )
+        try:
+            source.rename(target)
+        except OSError as error:
+            raise _cannot_change(self.path, error) from error
+
+
+def find_user_folders(named: Path | None = None) -> list[UserFolder]:
+    """Return the user's QuPath folders, the newest version first, or the one that is named.
+
+    Raises
+    ------
+    SettingsError
+        If there are none, or the named one is no folder.
+    """
+    if named is not None:
+        if not named.is_dir():
+            raise SettingsError(f"--user-dir {named}: is not a folder. QuPath names its own in Edit > Preferences.")
+        return [UserFolder(named.absolute())]
+    found = dict(_versions(Path.home() / "QuPath"))
+    if not found:
+        raise SettingsError(
+            f"There is no folder of QuPath 0.4 or newer in {Path.home() / 'QuPath'}. Start QuPath once and let it make "
+            "its user directory, or name it with --user-dir (Edit > Preferences > User directory)."
+        )
+    return [UserFolder(found[version]) for version in sorted(found, reverse=True)]
+
+
+def _versions(folder: Path) -> Iterator[tuple[tuple[int, int], Path]]:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = _VERSION.fullmatch(path.name)
+        if match and path.is_dir() and (version := (int(match[1]), int(match[2]))) >= _OLDEST:
+            yield version, path
+
+
+def _is_ours(startup: Path) -> bool:
+    return startup.read_text(encoding="utf-8", errors="replace").startswith(_MADE_BY_US)
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there yet, or damaged: the defaults are all it takes
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _cannot_change(folder: Path, error: OSError) -> ResultError:
+    return ResultError(f"{folder}: cannot be changed ({error.strerror or error}). Close QuPath and try again.")

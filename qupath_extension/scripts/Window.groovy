@@ -1,0 +1,112 @@
+// The part of NuClick that needs QuPath's window: a progress bar with a cancel, messages, and the window's thread.
+
+import java.util.concurrent.Callable
+import java.util.concurrent.CancellationException
+import java.util.concurrent.FutureTask
+import javafx.application.Platform
+import javafx.geometry.Insets
+import javafx.scene.Scene
+import javafx.scene.control.Alert
+import javafx.scene.control.Button
+import javafx.scene.control.ButtonType
+import javafx.scene.control.Label
+import javafx.scene.control.ProgressBar
+import javafx.scene.control.TextArea
+import javafx.scene.layout.VBox
+import javafx.stage.Stage
+import qupath.lib.gui.QuPathGUI
+
+class Shown {
+    Stage stage
+    Label label
+    ProgressBar bar
+    volatile boolean cancelled
+    volatile Closure action
+
+    void tell(String what, double fraction) {
+        Platform.runLater { label.setText(what); bar.setProgress(fraction) }
+    }
+    boolean isCancelled() { cancelled }
+    void onCancel(Closure todo) { action = todo }
+    void cancel() {
+        cancelled = true
+        if (action != null) Thread.start { action() }
+    }
+    /** Changes objects where QuPath wants them changed: on the window's thread. */
+    def change(Closure todo) {
+        def task = new FutureTask(todo as Callable)
+        Platform.runLater(task)
+        task.get()
+    }
+    /** Whether some viewer still shows the image. */
+    boolean isShown(imageData) {
+        def gui = QuPathGUI.getInstance()
+        def viewers = gui.metaClass.respondsTo(gui, 'getAllViewers') ? gui.getAllViewers() : gui.getViewers()
+        viewers.any { it.getImageData() == imageData }
+    }
+}
+
+/** Shows a progress bar, does the work in a thread of its own, and says what came of it. */
+def run(String title, Closure work) {
+    def owner = QuPathGUI.getInstance().getStage()
+    def label = new Label('')
+    def bar = new ProgressBar(-1)
+    def button = new Button('Cancel')
+    def box = new VBox(10, label, bar, button)
+    box.setPadding(new Insets(15))
+    bar.setPrefWidth(380)
+    def stage = new Stage()
+    stage.initOwner(owner)
+    stage.setTitle(title)
+    stage.setScene(new Scene(box))
+    def shown = new Shown(stage: stage, label: label, bar: bar)
+    button.setOnAction { shown.cancel() }
+    stage.setOnCloseRequest { shown.cancel() }
+    stage.show()
+    def thread = new Thread({
+        try {
+            def said = work(shown)
+            Platform.runLater { stage.close(); say(Alert.AlertType.INFORMATION, title, said.toString(), owner) }
+        } catch (CancellationException ignored) {
+            Platform.runLater { stage.close() }
+        } catch (Throwable problem) {
+            problem.printStackTrace()
+            Platform.runLater { stage.close(); say(Alert.AlertType.ERROR, title, problem.message ?: problem.toString(), owner) }
+        }
+    }, 'nuclick')
+    thread.setDaemon(true)
+    thread.start()
+    title
+}
+
+/** Lets the user change a text file; `check` throws where the text is none that the file may have. */
+void edit(String title, File file, Closure check) {
+    def area = new TextArea(file.getText('UTF-8'))
+    def alert = new Alert(Alert.AlertType.CONFIRMATION)
+    alert.initOwner(QuPathGUI.getInstance().getStage())
+    alert.setTitle(title)
+    alert.setHeaderText('Used from the next start of the server on: ' + file)
+    alert.getDialogPane().setContent(area)
+    def answer = alert.showAndWait()
+    if (!answer.isPresent() || answer.get() != ButtonType.OK) return
+    try {
+        check(area.getText())
+        file.setText(area.getText(), 'UTF-8')
+    } catch (RuntimeException problem) {
+        say(Alert.AlertType.ERROR, title, 'Nothing is changed: ' + problem.message, alert.getOwner())
+    }
+}
+
+void say(Alert.AlertType type, String title, String text, owner) {
+    def alert = new Alert(type)
+    alert.initOwner(owner)
+    alert.setTitle(title)
+    alert.setHeaderText(null)
+    def area = new TextArea(text)
+    area.setEditable(false)
+    area.setWrapText(true)
+    alert.getDialogPane().setContent(area)
+    alert.show()
+}
+
+this

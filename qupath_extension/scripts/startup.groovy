@@ -1,0 +1,30 @@
+// nuclick-wsi made this file: it puts NuClick into QuPath's Extensions menu. `nuclick-wsi qupath uninstall` takes it away.
+
+import qupath.lib.gui.QuPathGUI
+import qupath.lib.gui.prefs.PathPrefs
+
+def folder = new File('@FOLDER@')
+def own = new File(folder.parentFile, 'startup.groovy')
+def gui = QuPathGUI.getInstance()
+if (gui == null) return
+
+[
+    'Segment clicks': 'Segment_clicks.groovy',
+    'Segment squiggles': 'Segment_squiggles.groovy',
+    'Segment whole project': 'Segment_whole_project.groovy',
+    'Re-run changed': 'Re-run_changed.groovy',
+    'Remove NuClick objects': 'Remove_NuClick_objects.groovy',
+    'Settings': 'Settings.groovy',
+    'About': 'About.groovy',
+].each { name, script -> gui.installGroovyCommand('Extensions>NuClick>' + name, new File(folder, script)) }
+
+// QuPath 0.4 runs this file by itself; later versions run the one that a preference names.
+if (PathPrefs.metaClass.respondsTo(PathPrefs, 'startupScriptProperty')) {
+    def preference = PathPrefs.startupScriptProperty()
+    if (!preference.get()) preference.set(own.path)
+    else if (new File(preference.get()) != own)
+        println "QuPath starts with ${preference.get()}: add this line to it to have NuClick there, too:\nevaluate(new File('${own.path.replace('\\', '/')}'))"
+}
+
+def before = new File(folder.parentFile, 'startup.before-nuclick.groovy')
+if (before.exists()) gui.runScript(before, null)

@@ -1,0 +1,243 @@
+"""NuClick in QuPath: what the installer leaves, that the scripts are Groovy 4, and that they work in a real QuPath.
+
+The last two need programs that are not part of the project, and are skipped without them.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_cli import nuclick, said
+
+from nuclick_wsi.access import STATE_VARIABLE
+from nuclick_wsi.demo import SLIDE, make_demo
+from nuclick_wsi.errors import ResultError, SettingsError
+from nuclick_wsi.geojson import MEAN_PROBABILITY
+from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.install import BEFORE, STARTUP, Presence, UserFolder, find_user_folders
+from qupath_extension.project import read_project
+
+SCRIPTS = Path(__file__).parents[1] / "qupath_extension" / "scripts"
+MENU = re.compile(r"^ {4}'(.+)': '(.+\.groovy)',$", re.MULTILINE)
+GROOVY = "NUCLICK_GROOVY_LIB"
+QUPATH = "NUCLICK_QUPATH_SCRIPT"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> UserFolder:
+    (tmp_path / "it's QuPath ü").mkdir()
+    return UserFolder(tmp_path / "it's QuPath ü")
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# The installer
+
+
+def test_every_menu_item_has_its_script_and_every_script_knows_its_folder(user: UserFolder, state: Path) -> None:
+    user.install()
+    startup = (user.path / STARTUP).read_text(encoding="utf-8")
+    items = dict(MENU.findall(startup))
+    assert set(items) == {
+        "Segment clicks",
+        "Segment squiggles",
+        "Segment whole project",
+        "Re-run changed",
+        "Remove NuClick objects",
+        "Settings",
+        "About",
+    }
+    for script in items.values():
+        assert user.home.as_posix().replace("'", "\\'") in (user.home / script).read_text(encoding="utf-8")
+    assert not [path for path, text in content(user.path).items() if b"@FOLDER@" in text]
+    settings = json.loads((user.home / "settings.json").read_text(encoding="utf-8"))
+    assert settings["python"] == sys.executable
+    assert settings["token"] == str(state / "token")
+
+
+def test_installing_twice_changes_nothing_and_keeps_the_users_settings(user: UserFolder) -> None:
+    user.install()
+    first = content(user.path)
+    user.install()
+    assert content(user.path) == first
+    assert user.presence() is Presence.CURRENT
+    settings = user.home / "settings.json"
+    changed = json.loads(settings.read_text(encoding="utf-8")) | {"port": 1234, "python": "/another/python"}
+    settings.write_text(json.dumps(changed), encoding="utf-8")
+    assert user.presence() is Presence.OTHER
+    user.install()
+    assert json.loads(settings.read_text(encoding="utf-8")) == changed | {"python": sys.executable}
+
+
+@pytest.mark.parametrize("own", [None, b"println 'mine \xff'\n"])
+def test_uninstalling_leaves_the_folder_as_it_was(own: bytes | None, user: UserFolder) -> None:
+    (user.path / "scripts").mkdir()
+    (user.path / "scripts" / "mine.groovy").write_text("println 1")
+    if own is not None:
+        (user.path / STARTUP).write_bytes(own)
+    before = content(user.path)
+    for _ in range(2):
+        user.install()
+    assert ((user.path / BEFORE).read_bytes() if own is not None else None) == own
+    assert user.uninstall()
+    assert content(user.path) == before
+    assert user.presence() is Presence.NONE
+    assert not user.uninstall()
+    assert content(user.path) == before
+
+
+def test_a_second_startup_script_of_the_user_is_never_overwritten(user: UserFolder) -> None:
+    (user.path / STARTUP).write_text("println 'new'")
+    (user.path / BEFORE).write_text("println 'old'")
+    before = content(user.path)
+    with pytest.raises(ResultError, match="rename the other"):
+        user.install()
+    assert content(user.path) == before
+
+
+def test_each_qupath_from_0_4_on_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    with pytest.raises(SettingsError, match="--user-dir"):
+        find_user_folders()
+    for name in ("v0.3", "v0.4", "v0.10", "v0.6", "extensions"):
+        (tmp_path / "QuPath" / name).mkdir(parents=True)
+    assert [folder.path.name for folder in find_user_folders()] == ["v0.10", "v0.6", "v0.4"]
+
+
+def test_the_command_line_installs_says_so_and_uninstalls(user: UserFolder) -> None:
+    arguments = ("--user-dir", user.path)
+    assert "not installed" in said(nuclick("qupath", "status", *arguments))
+    assert nuclick("qupath", "install", *arguments).returncode == 0
+    assert ": installed" in said(nuclick("qupath", "status", *arguments))
+    assert ": removed" in said(nuclick("qupath", "uninstall", *arguments))
+    missing = nuclick("qupath", "install", "--user-dir", user.path / "none")
+    assert missing.returncode == 2
+    assert "is not a folder" in said(missing)
+
+
+# The scripts
+
+PARSE = """
+import org.codehaus.groovy.control.*
+args.each { name ->
+    def unit = new CompilationUnit()
+    unit.addSource(new File(name))
+    unit.compile(Phases.CONVERSION)
+}
+println GroovySystem.version
+"""
+
+
+def test_the_scripts_are_groovy_4(user: UserFolder, tmp_path: Path) -> None:
+    folder = os.environ.get(GROOVY)
+    if not folder or shutil.which("java") is None:
+        pytest.skip(f"needs java, and {GROOVY} to name a folder of Groovy 4's jars (npm-groovy-lint carries them)")
+    user.install()
+    (tmp_path / "parse.groovy").write_text(PARSE)
+    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP])
+    command = ["java", "-cp", f"{folder}/*", "groovy.ui.GroovyMain", tmp_path / "parse.groovy", *scripts]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("4.")
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.groovy")), ids=lambda path: path.name)
+def test_no_script_names_a_class_that_moved_between_versions(script: Path) -> None:
+    moved = ("qupath.lib.gui.dialogs", "qupath.fx", "qupath.lib.gui.ActionTools", "qupath.lib.gui.tools")
+    assert not [name for name in moved if name in script.read_text(encoding="utf-8")]
+
+
+class QuPath:
+    """A real QuPath without a window, on a project of its own."""
+
+    def __init__(self, command: str, project: Path, user: UserFolder) -> None:
+        self.command = command
+        self.project = project
+        self.user = user
+
+    def run(self, script: Path) -> str:
+        command = [self.command, "-p", str(self.project), "-i", SLIDE.name, str(script), "-s"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    def outlines(self) -> dict[str | None, PathObject]:
+        (image,) = read_project(self.project).images
+        found = [one for one in image.read_data().objects if one.type is ObjectType.DETECTION]
+        return {one.id: one for one in found}
+
+
+@pytest.fixture
+def qupath(user: UserFolder, tmp_path: Path) -> QuPath:
+    command = os.environ.get(QUPATH)
+    if not command:
+        pytest.skip(f"needs {QUPATH} to name the command that runs `QuPath script`")
+    project = make_demo(tmp_path / "demo")
+    place = (tmp_path / "demo" / SLIDE).as_uri()
+    builder = json.loads(project.read_text(encoding="utf-8"))
+    builder["images"][0]["serverBuilder"]["uri"] = place
+    project.write_text(json.dumps(builder), encoding="utf-8")
+    user.install()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = json.loads((user.home / "settings.json").read_text(encoding="utf-8"))
+    (user.home / "settings.json").write_text(json.dumps(settings | {"port": port, "device": "cpu"}), encoding="utf-8")
+    return QuPath(command, project, user)
+
+
+EDIT = f"""
+import qupath.lib.objects.PathObjects
+import qupath.lib.objects.classes.PathClass
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+def hierarchy = getCurrentHierarchy()
+def ours = getDetectionObjects().findAll {{ it.getMeasurementList().containsKey('{MEAN_PROBABILITY}') }}.sort {{ it.getID() }}
+ours[0].setLocked(true)
+ours[1].setPathClass(PathClass.fromString('Mine'))
+def clicks = getAnnotationObjects().find {{ it.getROI().isPoint() && it.getROI().getNumPoints() > 10 }}
+def points = clicks.getROI().getAllPoints()
+def moved = [[points[0].x + 3, points[0].y] as double[]] + points.drop(1).collect {{ [it.x, it.y] as double[] }}
+clicks.setROI(ROIs.createPointsROI(moved.collect {{ it[0] }} as double[], moved.collect {{ it[1] }} as double[], ImagePlane.getDefaultPlane()))
+println "LOCKED ${{ours[0].getID()}} RECLASSIFIED ${{ours[1].getID()}}"
+"""  # noqa: E501 - Groovy
+
+
+def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touches_changes(
+    qupath: QuPath, tmp_path: Path
+) -> None:
+    text = qupath.run(qupath.user.home / "Segment_clicks.groovy")
+    assert "The server is ready" in text
+    first = qupath.outlines()
+    assert f"{len(first)} outlines added" in text
+    assert len(first) > 90
+    again = qupath.run(qupath.user.home / "Segment_clicks.groovy")
+    assert f"0 outlines added, {len(first)} as they were, 0 removed" in again
+    assert set(qupath.outlines()) == set(first)
+
+    (tmp_path / "edit.groovy").write_text(EDIT)
+    locked, mine = re.findall(r"LOCKED (\S+) RECLASSIFIED (\S+)", qupath.run(tmp_path / "edit.groovy"))[0]
+    text = qupath.run(qupath.user.home / "Re-run_changed.groovy")
+    last = qupath.outlines()
+    assert "2 outlines kept as they are" in text
+    assert last[mine].class_name == "Mine"
+    assert locked in last
+    gone = set(first) - set(last)
+    assert len(gone) == 1
+
+    assert "2 kept" in qupath.run(qupath.user.home / "Remove_NuClick_objects.groovy")
+    assert set(qupath.outlines()) == {locked, mine}
