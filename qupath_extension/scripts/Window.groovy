@@ -2,6 +2,7 @@
 
 import java.util.concurrent.Callable
 import java.util.concurrent.CancellationException
+import java.util.concurrent.ExecutionException
 import java.util.concurrent.FutureTask
 import javafx.application.Platform
 import javafx.geometry.Insets
@@ -36,7 +37,11 @@ class Shown {
     def change(Closure todo) {
         def task = new FutureTask(todo as Callable)
         Platform.runLater(task)
-        task.get()
+        try {
+            task.get()
+        } catch (ExecutionException problem) {
+            throw problem.getCause()
+        }
     }
     /** Whether some viewer still shows the image. */
     boolean isShown(imageData) {
