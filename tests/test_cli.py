@@ -19,7 +19,19 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["run"], ["weights"], ["demo"], ["doctor"], ["evaluate"], ["convert"], ["asap", "inspect"]]
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["weights"],
+        ["demo"],
+        ["doctor"],
+        ["evaluate"],
+        ["serve"],
+        ["qupath"],
+        ["convert"],
+        ["asap", "inspect"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     script = (

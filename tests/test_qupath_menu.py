@@ -223,10 +223,10 @@ def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touche
     text = qupath.run(qupath.user.home / "Segment_clicks.groovy")
     assert "The server is ready" in text
     first = qupath.outlines()
-    assert f"{len(first)} outlines added" in text
+    assert f"{len(first)} outlines new or changed" in text
     assert len(first) > 90
     again = qupath.run(qupath.user.home / "Segment_clicks.groovy")
-    assert f"0 outlines added, {len(first)} as they were, 0 removed" in again
+    assert f"0 outlines new or changed, {len(first)} as they were, 0 removed" in again
     assert set(qupath.outlines()) == set(first)
 
     (tmp_path / "edit.groovy").write_text(EDIT)

@@ -3,6 +3,7 @@
 // Nothing here needs the window: what does is in Window.groovy, which is loaded only where there is one.
 
 import com.google.gson.JsonObject
+import com.google.gson.JsonParseException
 import com.google.gson.JsonParser
 import java.net.ConnectException
 import java.net.URI
@@ -29,7 +30,7 @@ class Outcome {
     List<String> rejections = []
     List<String> remarks = []
     String toString() {
-        def lines = ["${added} outlines added, ${unchanged} as they were, ${removed} removed.".toString()]
+        def lines = ["${added} outlines new or changed, ${unchanged} as they were, ${removed} removed.".toString()]
         rejections.countBy { it }.sort().each { reason, count -> lines << "${count} without outline: ${reason}".toString() }
         (lines + remarks).join('\n')
     }
@@ -267,7 +268,12 @@ HttpClient client() { HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_
 
 Map health(settings) {
     def answer = client().send(builder(settings, '/health').timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString())
-    def body = gson.fromJson(answer.body(), Map)
+    def body
+    try {
+        body = gson.fromJson(answer.body(), Map)
+    } catch (JsonParseException ignored) {
+        throw new NuClickException("Another program has port ${settings.port as int}. Choose another in NuClick's settings.")
+    }
     if (answer.statusCode() != 200) throw new NuClickException("${body?.error} ${body?.hint}", answer.statusCode())
     body
 }
@@ -341,12 +347,12 @@ void start(settings, Set folders, progress) {
     def until = System.currentTimeMillis() + 120_000
     while (System.currentTimeMillis() < until) {
         if (progress.isCancelled()) throw new CancellationException()
-        if (!process.isAlive()) throw new NuClickException("The server ended at once:\n${log(settings).getText('UTF-8').trim()}")
         try {
             health(settings)
             progress.tell('The server is ready', -1)
             return
-        } catch (ConnectException ignored) {
+        } catch (IOException ignored) {     // not there yet, or gone again; perhaps another QuPath's has the port in a moment
+            if (!process.isAlive()) throw new NuClickException("The server ended at once:\n${log(settings).getText('UTF-8').trim()}")
             Thread.sleep(200)
         }
     }
