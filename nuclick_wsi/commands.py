@@ -193,4 +193,6 @@ def _print(report: RunReport, options: Options) -> None:
     print_report(console, report)
     results = [image.result for image in report.images if image.result is not None] or [options.out]
     where = results[0] if len(results) == 1 else results[0].parent
-    console.print(f"Results: {where}\nRun record: {report.record}", highlight=False, markup=False, soft_wrap=True)
+    previews = "".join(f"\nPicture: {image.preview}" for image in report.images if image.preview is not None)
+    text = f"Results: {where}{previews}\nRun record: {report.record}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
