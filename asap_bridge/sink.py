@@ -16,7 +16,7 @@ from asap_bridge.names import ResultName, is_result_group, outer_group, result_g
 from asap_bridge.results import annotations_of_instance, color_of_class
 from nuclick_wsi.errors import PromptError, ResultError
 from nuclick_wsi.files import back_up, write_atomically
-from nuclick_wsi.jobs import Results
+from nuclick_wsi.jobs import Results, Written
 from nuclick_wsi.prompts import ObjectKind
 
 _DATE = "date"
@@ -39,11 +39,11 @@ class AsapSink:
     path: Path
     now: Callable[[], datetime] = _now
 
-    def write(self, results: Results) -> Path:
+    def write(self, results: Results) -> Written:
         """Put these results in the place of those of earlier runs; a file without any is backed up first."""
         document = self._document()
         self._replace(document, _edit(document, results, self.now()))
-        return self.path
+        return Written(self.path)
 
     def clear(self) -> None:
         """Take the results of earlier runs away."""

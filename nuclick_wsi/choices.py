@@ -31,6 +31,16 @@ class ObjectType(StrEnum):
     ANNOTATION = "annotation"
 
 
+class ProjectAccess(StrEnum):
+    """How a QuPath project is read and written; auto goes through QuPath where there is one of the same version."""
+
+    AUTO = "auto"
+    PAQUO = "paquo"
+    """Through an installed QuPath: results go into the project's hierarchy."""
+    FILES = "files"
+    """The project's files are read as they are, and results are GeoJSON."""
+
+
 class ClickAt(StrEnum):
     """Where a simulated user clicks an object: at its centroid, or at a random point at least two pixels inside."""
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nuclick_wsi.choices import DEFAULT_PORT, ClickAt, GlandMode, ObjectType, ReaderChoice
+from nuclick_wsi.choices import DEFAULT_PORT, ClickAt, GlandMode, ObjectType, ProjectAccess, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -94,6 +94,10 @@ def run(
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Also write an overlay picture per image.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    project_access: Annotated[
+        ProjectAccess,
+        typer.Option(help="A project through QuPath (paquo), into its hierarchy; or through its files, as GeoJSON."),
+    ] = ProjectAccess.AUTO,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Outline every prompt anew, also where nothing has changed since a run.")
     ] = False,
@@ -127,6 +131,7 @@ def run(
         preview=preview,
         dry_run=dry_run,
         fresh=fresh,
+        project_access=project_access,
     )
     raise typer.Exit(commands.run_target(asked))
 

@@ -9,13 +9,13 @@ from nuclick_training.evaluate import Evaluation, evaluate, print_scores
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
+from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
 from nuclick_wsi.console import ProgressWatcher, make_console, print_plan, print_report
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, Sink, file_stem
+from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, file_stem
 from nuclick_wsi.journal import FILE_NAME, Journal
 from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
@@ -24,8 +24,9 @@ from nuclick_wsi.run import Options, run
 from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.shelf import Shelf
 from nuclick_wsi.slide import Frame
+from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.jobs import ImageChoice, project_jobs
-from qupath_extension.project import read_project
+from qupath_extension.project import Project, read_project
 
 PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
 
@@ -53,28 +54,40 @@ class RunRequest:
     preview: bool = False
     dry_run: bool = False
     fresh: bool = False
+    project_access: ProjectAccess = ProjectAccess.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a request amounts to: its jobs, and where all that comes of them goes."""
+
+    jobs: Sequence[Job]
+    out: Path
+    """The folder of what a run makes beside the results."""
+    journal: Journal
+    notes: Sequence[str] = ()
+    results: Path | None = None
+    """Where the user finds the results, unless it is the files that were written."""
 
 
 def run_target(request: RunRequest) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
-    jobs, out = _jobs_of(request)
+    work = _work_of(request)
     shelf = Shelf(request.models, request.device, request.batch_size)
     if request.objects is not ObjectChoice.AUTO:
         shelf.path(ObjectKind(request.objects.value))  # a kind without a model is wrong before the first image is
     options = Options(
-        out=out,
+        out=work.out,
         settings=Settings(masks=request.masks, gland_mode=request.gland_mode),
         reader=request.reader,
         pixel_size=_pixel_size(request.mpp),
         preview=request.preview,
         dry=request.dry_run,
+        notes=work.notes,
     )
-    with (
-        Journal(out / FILE_NAME, request.fresh) as journal,
-        ProgressWatcher(make_console(stderr=True), len(jobs)) as watcher,
-    ):
-        report = run(jobs, shelf, options, watcher, journal)
-    _print(report, options)
+    with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
+        report = run(work.jobs, shelf, options, watcher, work.journal)
+    _print(report, work)
     return exit_code(report)
 
 
@@ -117,8 +130,7 @@ def _pixel_size(mpp: float | None) -> PixelSize | None:
     return None if mpp is None else PixelSize(mpp, mpp)
 
 
-def _jobs_of(request: RunRequest) -> tuple[list[Job], Path]:
-    """Return the jobs of a target, and the folder where everything that a run makes goes."""
+def _work_of(request: RunRequest) -> _Work:
     target = request.target
     if not target.exists():
         raise SettingsError(
@@ -126,13 +138,13 @@ def _jobs_of(request: RunRequest) -> tuple[list[Job], Path]:
             "file of prompts."
         )
     if target.suffix.lower() == ".xml" or is_asap_folder(target):
-        return _jobs_of_asap(request)
+        return _work_on_asap(request)
     if request.clicks_groups or request.squiggles_groups:
         raise SettingsError("--clicks-group and --squiggles-group are for ASAP; QuPath tells points from lines.")
     if target.is_dir() or target.suffix.lower() == ".qpproj":
-        return _jobs_of_project(request)
+        return _work_on_project(request)
     if target.suffix.lower() in PROMPT_FILES:
-        return _jobs_of_file(request)
+        return _work_on_file(request)
     raise SettingsError(
         f"{target}: what kind of prompts these are cannot be told from {target.suffix or 'a name without suffix'}. "
         "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and "
@@ -140,22 +152,40 @@ def _jobs_of(request: RunRequest) -> tuple[list[Job], Path]:
     )
 
 
-def _jobs_of_project(request: RunRequest) -> tuple[list[Job], Path]:
+def _work_on_project(request: RunRequest) -> _Work:
     if request.slide is not None:
         raise SettingsError(
             "--slide is for a file of prompts; a project knows its slides (--slides DIR finds moved ones)."
         )
     project = read_project(request.target)
     out = request.out or project.folder / "nuclick"
-    chosen = ImageChoice(request.objects, request.slides, request.images)
-    return project_jobs(project, chosen, partial(_sink, out, request.as_type)), out
+    journal = _journal(request, out)
+    access = _access(request, project, out, journal)
+    jobs = project_jobs(project, ImageChoice(request.objects, request.slides, request.images), access)
+    results = project.path if isinstance(access, HierarchyAccess) else None
+    return _Work(jobs, out, journal, [access.note], results)
 
 
-def _jobs_of_asap(request: RunRequest) -> tuple[list[Job], Path]:
+def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:
+    """Return the way into a project; a folder for results asks for files."""
+    if request.project_access is ProjectAccess.PAQUO and request.out is not None:
+        raise SettingsError("--out names a folder of result files, and --project-access paquo writes none: drop one.")
+    why, asked = "as asked for", request.project_access
+    if request.out is not None and asked is ProjectAccess.AUTO:
+        why, asked = "because --out names a folder for them", ProjectAccess.FILES
+    return choose_access(asked, project, FileAccess(out, request.as_type, why), journal)
+
+
+def _work_on_asap(request: RunRequest) -> _Work:
     if request.images:
         raise SettingsError("--image is for a project; of ASAP's files, name the one to work on.")
     folder = request.target if request.target.is_dir() else request.target.parent
-    return asap_jobs(asap_files(request.target), asap_choice(request)), request.out or folder / "nuclick"
+    out = request.out or folder / "nuclick"
+    return _Work(asap_jobs(asap_files(request.target), asap_choice(request)), out, _journal(request, out))
+
+
+def _journal(request: RunRequest, out: Path) -> Journal:
+    return Journal(out / FILE_NAME, request.fresh)
 
 
 def asap_choice(request: RunRequest) -> AsapChoice:
@@ -164,7 +194,7 @@ def asap_choice(request: RunRequest) -> AsapChoice:
     return AsapChoice(request.objects, rule, request.slide, request.slides)
 
 
-def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
+def _work_on_file(request: RunRequest) -> _Work:
     if request.slide is None:
         raise SettingsError(f"{request.target} does not say which slide it is of: add --slide FILE.")
     if request.images or request.slides:
@@ -172,11 +202,8 @@ def _jobs_of_file(request: RunRequest) -> tuple[list[Job], Path]:
     out = request.out or request.target.parent / "nuclick"
     stem = file_stem(request.target.name.removesuffix(".gz").rpartition(".")[0])
     read = partial(_read_file, request.target, request.slide, request.objects)
-    return [Job(request.target.name, stem, read, _sink(out, request.as_type, stem), stem)], out
-
-
-def _sink(out: Path, as_type: ObjectType, stem: str) -> Sink:
-    return GeoJsonSink(out / f"{stem}.geojson", as_type)
+    job = Job(request.target.name, stem, read, GeoJsonSink(out / f"{stem}.geojson", request.as_type), stem)
+    return _Work([job], out, _journal(request, out))
 
 
 def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
@@ -185,14 +212,14 @@ def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
     return ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
 
 
-def _print(report: RunReport, options: Options) -> None:
+def _print(report: RunReport, work: _Work) -> None:
     console = make_console()
-    if options.dry:
+    if report.record is None:
         print_plan(console, report)
         return
     print_report(console, report)
-    results = [image.result for image in report.images if image.result is not None] or [options.out]
-    where = results[0] if len(results) == 1 else results[0].parent
+    written = [image.written.path for image in report.images if image.written is not None] or [work.out]
+    where = work.results or (written[0] if len(written) == 1 else written[0].parent)
     previews = "".join(f"\nPicture: {image.preview}" for image in report.images if image.preview is not None)
     text = f"Results: {where}{previews}\nRun record: {report.record}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """What the user sees of a run: a progress bar while it goes on, a table when it is through."""
 
+from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from nuclick_wsi.jobs import Written
 from nuclick_wsi.report import ImageReport, RunReport, Status
 
 LOG_WIDTH = 160
@@ -111,12 +113,23 @@ def _remarks(images: Iterable[ImageReport]) -> Iterable[str]:
     for image in images:
         if image.error:
             yield f"{image.name}: {image.error}"
+        if image.written is not None:
+            yield from _changes(image.name, image.written)
         for reading in image.readings:
             if reading.upsampled:
                 yield (
                     f"{image.name}: the slide is coarser than the {reading.kind} model's pixel size and was enlarged "
                     f"{1 / reading.downsample:.2f} times; outlines are less exact than on a finer slide."
                 )
+
+
+def _changes(name: str, written: Written) -> Iterable[str]:
+    if written.counts:
+        yield f"{name}: {', '.join(f'{count} {what}' for what, count in written.counts.items())} in {written.path}"
+    if written.kept:
+        kept = Counter(written.kept.values())
+        reasons = ", ".join(f"{count} {why}" for why, count in sorted(kept.items()))
+        yield f"{name}: kept as you made them: {reasons}. The run record names them."
 
 
 def print_plan(console: Console, report: RunReport) -> None:
@@ -139,5 +152,5 @@ def print_plan(console: Console, report: RunReport) -> None:
             style="red" if image.status is Status.FAILED else None,
         )
     console.print(table)
-    for line in _remarks(report.images):
+    for line in [*report.notes, *_remarks(report.images)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

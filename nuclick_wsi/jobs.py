@@ -54,11 +54,30 @@ class Results:
     settings: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a sink did.
+
+    Attributes
+    ----------
+    path
+        The file that holds the results.
+    counts
+        How many objects were added, replaced, removed, unchanged; empty where a file was written as a whole.
+    kept
+        Why an object of ours was left as the user made it, by prompt id.
+    """
+
+    path: Path
+    counts: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+
 class Sink(Protocol):
     """Where the results of one image are kept. What the user drew or changed there is never lost."""
 
-    def write(self, results: Results) -> Path:
-        """Put these results in the place of those of earlier runs, and return the file that holds them.
+    def write(self, results: Results) -> Written:
+        """Put these results in the place of those of earlier runs.
 
         Raises
         ------
@@ -79,10 +98,10 @@ class GeoJsonSink:
     path: Path
     as_type: ObjectType
 
-    def write(self, results: Results) -> Path:
+    def write(self, results: Results) -> Written:
         """Replace the file by these results; one that is not ours is backed up first."""
         write_results(self.path, results.instances, self.as_type, results.class_colors)
-        return self.path
+        return Written(self.path)
 
     def clear(self) -> None:
         """Empty the file, if there is one."""

@@ -25,6 +25,9 @@ _VERSION = 1
 """Of the tables; a file of another version is moved aside."""
 _TABLES = """
 CREATE TABLE looks (image TEXT, prompt TEXT, shown BLOB, decoded BLOB, PRIMARY KEY (image, prompt));
+CREATE TABLE traces (
+    image TEXT, prompt TEXT, shape BLOB, look TEXT, feature BLOB, PRIMARY KEY (image, prompt, shape, look)
+);
 """
 _SIDE_FILES = ("", "-journal", "-wal", "-shm")
 _BATCH = 256
@@ -80,7 +83,7 @@ class Journal:
     def find(self, image: str, prompt: str, shown: bytes) -> bytes | None:
         """Return what is kept of a prompt, if it was shown just this; ResultError as for all methods."""
         query = "SELECT decoded FROM looks WHERE image = ? AND prompt = ? AND shown = ?"
-        with self._guarded() as connection:
+        with self.lent() as connection:
             row = connection.execute(query, (image, prompt, shown)).fetchone()
         return None if row is None else bytes(row[0])
 
@@ -100,14 +103,14 @@ class Journal:
         """
         self._saved = time.monotonic()
         if self._waiting:
-            with self._guarded() as connection, connection:
+            with self.lent() as connection, connection:
                 connection.executemany("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?)", self._waiting)
             self._waiting.clear()
 
     def forget_others(self, image: str, prompts: Collection[str]) -> None:
         """Forget the prompts of an image that it no longer has."""
         self.save()
-        with self._guarded() as connection, connection:
+        with self.lent() as connection, connection:
             known = connection.execute("SELECT prompt FROM looks WHERE image = ?", (image,)).fetchall()
             gone = [(image, prompt) for (prompt,) in known if prompt not in prompts]
             connection.executemany("DELETE FROM looks WHERE image = ? AND prompt = ?", gone)
@@ -122,7 +125,7 @@ class Journal:
                 self._connection = None
 
     @contextmanager
-    def _guarded(self) -> Iterator[sqlite3.Connection]:
+    def lent(self) -> Iterator[sqlite3.Connection]:
         """Lend the open file; what goes wrong with it is one clear message."""
         try:
             if self._connection is None:

@@ -14,7 +14,7 @@ import orjson
 
 from nuclick_wsi.engine import Reading
 from nuclick_wsi.instances import Rejection
-from nuclick_wsi.jobs import ModelUsed
+from nuclick_wsi.jobs import ModelUsed, Written
 from nuclick_wsi.scale import PixelSize
 
 RECORDED_PACKAGES = ("nuclick-wsi", "torch", "numpy", "scipy", "shapely", "openslide-python", "tiffslide", "pillow")
@@ -51,7 +51,7 @@ class ImageReport:
     rejections: Sequence[Rejection] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
     """What the image's data holds besides prompts, counted by what it is."""
-    result: Path | None = None
+    written: Written | None = None
     preview: Path | None = None
     traceback: str | None = None
     """Only where the fault is ours."""
@@ -93,7 +93,9 @@ class ImageReport:
                 for r in self.rejections
             ],
             "left_alone": dict(self.left_alone),
-            "result": self.result and str(self.result),
+            "result": self.written and str(self.written.path),
+            "changes": self.written and (dict(self.written.counts) or None),
+            "kept": self.written and (dict(self.written.kept) or None),
             "preview": self.preview and str(self.preview),
             "seconds": round(self.seconds, 3),
         }

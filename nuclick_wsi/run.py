@@ -6,7 +6,7 @@ In go jobs and options; out come result files, previews and one record of it all
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,6 +42,8 @@ class Options:
     preview: bool = False
     dry: bool = False
     """Look at everything, run no network, write nothing."""
+    notes: Sequence[str] = ()
+    """What the user is to know of how the run was set up."""
 
 
 class Watcher(Protocol):
@@ -76,7 +78,9 @@ def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher, j
         images.append(_guarded(_Line(shelf, options, watcher, journal), job))
         watcher.image_ended(images[-1])
     record = None if options.dry else options.out / "runs" / f"{started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
-    report = RunReport(started, _described(options, shelf), _models_used(shelf), images, journal.notes, record)
+    report = RunReport(
+        started, _described(options, shelf), _models_used(shelf), images, [*options.notes, *journal.notes], record
+    )
     if record is not None:
         write_atomically(record, report.as_json())
     return report
@@ -152,7 +156,7 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
             memory=memory,
         )
         models = [used for used in _models_used(shelf) if used.kind in report.prompts]
-        result = job.sink.write(Results(outcome.instances, image.class_colors, models, _described(options, shelf)))
+        written = job.sink.write(Results(outcome.instances, image.class_colors, models, _described(options, shelf)))
         memory.forget_others({prompt.id for prompt in image.prompts.prompts})
         preview = options.out / f"{job.stem}.png" if options.preview else None
         if preview is not None:
@@ -163,7 +167,7 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
             recalled=memory.recalled,
             instances=len(outcome.instances),
             rejections=outcome.rejections,
-            result=result,
+            written=written,
             preview=preview,
         )
 

@@ -1,14 +1,15 @@
 """A project's images as the jobs of a run, each read when its turn comes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError, SettingsError
-from nuclick_wsi.jobs import ImageInput, Job, Sink, file_stem
+from nuclick_wsi.jobs import ImageInput, Job, file_stem
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.slide import Frame
+from qupath_extension.access import Access, Entry
 from qupath_extension.project import Project, ProjectImage
 from qupath_extension.selection import prompts_of
 from qupath_extension.uris import SlideFolders
@@ -26,13 +27,13 @@ class ImageChoice:
     names: Sequence[str] = ()
 
 
-def project_jobs(project: Project, choice: ImageChoice, sink_of: Callable[[str], Sink]) -> list[Job]:
+def project_jobs(project: Project, choice: ImageChoice, access: Access) -> list[Job]:
     """Return a job for every image of a project that is chosen.
 
     Parameters
     ----------
-    sink_of
-        Where an image's results go, by the name of its result files.
+    access
+        The way into the project.
 
     Raises
     ------
@@ -49,8 +50,9 @@ def project_jobs(project: Project, choice: ImageChoice, sink_of: Callable[[str],
     for image in project.images:
         if not choice.names or image.name in choice.names:
             stem = image_stem(image)
-            read = partial(_read, project, image, choice.objects, folders)
-            jobs.append(Job(image.name, stem, read, sink_of(stem), f"entry {image.entry_id}"))
+            entry = access.entry(image, stem)
+            read = partial(_read, _Source(project, image, entry, folders), choice.objects)
+            jobs.append(Job(image.name, stem, read, entry, image.identity))
     return jobs
 
 
@@ -62,16 +64,27 @@ def image_stem(image: ProjectImage) -> str:
     return file_stem(f"{image.entry_id} {image.name}")
 
 
-def _read(project: Project, image: ProjectImage, choice: ObjectChoice, folders: SlideFolders) -> ImageInput:
-    data = image.read_data()
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where all that a run needs to know of an image comes from."""
+
+    project: Project
+    image: ProjectImage
+    entry: Entry
+    folders: SlideFolders
+
+
+def _read(source: _Source, choice: ObjectChoice) -> ImageInput:
+    image = source.image
+    data = source.entry.read(choice)
     prompts = prompts_of(data.objects, choice)
     if image.refusal is not None and (prompts.prompts or prompts.rejections):
         raise ProjectError(f"Refused: {image.refusal}.")
     return ImageInput(
         prompts=prompts,
-        find_slide=partial(image.find_slide, folders),
+        find_slide=partial(image.find_slide, source.folders),
         frame=Frame.BOUNDS if image.server.crops_to_bounds else Frame.FULL,
         pixel_size=image.pixel_size,
         size=image.size,
-        class_colors={**data.class_colors, **project.class_colors},
+        class_colors={**data.class_colors, **source.project.class_colors},
     )

@@ -63,6 +63,11 @@ class ProjectImage:
         return self.server.size
 
     @property
+    def identity(self) -> str:
+        """What the journal knows the image by; it stays where the user gives the image another name."""
+        return f"entry {self.entry_id}"
+
+    @property
     def data_path(self) -> Path:
         """Where QuPath saves what the user drew."""
         return self.folder / "data.qpdata"

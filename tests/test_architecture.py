@@ -32,7 +32,7 @@ LAYERS = (
     {"checkpoints", "features", "feature_geojson", "weights"},
     {"segmenter"},
     {"engine", "shelf"},
-    {"jobs", "preview", "report"},
+    {"jobs", "preview", "report", "traces"},
     {"run", "demo", "access", "open_slides", "problems", "segment_request", "turns"},
     {"answers", "gate", "service"},
     {"server"},

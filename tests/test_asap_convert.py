@@ -23,7 +23,7 @@ from asap_bridge.names import ResultName
 from asap_bridge.parsing import parse
 from asap_bridge.selection import GroupRule
 from asap_bridge.sink import AsapSink
-from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.commands import RunRequest, run_target
 from nuclick_wsi.convert import ConvertRequest, convert
 from nuclick_wsi.feature_geojson import features_of_geojson, geojson_of_features
@@ -217,7 +217,7 @@ def test_a_project_becomes_a_folder_of_files_with_what_was_drawn_and_its_results
         Drawn(polygon((60, 0), (70, 0), (70, 9)), type="PathDetectionObject"),
     ]
     project = write_project(tmp_path / "p", Image("a.svs", drawn), Image("b.svs"))
-    run_target(RunRequest(project, device="cpu", images=["a.svs"]))
+    run_target(RunRequest(project, device="cpu", project_access=ProjectAccess.FILES, images=["a.svs"]))
     assert convert(ConvertRequest(project, tmp_path / "asap")) == 0
     opened = Asap(tmp_path / "asap" / "a.xml")
     own = [one["Type"] for one in opened.annotations if ResultName.parse(one["Name"]) is None]

@@ -25,7 +25,7 @@ from nuclick_wsi.convert import ConvertRequest, convert
 from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
-from nuclick_wsi.jobs import GeoJsonSink, Results
+from nuclick_wsi.jobs import Results
 from nuclick_wsi.journal import FILE_NAME, Journal
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane
 from nuclick_wsi.pyramid import write_pyramid
@@ -34,6 +34,7 @@ from nuclick_wsi.run import Options
 from nuclick_wsi.run import run as run_jobs
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.shelf import Shelf
+from qupath_extension.access import FileAccess
 from qupath_extension.jobs import ImageChoice, project_jobs
 from qupath_extension.project import read_project
 
@@ -246,8 +247,8 @@ def test_prompts_of_a_real_project_give_in_asap_what_they_give_in_qupath(
     from_asap = outlines(file)
 
     wanted = {one.id for one in prompts_of(document.annotations[:count], ObjectChoice.AUTO, GroupRule()).prompts}
-    sink = GeoJsonSink(tmp_path / "qupath.geojson", ObjectType.DETECTION)
-    (job,) = project_jobs(read_project(source), ImageChoice(ObjectChoice.AUTO, names=[name]), lambda _: sink)
+    files = FileAccess(tmp_path, ObjectType.DETECTION, "as asked for")
+    (job,) = project_jobs(read_project(source), ImageChoice(ObjectChoice.AUTO, names=[name]), files)
     image = job.read()
     some = PromptSet(tuple(one for one in image.prompts.prompts if one.id in wanted))
     assert len(some.prompts) == len(wanted) >= 3
@@ -255,7 +256,7 @@ def test_prompts_of_a_real_project_give_in_asap_what_they_give_in_qupath(
     with Journal(tmp_path / FILE_NAME, fresh=True) as journal:
         report = run_jobs([part_of_it], Shelf((), "cpu", None), Options(tmp_path), Quiet(), journal)
     assert not report.failed
-    found = json.loads(sink.path.read_text(encoding="utf-8"))["features"]
+    found = json.loads((tmp_path / f"{job.stem}.geojson").read_text(encoding="utf-8"))["features"]
     from_qupath = {one["id"]: shapely.geometry.shape(one["geometry"]) for one in found}
 
     assert from_asap.keys() == from_qupath.keys()

@@ -1,5 +1,6 @@
 """The command line as a user meets it: in a process of its own, by its exit code and its words."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 
-def nuclick(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def nuclick(*arguments: str | Path, qupath: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command; it finds no QuPath unless it is to find one, wherever the tests run."""
     command = [sys.executable, "-c", "from nuclick_wsi.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ if qupath else {**os.environ, "PAQUO_QUPATH_DIR": "no such folder"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def said(result: subprocess.CompletedProcess[str]) -> str:

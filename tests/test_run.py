@@ -10,10 +10,12 @@ from projects import Image, write_project
 from qpdata_writer import Drawn, PathClass, points, polygon, polyline
 from test_cli import nuclick, said
 
+from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.commands import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
 from qupath_extension.project import read_project
 
+FILES = ProjectAccess.FILES
 TUMOR = PathClass("Tumör ✓: 陽性")
 NUCLEI = ((149.5, 62.0), (123.0, 38.5), (241.5, 50.0), (233.0, 83.5))
 """Places on the tissue; what is there matters to no test."""
@@ -45,7 +47,7 @@ def test_every_prompt_of_a_project_is_accounted_for_in_its_results_and_record(tm
         Drawn(polygon((60, 0), (70, 0), (70, 9)), type="PathDetectionObject"),
     ]
     project = write_project(tmp_path / "a project – ü", Image("tissue 1.svs", drawn))
-    assert run_target(RunRequest(project, device="cpu", preview=True)) == 0
+    assert run_target(RunRequest(project, device="cpu", project_access=FILES, preview=True)) == 0
     (image,) = record(project)["images"]
     assert image["prompts"] == {"nucleus": 5, "gland": 1}
     assert image["left_alone"] == {"region": 1, "detection": 1}
@@ -66,19 +68,19 @@ def test_every_prompt_of_a_project_is_accounted_for_in_its_results_and_record(tm
 def test_running_twice_changes_no_result_and_nothing_else_of_the_project(tmp_path: Path) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    run_target(RunRequest(project, device="cpu"))
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
     result = tmp_path / "nuclick" / "1 a.svs.geojson"
     first = (result.read_bytes(), result.stat().st_mtime_ns)
-    run_target(RunRequest(project, device="cpu", batch_size=3))
+    run_target(RunRequest(project, device="cpu", project_access=FILES, batch_size=3))
     assert (result.read_bytes(), result.stat().st_mtime_ns) == first
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_results_of_prompts_that_are_gone_are_gone_after_the_next_run(tmp_path: Path) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
-    run_target(RunRequest(project, device="cpu"))
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
     shutil.rmtree(tmp_path / "data")
-    run_target(RunRequest(project, device="cpu"))
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
     assert results(project)["1 a.svs"]["features"] == []
 
 

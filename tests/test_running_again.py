@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from projects import Image, write_project
 from scipy.ndimage import distance_transform_edt
 from test_engine import click, discs, squiggle
-from test_run import NUCLEI, clicks, record, results
+from test_run import FILES, NUCLEI, clicks, record, results
 
 from nuclick_wsi.commands import RunRequest, run_target
 from nuclick_wsi.crops import SignalField, View
@@ -210,16 +210,16 @@ def test_a_project_run_again_with_the_real_network_gives_the_same_results(tmp_pa
     """Probabilities may differ in their last digits between batches; outlines and what is written do not here."""
     moved = [*NUCLEI[:-1], (60.0, 60.0)]
     project = write_project(tmp_path / "again", Image("a.svs", [clicks(*NUCLEI)]))
-    run_target(RunRequest(project, device="cpu"))
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
     assert record(project)["images"][0]["recalled"] == 0
     fresh = write_project(tmp_path / "fresh", Image("a.svs", [clicks(*moved)]))
     data = Path("data", "1", "data.qpdata")
     shutil.copyfile(fresh.parent / data, project.parent / data)
     for path in (project.parent / "nuclick" / "runs").glob("*.json"):
         path.unlink()
-    run_target(RunRequest(project, device="cpu"))
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
     assert record(project)["images"][0]["recalled"] == 3
-    run_target(RunRequest(fresh, device="cpu", fresh=True))
+    run_target(RunRequest(fresh, device="cpu", project_access=FILES, fresh=True))
     assert results(project) == results(fresh)
 
 

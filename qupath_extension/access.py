@@ -1,0 +1,135 @@
+"""The two ways into a project: through QuPath itself, or through the project's files, and which of them is taken."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nuclick_wsi.choices import ObjectType, ProjectAccess
+from nuclick_wsi.errors import ProjectError
+from nuclick_wsi.jobs import GeoJsonSink, Results, Sink, Written
+from nuclick_wsi.journal import Journal
+from nuclick_wsi.prompts import ObjectChoice
+from qupath_extension.hierarchy import ImageData
+from qupath_extension.hierarchy_sink import HierarchyEntry
+from qupath_extension.paquo_access import QuPath
+from qupath_extension.project import Project, ProjectImage
+
+
+class Entry(Sink, Protocol):
+    """One image of a project: what is drawn there, and where its results go."""
+
+    def read(self, choice: ObjectChoice) -> ImageData:
+        """Read the image's objects, of which the prompts that are asked for will be used; ProjectError if it fails."""
+        ...
+
+
+class Access(Protocol):
+    """A way into a project."""
+
+    @property
+    def note(self) -> str:
+        """Which way it is, and why, for the user."""
+        ...
+
+    def entry(self, image: ProjectImage, stem: str) -> Entry:
+        """Return an image's entry; `stem` names the files that a run makes for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileAccess:
+    """Reads the project's own files, and keeps results as GeoJSON beside them; nothing of the project is changed."""
+
+    out: Path
+    as_type: ObjectType
+    why: str
+
+    @property
+    def note(self) -> str:
+        """Which way it is, and why."""
+        return f"Project access: files, results as GeoJSON ({self.why})."
+
+    def entry(self, image: ProjectImage, stem: str) -> Entry:
+        """Return an image's entry."""
+        return FileEntry(image, GeoJsonSink(self.out / f"{stem}.geojson", self.as_type))
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """An image that is read from the project's files, with a GeoJSON file for its results."""
+
+    image: ProjectImage
+    sink: GeoJsonSink
+
+    def read(self, choice: ObjectChoice) -> ImageData:
+        """Read the image's objects, whatever is asked for."""
+        return self.image.read_data()
+
+    def write(self, results: Results) -> Written:
+        """Replace the results of earlier runs."""
+        return self.sink.write(results)
+
+    def clear(self) -> None:
+        """Empty the file of results, if there is one."""
+        self.sink.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyAccess:
+    """Reads and writes the project's objects through QuPath."""
+
+    qupath: QuPath
+    journal: Journal
+    as_type: ObjectType
+
+    @property
+    def note(self) -> str:
+        """Which way it is, and why."""
+        return f"Project access: QuPath {self.qupath.version} through paquo, results in the project's hierarchy."
+
+    def entry(self, image: ProjectImage, stem: str) -> Entry:
+        """Return an image's entry."""
+        return HierarchyEntry(self.qupath, image, self.journal, self.as_type)
+
+
+def choose_access(
+    asked: ProjectAccess, project: Project, files: FileAccess, journal: Journal
+) -> FileAccess | HierarchyAccess:
+    """Return the way into a project that is asked for; auto takes the files where the other is not there.
+
+    Parameters
+    ----------
+    files
+        The way through the files; its reason is kept where that is asked for.
+    journal
+        Where it is noted what is written.
+
+    Raises
+    ------
+    ProjectError
+        If QuPath is asked for by name, and is not there or not of the project's version.
+    """
+    if asked is ProjectAccess.FILES:
+        return files
+    try:
+        qupath = QuPath.start()
+        _require_same_version(project, qupath)
+    except ProjectError as error:
+        if asked is ProjectAccess.PAQUO:
+            raise
+        return FileAccess(files.out, files.as_type, str(error))
+    return HierarchyAccess(qupath, journal, files.as_type)
+
+
+def _require_same_version(project: Project, qupath: QuPath) -> None:
+    """Refuse to write with one version what another one may have to read."""
+    if _release(project.version) != _release(qupath.version):
+        raise ProjectError(
+            f"{project.path.name} was last saved by QuPath {project.version or 'of an unknown version'}, and paquo "
+            f"found QuPath {qupath.version}: open and save the project there, or name another with PAQUO_QUPATH_DIR"
+        )
+
+
+def _release(version: str | None) -> Sequence[str]:
+    return (version or "").removeprefix("v").split(".")[:2]

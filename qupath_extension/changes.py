@@ -1,0 +1,207 @@
+"""What a run changes among an image's objects: which of ours come, go or stay, and which are the user's by now.
+
+In go the objects that are there, the traces of those that we wrote, and what is to be written; nothing is read or
+written here.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import shapely
+
+from nuclick_wsi.geojson_parts import class_name_of, plane_of
+from nuclick_wsi.traces import Trace
+from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.rois import Roi, RoiKind
+
+Feature = dict[str, Any]
+
+_NEARLY_PX = 0.02
+"""How far apart two outlines may be that are the same: QuPath keeps most vertices in single precision."""
+
+
+class Why(StrEnum):
+    """Why one of our objects was kept as it is, in the words that a user sees."""
+
+    LOCKED = "locked"
+    CONVERTED = "made another type of object"
+    RECLASSIFIED = "given another class"
+    EDITED = "given another outline"
+    NAMED = "given another name"
+    UNKNOWN = "not known to be as it was written"
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be done.
+
+    Attributes
+    ----------
+    add, replace
+        Features to write; an object of the same id that is there goes.
+    remove
+        Ids of objects whose prompts have no outline any more.
+    kept
+        What the user has made of ours, by prompt id.
+    traces
+        The traces to keep of all that is neither added nor replaced.
+    """
+
+    add: list[Feature] = field(default_factory=list)
+    replace: list[Feature] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    kept: dict[str, Why] = field(default_factory=dict)
+    traces: dict[str, list[Trace]] = field(default_factory=dict)
+
+    @property
+    def new(self) -> list[Feature]:
+        """All features to write."""
+        return self.add + self.replace
+
+    @property
+    def obsolete(self) -> list[str]:
+        """The ids of all objects that go."""
+        return self.remove + [feature["id"] for feature in self.replace]
+
+
+def trace_of(one: PathObject, feature: Feature | None) -> Trace:
+    """Return the trace of an object as it is now, written for a feature."""
+    look = json.dumps([one.type.value, one.class_name, one.name, one.is_locked])
+    return Trace(_shape(one.roi), look, digest(feature) if feature else b"")
+
+
+def digest(feature: Feature) -> bytes:
+    """Return a digest of a feature."""
+    return hashlib.sha256(orjson.dumps(feature, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def plan_changes(
+    objects: Iterable[PathObject],
+    traces: Mapping[str, Sequence[Trace]],
+    features: Iterable[Feature],
+    spared: Collection[str],
+) -> Changes:
+    """Return what has to be done so that the features are there and nothing of the user's is lost.
+
+    Parameters
+    ----------
+    objects
+        All that there are.
+    traces
+        Of what we wrote before, by id.
+    features
+        What there is to be, each with its prompt's id.
+    spared
+        Prompts that are there but were not asked for: what was written for them stays.
+    """
+    plan = _Plan(objects, traces)
+    wanted = {feature["id"]: feature for feature in features}
+    for identity, feature in wanted.items():
+        plan.want(identity, feature)
+    for identity in traces.keys() - wanted.keys():
+        plan.want_gone(identity, spared=identity in spared)
+    return plan.changes
+
+
+class _Plan:
+    """The changes so far."""
+
+    def __init__(self, objects: Iterable[PathObject], traces: Mapping[str, Sequence[Trace]]) -> None:
+        self.changes = Changes()
+        self._traces = traces
+        self._found: dict[str, list[PathObject]] = {}
+        self._regions: set[bytes] = set()
+        for one in objects:
+            if one.id is not None:
+                self._found.setdefault(one.id, []).append(one)
+            if one.type is ObjectType.ANNOTATION and one.id not in traces:
+                self._regions.add(_shape(one.roi))
+
+    def want(self, identity: str, feature: Feature) -> None:
+        """Have an object for a feature."""
+        found, traces = self._found.get(identity, []), list(self._traces.get(identity, ()))
+        written = [_matching(one, traces) for one in found]
+        if not found and any(trace.shape in self._regions for trace in traces):
+            self._keep(identity, Why.CONVERTED)  # QuPath gives the annotation that it makes of a detection a new id
+        elif not found:
+            self.changes.add.append(feature)
+        elif not traces and all(_looks_like(one, feature) for one in found):
+            self.changes.unchanged.append(identity)  # imported, or from before the journal was lost
+            self.changes.traces[identity] = [trace_of(one, feature) for one in found]
+        elif None in written:
+            self._keep(identity, _why(found, traces))
+        elif all(trace is not None and trace.feature == digest(feature) for trace in written):
+            self.changes.unchanged.append(identity)
+            self.changes.traces[identity] = traces
+        else:
+            self.changes.replace.append(feature)
+
+    def want_gone(self, identity: str, spared: bool) -> None:
+        """Have no object for a prompt that has no outline, unless it was not asked for."""
+        found, traces = self._found.get(identity, []), list(self._traces[identity])
+        if spared:
+            self.changes.traces[identity] = traces
+        elif any(_matching(one, traces) is None for one in found):
+            # The user's from now on: no trace of it is kept.
+            self.changes.kept[identity] = _why(found, traces)
+        elif found:
+            self.changes.remove.append(identity)
+
+    def _keep(self, identity: str, why: Why) -> None:
+        self.changes.kept[identity] = why
+        self.changes.traces[identity] = list(self._traces.get(identity, ()))
+
+
+def _matching(one: PathObject, traces: Iterable[Trace]) -> Trace | None:
+    """Return the trace that an object still agrees with."""
+    now = trace_of(one, None)
+    return next((trace for trace in traces if (trace.shape, trace.look) == (now.shape, now.look)), None)
+
+
+def _why(found: Sequence[PathObject], traces: Sequence[Trace]) -> Why:
+    """Return what the user did to the first object that is no longer as we wrote it."""
+    one = next(one for one in found if _matching(one, traces) is None)
+    if one.is_locked:
+        return Why.LOCKED
+    if not traces:
+        return Why.UNKNOWN
+    kind, class_name, name, _ = json.loads(traces[-1].look)
+    if one.type.value != kind:
+        return Why.CONVERTED
+    if one.class_name != class_name:
+        return Why.RECLASSIFIED
+    return Why.NAMED if one.name != name else Why.EDITED
+
+
+def _shape(roi: Roi | None) -> bytes:
+    """Return a digest of an outline as the file has it."""
+    if roi is None:
+        return b""
+    outline = shapely.to_wkb(roi.geometry) if roi.geometry is not None else roi.vertices.tobytes()
+    return hashlib.sha256(repr(roi.plane).encode() + outline).digest()
+
+
+def _looks_like(one: PathObject, feature: Feature) -> bool:
+    """Whether an object of unknown origin is what we would write."""
+    if one.is_locked or one.roi is None or one.type.value != feature["properties"]["objectType"]:
+        return False
+    region, wanted = _region(one.roi), shapely.geometry.shape(feature["geometry"])
+    if (one.class_name, one.roi.plane) != (class_name_of(feature), plane_of(feature["geometry"])):
+        return False
+    if region is None or not region.is_valid:
+        return False
+    return bool(region.symmetric_difference(wanted).area <= _NEARLY_PX * wanted.length)
+
+
+def _region(roi: Roi) -> shapely.Geometry | None:
+    if roi.kind is RoiKind.POLYGON and len(roi.vertices) >= 3:
+        return shapely.Polygon(roi.vertices)
+    if roi.kind is RoiKind.RECTANGLE:
+        return shapely.box(*roi.vertices.min(axis=0), *roi.vertices.max(axis=0))
+    return roi.geometry

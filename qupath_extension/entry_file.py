@@ -1,0 +1,112 @@
+"""The data.qpdata of an image: known by its content, and replaced so that nothing of the user's is ever lost.
+
+What is in it is nobody's business here.
+"""
+
+import hashlib
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nuclick_wsi.errors import ProjectError, ResultError
+from nuclick_wsi.files import back_up, write_atomically
+from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.json_files import read_json, table
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A file as it was at one moment."""
+
+    modified_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Return the stamp of a file; ProjectError where it cannot be read."""
+        try:
+            return cls(path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        except OSError as error:
+            raise ProjectError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def require_unchanged(path: Path, read: Stamp) -> None:
+    """Refuse to go on where a file is not as it was read: somebody else has saved it since."""
+    if Stamp.of(path) != read:
+        raise ResultError(
+            f"{path} has changed since it was read, so it is not overwritten: the image is probably open in QuPath. "
+            "Save and close it there, then run again; what was computed is remembered."
+        )
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Lend a free name in a file's folder; a file of that name that is left is deleted."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path, read: Stamp, first: bool) -> None:
+    """Put a complete file in the place of another, unless that has changed since it was read.
+
+    Parameters
+    ----------
+    first
+        Whether to keep a copy of what is replaced.
+
+    Raises
+    ------
+    ResultError
+        If the file has changed or cannot be replaced; then it is as it was.
+    """
+    try:
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        if first:
+            back_up(path)
+        require_unchanged(path, read)
+        temporary.replace(path)
+    except OSError as error:
+        if isinstance(error, ResultError):
+            raise
+        raise ResultError(f"{path}: cannot be replaced ({error.strerror or error}), so it is as it was.") from error
+
+
+_NAMES = {
+    ObjectType.ANNOTATION: "Annotations",
+    ObjectType.DETECTION: "Detections",
+    ObjectType.CELL: "Cells",
+    ObjectType.TILE: "Tiles",
+    ObjectType.TMA_CORE: "TMA cores",
+}
+_DETECTIONS = (ObjectType.DETECTION, ObjectType.CELL, ObjectType.TILE)
+
+
+def update_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
+    """Bring summary.json, from which QuPath's project pane counts objects, up to date, where there is one."""
+    path = data_path.with_name("summary.json")
+    if not path.exists():
+        return
+    summary = read_json(path)
+    hierarchy = table(summary, "hierarchy")
+    kinds = Counter(_NAMES.get(one.type, "Objects") for one in objects)
+    hierarchy["nObjects"] = len(objects) + 1
+    hierarchy["objectTypeCounts"] = {"Root objects": 1, **kinds}
+    hierarchy["annotationClassificationCounts"] = _classes(one for one in objects if one.type is ObjectType.ANNOTATION)
+    hierarchy["detectionClassificationCounts"] = _classes(one for one in objects if one.type in _DETECTIONS)
+    changed: dict[str, Any] = {"timestamp": data_path.stat().st_mtime_ns // 1_000_000, "hierarchy": hierarchy}
+    write_atomically(path, orjson.dumps({**summary, **changed}))
+
+
+def _classes(objects: Iterator[PathObject]) -> dict[str, int]:
+    return dict(Counter(one.class_name or "Unclassified" for one in objects))

@@ -1,0 +1,115 @@
+"""Results as objects in an image's hierarchy: what changed is written, what the user made of ours is kept.
+
+Comes in: results under the ids of their prompts. Goes out: the image's data.qpdata, replaced whole or not at all.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import orjson
+
+from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.errors import ProjectError
+from nuclick_wsi.geojson import feature_collection
+from nuclick_wsi.jobs import Results, Written
+from nuclick_wsi.journal import Journal
+from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.traces import Traces
+from qupath_extension.changes import Changes, Feature, plan_changes, trace_of
+from qupath_extension.entry_file import Stamp, put_in_place, require_unchanged, temporary_beside, update_summary
+from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
+from qupath_extension.paquo_access import QuPath
+from qupath_extension.project import ProjectImage
+from qupath_extension.selection import prompts_of
+
+
+class HierarchyEntry:
+    """One image of a project through QuPath: where its objects are read, and the sink of its results.
+
+    Parameters
+    ----------
+    as_type
+        What outlines become.
+    """
+
+    def __init__(self, qupath: QuPath, image: ProjectImage, journal: Journal, as_type: ObjectType) -> None:
+        self._qupath = qupath
+        self._path = image.data_path
+        self._image = image
+        self._traces = Traces(journal, image.identity)
+        self._as_type = as_type
+        self._read: Stamp | None = None
+        self._spared: Collection[str] = ()
+
+    def read(self, choice: ObjectChoice) -> ImageData:
+        """Read the image's objects, and remember what the file was like; errors as `ProjectImage.read_data`."""
+        if not self._path.exists():
+            return self._image.read_data()  # empty, or what to do about a copy that QuPath left
+        self._read = Stamp.of(self._path)
+        data = self._qupath.read(self._path)
+        self._spared = _ids(data, ObjectChoice.AUTO) - _ids(data, choice)
+        return data
+
+    def write(self, results: Results) -> Written:
+        """Bring the hierarchy up to date with the results.
+
+        Raises
+        ------
+        ResultError
+            If the file has changed since it was read, or cannot be written; then it is as it was.
+        ProjectError
+            If QuPath cannot work on it; then too.
+        """
+        return self._bring_up_to_date(
+            feature_collection(results.instances, self._as_type, results.class_colors)["features"]
+        )
+
+    def clear(self) -> None:
+        """Take away what earlier runs wrote, as far as it is still ours."""
+        if self._read is not None and self._traces.read():
+            self._bring_up_to_date([])
+
+    def _bring_up_to_date(self, features: Sequence[Feature]) -> Written:
+        if self._read is None:
+            raise ProjectError(f"{self._path} does not exist, so nothing can be written to it.")
+        require_unchanged(self._path, self._read)
+        known = self._traces.read()
+        changes = plan_changes(read_image_data(self._path).objects, known, features, self._spared)
+        if changes.new or changes.obsolete:
+            self._rewrite(changes, is_first=not known)
+        self._traces.replace(changes.traces)
+        counts = {
+            "added": len(changes.add),
+            "replaced": len(changes.replace),
+            "removed": len(changes.remove),
+            "unchanged": len(changes.unchanged),
+        }
+        return Written(self._path, counts, {identity: why.value for identity, why in changes.kept.items()})
+
+    def _rewrite(self, changes: Changes, is_first: bool) -> None:
+        assert self._read is not None, "a file is read before it is written"
+        content = orjson.dumps({"type": "FeatureCollection", "features": changes.new})
+        with temporary_beside(self._path) as temporary:
+            self._qupath.rewrite(self._path, temporary, changes.obsolete, content)
+            # What is put in place is what our own reader, too, finds whole.
+            objects = read_image_data(temporary).objects
+            written = {one.id: one for one in objects if one.id is not None}
+            made = {feature["id"]: trace_of(_made(written, feature, self._path), feature) for feature in changes.new}
+            self._traces.add(made)
+            put_in_place(temporary, self._path, self._read, is_first)
+        self._read = Stamp.of(self._path)
+        changes.traces.update({identity: [trace] for identity, trace in made.items()})
+        update_summary(self._path, objects)
+
+
+def _made(written: dict[str, PathObject], feature: Feature, path: Path) -> PathObject:
+    found = written.get(feature["id"])
+    if found is None:
+        raise ProjectError(f"{path}: QuPath left out the object {feature['id']}, so the file is left as it was.")
+    return found
+
+
+def _ids(data: ImageData, choice: ObjectChoice) -> set[str]:
+    """Return the ids of all that is a prompt, or was meant as one, when `choice` is asked for."""
+    found = prompts_of(data.objects, choice)
+    return {prompt.id for prompt in found.prompts} | {rejection.prompt_id for rejection in found.rejections}

@@ -1,0 +1,116 @@
+"""What becomes of our objects in a hierarchy, by what is there and what we remember; no QuPath is needed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+
+from nuclick_wsi.choices import ObjectType as AsType
+from nuclick_wsi.geojson import feature_collection
+from nuclick_wsi.instances import Instance
+from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.traces import Trace
+from qupath_extension.changes import Changes, Feature, Why, plan_changes, trace_of
+from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.rois import Roi, RoiKind
+
+ID, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+FAR = 180_000.25
+
+
+def feature(shift: float = 0, class_name: str | None = "Tumor", identity: str = ID) -> Feature:
+    polygon = shapely.Polygon([(FAR + shift, 5), (FAR + shift + 9.3, 5), (FAR + shift + 4, 12.25)])
+    instance = Instance(identity, ObjectKind.NUCLEUS, polygon, class_name, Plane(), 1.0, 0.5)
+    return feature_collection([instance], AsType.DETECTION, {})["features"][0]
+
+
+def drawn(one: Feature) -> PathObject:
+    """An object as QuPath keeps it: vertices in single precision."""
+    ring = np.array(one["geometry"]["coordinates"][0][:-1], np.float32)
+    name = one["properties"].get("classification", {}).get("name")
+    roi = Roi(RoiKind.POLYGON, Plane(), ring[:, 0], ring[:, 1])
+    return PathObject(ObjectType.DETECTION, one["id"], None, None, name, False, {}, roi)
+
+
+def plan(
+    objects: list[PathObject], traces: dict[str, list[Trace]], features: list[Feature], spared: tuple[str, ...] = ()
+) -> Changes:
+    return plan_changes(objects, traces, features, spared)
+
+
+WRITTEN = {ID: [trace_of(drawn(feature()), feature())]}
+
+
+def test_what_is_not_there_is_added() -> None:
+    changes = plan([], {}, [feature()])
+    assert (changes.add, changes.obsolete, changes.kept) == ([feature()], [], {})
+
+
+def test_what_is_there_as_it_should_be_is_left_alone() -> None:
+    changes = plan([drawn(feature())], WRITTEN, [feature()])
+    assert (changes.new, changes.obsolete, changes.unchanged, changes.traces) == ([], [], [ID], WRITTEN)
+
+
+def test_what_changed_is_replaced_and_what_is_gone_is_removed() -> None:
+    changes = plan([drawn(feature())], WRITTEN, [feature(shift=1)])
+    assert (changes.replace, changes.obsolete, changes.traces) == ([feature(shift=1)], [ID], {})
+    changes = plan([drawn(feature())], WRITTEN, [])
+    assert (changes.new, changes.obsolete, changes.traces) == ([], [ID], {})
+
+
+def test_what_was_written_for_prompts_that_were_not_asked_for_stays() -> None:
+    changes = plan([drawn(feature())], WRITTEN, [], spared=(ID,))
+    assert (changes.obsolete, changes.traces) == ([], WRITTEN)
+
+
+def test_what_the_user_deleted_comes_back() -> None:
+    assert plan([], WRITTEN, [feature()]).add == [feature()]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"is_locked": True}, Why.LOCKED),
+        ({"class_name": "Stroma"}, Why.RECLASSIFIED),
+        ({"type": ObjectType.ANNOTATION}, Why.CONVERTED),
+        ({"name": "mine"}, Why.NAMED),
+        ({"roi": drawn(feature(shift=0.5)).roi}, Why.EDITED),
+    ],
+)
+def test_what_the_user_changed_is_kept_whether_its_prompt_changed_or_went(change: dict, why: Why) -> None:
+    changed = replace(drawn(feature()), **change)
+    for wanted in ([feature()], [feature(shift=1)], []):
+        changes = plan([changed], WRITTEN, wanted)
+        assert (changes.new, changes.obsolete, changes.kept) == ([], [], {ID: why})
+        assert changes.traces == (WRITTEN if wanted else {})
+
+
+def test_an_annotation_made_of_our_detection_is_kept_under_its_new_id() -> None:
+    converted = replace(drawn(feature()), type=ObjectType.ANNOTATION, id=OTHER)
+    changes = plan([converted], WRITTEN, [feature(shift=1)])
+    assert (changes.new, changes.kept) == ([], {ID: Why.CONVERTED})
+    assert plan([converted], WRITTEN, []).obsolete == []
+
+
+def test_an_object_with_our_id_of_which_nothing_is_known_is_taken_over_only_if_it_is_what_we_would_write() -> None:
+    same = plan([drawn(feature())], {}, [feature()])
+    assert (same.unchanged, same.new, same.kept) == ([ID], [], {})
+    assert same.traces == WRITTEN
+    for other in (feature(shift=1), feature(class_name="Stroma"), feature(class_name=None)):
+        changes = plan([drawn(feature())], {}, [other])
+        assert (changes.new, changes.obsolete, changes.kept) == ([], [], {ID: Why.UNKNOWN})
+
+
+def test_two_objects_of_one_id_are_replaced_only_if_both_are_ours() -> None:
+    ours = drawn(feature())
+    assert plan([ours, ours], WRITTEN, [feature(shift=1)]).obsolete == [ID]
+    assert plan([ours, replace(ours, is_locked=True)], WRITTEN, [feature(shift=1)]).kept == {ID: Why.LOCKED}
+
+
+def test_a_run_that_was_killed_while_it_wrote_knows_its_objects_whichever_file_is_there() -> None:
+    old, new = feature(), feature(shift=1)
+    both = {ID: [trace_of(drawn(old), old), trace_of(drawn(new), new)]}
+    assert plan([drawn(new)], both, [new]).unchanged == [ID]
+    assert plan([drawn(old)], both, [new]).replace == [new]
+    assert plan([], both, [new]).add == [new]
