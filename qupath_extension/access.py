@@ -12,8 +12,12 @@ from nuclick_wsi.journal import Journal
 from nuclick_wsi.prompts import ObjectChoice
 from qupath_extension.hierarchy import ImageData
 from qupath_extension.hierarchy_sink import HierarchyEntry
+from qupath_extension.import_script import offer_import_script
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import Project, ProjectImage
+
+OLDEST_RELEASES = (["0", "1"], ["0", "2"], ["0", "3"])
+"""Of QuPath, before its objects had ids."""
 
 
 class Entry(Sink, Protocol):
@@ -67,8 +71,12 @@ class FileEntry:
         return self.image.read_data()
 
     def write(self, results: Results) -> Written:
-        """Replace the results of earlier runs."""
-        return self.sink.write(results)
+        """Replace the results of earlier runs, and see that the project has the script that imports them."""
+        written = self.sink.write(results)
+        folder = self.image.project_file.parent
+        if written.path.parent == folder / "nuclick":  # the only place where the script looks
+            offer_import_script(folder)
+        return written
 
     def clear(self) -> None:
         """Empty the file of results, if there is one."""
@@ -114,7 +122,7 @@ def choose_access(
         return files
     try:
         qupath = QuPath.start()
-        _require_same_version(project, qupath)
+        _require_fitting_version(project, qupath)
     except ProjectError as error:
         if asked is ProjectAccess.PAQUO:
             raise
@@ -122,8 +130,10 @@ def choose_access(
     return HierarchyAccess(qupath, journal, files.as_type)
 
 
-def _require_same_version(project: Project, qupath: QuPath) -> None:
-    """Refuse to write with one version what another one may have to read."""
+def _require_fitting_version(project: Project, qupath: QuPath) -> None:
+    """Refuse to write with one version what another one may have to read, and with one that knows no object's id."""
+    if _release(qupath.version) in OLDEST_RELEASES:
+        raise ProjectError(f"paquo found QuPath {qupath.version}, whose objects have no ids: name one of 0.4 or newer")
     if _release(project.version) != _release(qupath.version):
         raise ProjectError(
             f"{project.path.name} was last saved by QuPath {project.version or 'of an unknown version'}, and paquo "

@@ -76,6 +76,20 @@ def test_running_twice_changes_no_result_and_nothing_else_of_the_project(tmp_pat
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_project_gets_the_script_that_imports_its_results_unless_the_user_has_one_of_that_name(
+    tmp_path: Path,
+) -> None:
+    project = write_project(tmp_path, Image("a.svs", [clicks(NUCLEI[0])]))
+    run_target(RunRequest(project, device="cpu", project_access=FILES, out=tmp_path / "elsewhere"))
+    assert not (tmp_path / "scripts").exists()
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
+    (script,) = (tmp_path / "scripts").iterdir()
+    assert "PathIO.readObjects" in script.read_text(encoding="utf-8")
+    script.write_text("// mine")
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
+    assert script.read_text() == "// mine"
+
+
 def test_results_of_prompts_that_are_gone_are_gone_after_the_next_run(tmp_path: Path) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
     run_target(RunRequest(project, device="cpu", project_access=FILES))

@@ -1,0 +1,22 @@
+"""The project script that brings results from GeoJSON into the hierarchies, offered to whoever runs without paquo."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from nuclick_wsi.files import write_atomically
+
+NAME = "Import_NuClick_results.groovy"
+_MARK = b"Made by nuclick-wsi"
+
+
+def offer_import_script(project_folder: Path) -> None:
+    """Put the script where QuPath shows it under Automate > Project scripts; a file of the user's in its place stays.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    path = project_folder / "scripts" / NAME
+    if not path.exists() or _MARK in path.read_bytes():
+        write_atomically(path, (files("qupath_extension") / "project_scripts" / NAME).read_bytes())
