@@ -12,18 +12,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import shapely
 from test_cli import nuclick, said
 
+from nuclick_wsi import choices
 from nuclick_wsi.access import STATE_VARIABLE
 from nuclick_wsi.demo import SLIDE, make_demo
 from nuclick_wsi.errors import ResultError, SettingsError
-from nuclick_wsi.geojson import MEAN_PROBABILITY
+from nuclick_wsi.geojson import MEAN_PROBABILITY, write_results
+from nuclick_wsi.instances import Instance
+from nuclick_wsi.prompts import ObjectKind, Plane
 from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.import_script import NAME as IMPORT_NAME
+from qupath_extension.import_script import offer_import_script
 from qupath_extension.install import BEFORE, STARTUP, Presence, UserFolder, find_user_folders
 from qupath_extension.project import read_project
 
 SCRIPTS = Path(__file__).parents[1] / "qupath_extension" / "scripts"
+IMPORT = SCRIPTS.parent / "project_scripts" / IMPORT_NAME
 MENU = re.compile(r"^ {4}'(.+)': '(.+\.groovy)',$", re.MULTILINE)
 GROOVY = "NUCLICK_GROOVY_LIB"
 QUPATH = "NUCLICK_QUPATH_SCRIPT"
@@ -148,14 +156,14 @@ def test_the_scripts_are_groovy_4(user: UserFolder, tmp_path: Path) -> None:
         pytest.skip(f"needs java, and {GROOVY} to name a folder of Groovy 4's jars (npm-groovy-lint carries them)")
     user.install()
     (tmp_path / "parse.groovy").write_text(PARSE)
-    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP])
+    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP, IMPORT])
     command = ["java", "-cp", f"{folder}/*", "groovy.ui.GroovyMain", tmp_path / "parse.groovy", *scripts]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("4.")
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.groovy")), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted([*SCRIPTS.glob("*.groovy"), IMPORT]), ids=lambda path: path.name)
 def test_no_script_names_a_class_that_moved_between_versions(script: Path) -> None:
     moved = ("qupath.lib.gui.dialogs", "qupath.fx", "qupath.lib.gui.ActionTools", "qupath.lib.gui.tools")
     assert not [name for name in moved if name in script.read_text(encoding="utf-8")]
@@ -241,3 +249,30 @@ def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touche
 
     assert "2 kept" in qupath.run(qupath.user.home / "Remove_NuClick_objects.groovy")
     assert set(qupath.outlines()) == {locked, mine}
+
+
+LOCK = "getDetectionObjects().find { it.getID().toString() == '%s' }.setLocked(true)"
+
+
+def test_in_qupath_the_project_script_imports_results_and_imports_them_again(qupath: QuPath, tmp_path: Path) -> None:
+    results = qupath.project.parent / "nuclick" / "1 colon_ihc.svs.geojson"
+    ids = [f"00000000-0000-4000-8000-{number:012d}" for number in range(4)]
+
+    def written(numbers: tuple[int, ...], side: int) -> None:
+        squares = [
+            Instance(ids[n], ObjectKind.NUCLEUS, shapely.box(50 * n, 9, 50 * n + side, 30), "Tumor", Plane(), 9.0, 0.5)
+            for n in numbers
+        ]
+        write_results(results, squares, choices.ObjectType.DETECTION, {})
+
+    offer_import_script(qupath.project.parent)
+    script = qupath.project.parent / "scripts" / IMPORT_NAME
+    written((0, 1, 2), side=20)
+    assert "3 objects" in qupath.run(script)
+    assert set(qupath.outlines()) == set(ids[:3])
+    (tmp_path / "lock.groovy").write_text(LOCK % ids[0])
+    qupath.run(tmp_path / "lock.groovy")
+    written((0, 1, 3), side=30)
+    assert "2 objects from 1 colon_ihc.svs.geojson, 1 kept" in qupath.run(script)
+    widths = {one: float(np.ptp(found.roi.x)) for one, found in qupath.outlines().items() if found.roi is not None}
+    assert widths == {ids[0]: 20, ids[1]: 30, ids[3]: 30}
