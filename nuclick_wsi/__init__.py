@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from nuclick_wsi.choices import GlandMode as GlandMode
     from nuclick_wsi.choices import ObjectType as ObjectType
     from nuclick_wsi.choices import ReaderChoice as ReaderChoice
-    from nuclick_wsi.engine import MaskSettings as MaskSettings
     from nuclick_wsi.engine import Outcome as Outcome
-    from nuclick_wsi.engine import Settings as Settings
     from nuclick_wsi.engine import segment as segment
     from nuclick_wsi.errors import NuclickError as NuclickError
     from nuclick_wsi.geojson import write_results as write_results
@@ -28,13 +26,15 @@ if TYPE_CHECKING:
     from nuclick_wsi.prompts import Squiggle as Squiggle
     from nuclick_wsi.readers import open_slide as open_slide
     from nuclick_wsi.scale import PixelSize as PixelSize
+    from nuclick_wsi.settings import MaskSettings as MaskSettings
+    from nuclick_wsi.settings import Settings as Settings
     from nuclick_wsi.shelf import Shelf as Shelf
 
 _HOMES = {
     "Click": "prompts",
     "GlandMode": "choices",
     "Instance": "instances",
-    "MaskSettings": "engine",
+    "MaskSettings": "settings",
     "NuclickError": "errors",
     "ObjectKind": "prompts",
     "ObjectType": "choices",
@@ -45,7 +45,7 @@ _HOMES = {
     "PromptSet": "instances",
     "ReaderChoice": "choices",
     "Rejection": "instances",
-    "Settings": "engine",
+    "Settings": "settings",
     "Shelf": "shelf",
     "Squiggle": "prompts",
     "open_slide": "readers",

@@ -12,7 +12,6 @@ from asap_bridge.selection import GroupRule
 from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
 from nuclick_wsi.console import ProgressWatcher, make_console, print_plan, print_report
 from nuclick_wsi.demo import make_demo
-from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, file_stem
@@ -22,6 +21,7 @@ from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 from nuclick_wsi.report import RunReport
 from nuclick_wsi.run import Options, run
 from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.shelf import Shelf
 from nuclick_wsi.slide import Frame
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from nuclick_wsi.admission import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.blend import blend, resample_probabilities
 from nuclick_wsi.card import Card
-from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.contenders import Neighbours, find_contenders
 from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, plan_views
-from nuclick_wsi.errors import SettingsError, SlideError
+from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
 from nuclick_wsi.masks import MaskRule, decode_mask
 from nuclick_wsi.memory import Decoded, Forgetful, Memory, Recollection
@@ -28,8 +27,9 @@ from nuclick_wsi.outlines import outline
 from nuclick_wsi.pipeline import ordered_map
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.resample import choose_level, grid_for, read_window
-from nuclick_wsi.scale import Area, AreaUnit, Grid, PixelSize, Window
+from nuclick_wsi.scale import Grid, PixelSize, Window
 from nuclick_wsi.segmenter import Segmenter, TileImage
+from nuclick_wsi.settings import Settings, mask_rule
 from nuclick_wsi.signals import Pixels
 from nuclick_wsi.slide import Slide, SlideInfo
 from nuclick_wsi.stitch import Patch, settle_overlaps
@@ -37,31 +37,6 @@ from nuclick_wsi.stitch import Patch, settle_overlaps
 Probabilities = NDArray[np.float32]
 Progress = Callable[[int], None]
 """Told how many more of the prompts that want an outline are through the network; what it raises ends the work."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaskSettings:
-    """How a probability map becomes a mask; None takes what the model's card says."""
-
-    threshold: float | None = None
-    smallest: Area | None = None
-    fill_holes: Area | None = None
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 < self.threshold < 1:
-            raise SettingsError(f"The threshold is a probability between 0 and 1, such as 0.5, not {self.threshold}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run may choose. The last two decide how fast it is, and no result."""
-
-    masks: MaskSettings = MaskSettings()
-    gland_mode: GlandMode = GlandMode.CROP
-    tile_size: int = 1024
-    """Side of a unit of reading in grid pixels: what is decoded of a slide at once."""
-    workers: int = 2
-    """Threads that read ahead of the network, and as many that trace behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,11 +279,3 @@ def _inside(pixels: Pixels, window: Window) -> Pixels:
     """Return the pixels, row and column on the grid, that lie in a window."""
     low, high = (window.y, window.x), (window.bottom, window.right)
     return pixels[((pixels >= low) & (pixels < high)).all(axis=1)]
-
-
-def mask_rule(card: Card, masks: MaskSettings, grid: Grid) -> MaskRule:
-    """Return the rule in pixels of the grid: the settings where given, else the card."""
-    smallest = masks.smallest or Area(card.smallest_um2, AreaUnit.SQUARE_MICRONS)
-    holes = masks.fill_holes or Area(card.fill_holes_um2, AreaUnit.SQUARE_MICRONS)
-    threshold = card.threshold if masks.threshold is None else masks.threshold
-    return MaskRule(threshold, smallest.in_pixels(grid), holes.in_pixels(grid))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from nuclick_wsi.choices import ReaderChoice
-from nuclick_wsi.engine import Reading, Settings, segment
+from nuclick_wsi.engine import Reading, segment
 from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.jobs import ImageInput, Job, ModelUsed, Results
@@ -25,6 +25,7 @@ from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.report import ImageReport, RunReport, Status
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.settings import Settings
 from nuclick_wsi.shelf import Shelf
 from nuclick_wsi.slide import Slide, fingerprint, resolve_pixel_size
 

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias, TypeVar
 
 from nuclick_wsi.choices import GlandMode, ObjectType
 from nuclick_wsi.drawings import prompts_of_drawings
-from nuclick_wsi.engine import MaskSettings, Settings
 from nuclick_wsi.errors import RequestError
 from nuclick_wsi.geojson import Color
 from nuclick_wsi.geometry import Size
@@ -20,6 +19,7 @@ from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompt_geojson import drawings_of_content
 from nuclick_wsi.prompts import Click, ObjectChoice, Prompt, Role
 from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.slide import Frame
 from qupath_extension.server import read_server
 from qupath_extension.uris import path_of_uri

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.crops import SignalField, View
-from nuclick_wsi.engine import MaskSettings, Outcome, Settings, segment
+from nuclick_wsi.engine import Outcome, segment
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
@@ -21,6 +21,7 @@ from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.segmenter import TileImage
+from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.slide import Slide
 
 MakeSlide = Callable[..., Path]
