@@ -6,15 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import geojson
+import numpy as np
+import orjson
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.geojson import feature_collection, write_results
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.outlines import outline
 from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.scale import Grid, Window
 
 RING = shapely.Polygon([(0, 0), (4.25, 0), (4.25, 4), (0, 4)], [[(1, 1), (1, 2), (2, 2), (2, 1)]])
 
@@ -61,6 +66,25 @@ def test_no_class_leaves_no_classification_and_nothing_is_null() -> None:
 def test_the_plane_is_written_only_where_it_is_not_the_usual_one() -> None:
     assert "plane" not in feature(instance())["geometry"]
     assert feature(instance(plane=Plane(z=3)))["geometry"]["plane"] == {"c": -1, "z": 3, "t": 0}
+
+
+@given(
+    mask=arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))).filter(np.any),
+    downsample=st.floats(0.2, 40),
+    corner=st.tuples(st.integers(-5, 200_000), st.integers(-5, 200_000)),
+    plane=st.builds(Plane, st.integers(-1, 3), st.integers(0, 9), st.integers(0, 9)),
+)
+def test_any_outline_comes_back_as_it_was_written(
+    mask: np.ndarray, downsample: float, corner: tuple[int, int], plane: Plane
+) -> None:
+    window = Window(*corner, mask.shape[1], mask.shape[0])
+    polygon = outline(mask, window, Grid(downsample, 1.0))
+    one = orjson.loads(orjson.dumps(feature(instance(plane=plane, polygon=polygon))))
+    back = shapely.geometry.shape(one["geometry"])
+    assert back.is_valid
+    assert back.equals_exact(polygon, 0)
+    assert one["geometry"].get("plane", {"c": -1, "z": 0, "t": 0}) == {"c": plane.c, "z": plane.z, "t": plane.t}
+    assert np.array_equal(np.round(shapely.get_coordinates(back), 2), shapely.get_coordinates(back))
 
 
 def test_one_part_is_one_polygon() -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from skimage.draw import polygon2mask
 
 from nuclick_wsi.choices import ClickAt
-from nuclick_wsi.engine import MaskSettings, Settings, segment
+from nuclick_wsi.engine import segment
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Instance, PromptSet
@@ -22,6 +22,7 @@ from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Squiggle
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmenter import CropSegmenter, Segmenter, choose_device
+from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.weights import load_model
 
 from .data import Labels, image_path, objects_of, picture_names, read_labels
