@@ -63,11 +63,6 @@ def grid_for(info: SlideInfo, pixel_size: PixelSize, target_mpp: float) -> Grid:
     return Grid(nearest, pixel_size.area_um2 * nearest * nearest)
 
 
-def is_upsampled(grid: Grid) -> bool:
-    """Whether grid pixels are smaller than the slide's: they then show no more than the slide has."""
-    return grid.downsample < 1
-
-
 def choose_level(levels: Sequence[Level], downsample: float) -> int:
     """Return the index of the coarsest level that is still at least as fine as a downsample."""
     fine_enough = [index for index, level in enumerate(levels) if level.downsample <= downsample * _FINER]

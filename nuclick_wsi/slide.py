@@ -72,8 +72,6 @@ class SlideInfo:
     """Of level 0, as the file says; None where it says nothing, or nothing that a microscope gives."""
     refused_pixel_size: PixelSize | None = None
     """What the file says instead, where no microscope gives that."""
-    magnification: float | None = None
-    """The power of the objective, as the file says."""
     frame: Frame = Frame.FULL
     origin: Point = _CORNER
     """Where (0, 0) of this frame is on the whole slide, in slide pixels."""

@@ -55,7 +55,6 @@ def test_all_readers_agree_on_what_the_file_says(make_slide, reader):
     assert (info.path, info.reader, info.size) == (path, reader, Size(300, 260))
     assert info.pixel_size == PixelSize(0.25, 0.25)
     assert info.levels[0].size == info.size
-    assert info.magnification == (None if reader is IMAGE else 40)
     assert info.origin == Point(0, 0)
 
 

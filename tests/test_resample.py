@@ -11,7 +11,7 @@ from PIL import Image
 from nuclick_wsi import resample
 from nuclick_wsi.geometry import Region, Size
 from nuclick_wsi.readers.framed import FramedSlide, true_downsample
-from nuclick_wsi.resample import choose_level, grid_for, is_upsampled, read_window
+from nuclick_wsi.resample import choose_level, grid_for, read_window
 from nuclick_wsi.scale import Grid, PixelSize, Window
 from nuclick_wsi.slide import Frame, Level
 
@@ -58,8 +58,8 @@ def test_a_grids_ratio_to_its_level_is_a_multiple_of_one_256th(target):
 
 
 def test_a_slide_coarser_than_the_network_is_upsampled_and_the_grid_says_so():
-    assert is_upsampled(grid_for(NOISY.info, PixelSize(0.5, 0.5), 0.25))
-    assert not is_upsampled(grid_for(NOISY.info, PixelSize(0.26, 0.26), 0.25))
+    assert grid_for(NOISY.info, PixelSize(0.5, 0.5), 0.25).downsample == 0.5
+    assert grid_for(NOISY.info, PixelSize(0.26, 0.26), 0.25).downsample == 1
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,6 @@ class FramedSlide:
             levels=tuple(extent.level for extent in extents),
             pixel_size=about.pixel_size,
             refused_pixel_size=None if about.pixel_size else next(iter(about.pixel_sizes), None),
-            magnification=about.magnification,
             frame=frame,
             origin=Point(region.x, region.y),
         )

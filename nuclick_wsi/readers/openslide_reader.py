@@ -12,7 +12,7 @@ from PIL import Image
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.readers.source import SourceInfo, bounds_of, number_of, ome_pixel_size, pixel_size_of
+from nuclick_wsi.readers.source import SourceInfo, bounds_of, ome_pixel_size, pixel_size_of
 from nuclick_wsi.scale import PixelSize, Window
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class OpenSlideSource:
             reader=ReaderChoice.OPENSLIDE,
             sizes=tuple(Size(*size) for size in self._handle.level_dimensions),
             pixel_sizes=tuple(_pixel_sizes(properties)),
-            magnification=number_of(properties.get("openslide.objective-power")),
             bounds=bounds_of(properties, "openslide"),
         )
 

@@ -26,7 +26,6 @@ class SourceInfo:
     """Of all levels, finest first."""
     pixel_sizes: tuple[PixelSize, ...] = ()
     """Of level 0, all that the file says, the most reliable first."""
-    magnification: float | None = None
     bounds: Region | None = None
     """The part that was scanned, whole slide pixels; None where that is everything."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.readers.source import SourceInfo, bounds_of, number_of, ome_pixel_size, pixel_size_of
+from nuclick_wsi.readers.source import SourceInfo, bounds_of, ome_pixel_size, pixel_size_of
 from nuclick_wsi.readers.tiff_check import is_tiff, require_complete
 from nuclick_wsi.scale import PixelSize
 
@@ -77,7 +77,6 @@ def _about(handle: "tiffslide.TiffSlide") -> SourceInfo:
         reader=ReaderChoice.TIFFSLIDE,
         sizes=tuple(Size(*size) for size in handle.level_dimensions),
         pixel_sizes=tuple(_pixel_sizes(properties)),
-        magnification=number_of(properties.get("tiffslide.objective-power")),
         bounds=bounds_of(properties, "tiffslide"),
     )
 
