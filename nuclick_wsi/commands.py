@@ -95,7 +95,7 @@ def run_demo(folder: Path, device: str) -> int:
     """Build the demo's project and run the main job on it; return the exit code."""
     project = make_demo(folder)
     make_console().print(f"A slide and a QuPath project with clicks and squiggles: {project}", highlight=False)
-    return run_target(RunRequest(project, device=device, preview=True))
+    return run_target(RunRequest(project, device=device, preview=True, project_access=ProjectAccess.FILES))
 
 
 def evaluate_model(asked: Evaluation) -> None:
