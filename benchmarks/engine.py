@@ -20,6 +20,7 @@ from nuclick_wsi.crops import SignalField, View
 from nuclick_wsi.geojson import write_results
 from nuclick_wsi.prompts import prompt_id
 from nuclick_wsi.pyramid import write_pyramid
+from nuclick_wsi.scale import Window
 from nuclick_wsi.segmenter import Segmenter, TileImage
 
 TILES = 4
@@ -37,6 +38,9 @@ class Recorder:
         self.answers: dict[int, NDArray[np.float32]] = {}
         self._segmenter = segmenter
 
+    def around(self, view: View) -> Window:
+        return self._segmenter.around(view)
+
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         begun = time.process_time()
         for view, probabilities in self._segmenter.predict(list(tiles), field):
@@ -52,6 +56,9 @@ class Playback:
     def __init__(self, card: Card, answers: dict[int, NDArray[np.float32]]) -> None:
         self.card = card
         self._answers = answers
+
+    def around(self, view: View) -> Window:
+        return view.window
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:

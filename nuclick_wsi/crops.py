@@ -5,7 +5,7 @@ large gland is covered at the model's own pixel size. Reading, tiles and batches
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,14 +145,16 @@ def _covering(pixels: Pixels, size: int) -> Iterator[Window]:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A unit of reading: the views whose centres share one cell of a fixed lattice, and the window that holds them."""
+    """A unit of reading: the views that share one cell of a fixed lattice, and the window that holds what they show."""
 
     grid: Grid
     window: Window
     views: tuple[View, ...]
 
 
-def plan_tiles(views: Sequence[View], cell: int) -> list[Tile]:
+def plan_tiles(
+    views: Sequence[View], cell: int, around: Callable[[View], Window] = lambda view: view.window
+) -> list[Tile]:
     """Group views into tiles, each view in exactly one, coarsest grids last and then row by row.
 
     Parameters
@@ -161,22 +163,29 @@ def plan_tiles(views: Sequence[View], cell: int) -> list[Tile]:
         In any order.
     cell
         Side of a lattice cell in grid pixels. It decides how much is read at once, and no result.
+    around
+        The pixels that the network needs to see for a view; views that need the same come into the same tile.
     """
-    cells: dict[tuple[float, int, int], list[View]] = {}
+    cells: dict[tuple[float, int, int], list[tuple[View, Window]]] = {}
     for view in views:
-        window = view.window
+        window = around(view)
         row, column = (
             math.floor(centre / cell) for centre in (window.y + window.height / 2, window.x + window.width / 2)
         )
-        cells.setdefault((view.grid.downsample, row, column), []).append(view)
-    return [Tile(members[0].grid, _union(members), tuple(members)) for _, members in sorted(cells.items(), key=_key)]
+        cells.setdefault((view.grid.downsample, row, column), []).append((view, window))
+    return [_tile(members) for _, members in sorted(cells.items(), key=_key)]
 
 
-def _key(item: tuple[tuple[float, int, int], list[View]]) -> tuple[float, int, int]:
+def _tile(members: Sequence[tuple[View, Window]]) -> Tile:
+    views, windows = zip(*members, strict=True)
+    return Tile(views[0].grid, _union(windows), views)
+
+
+def _key(item: tuple[tuple[float, int, int], object]) -> tuple[float, int, int]:
     return item[0]
 
 
-def _union(views: Sequence[View]) -> Window:
-    left, top = min(view.window.x for view in views), min(view.window.y for view in views)
-    right, bottom = max(view.window.right for view in views), max(view.window.bottom for view in views)
+def _union(windows: Sequence[Window]) -> Window:
+    left, top = min(window.x for window in windows), min(window.y for window in windows)
+    right, bottom = max(window.right for window in windows), max(window.bottom for window in windows)
     return Window(left, top, right - left, bottom - top)

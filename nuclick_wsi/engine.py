@@ -184,7 +184,8 @@ class _KindJob:
     def _look(self, views: Sequence[View], on_look: Callable[[], None]) -> tuple[list[Patch], list[Rejection]]:
         """Return a mask or a rejection of every prompt that the views are of, unless a tile of it cannot be read."""
         known = Recollection.of(self.memory, self.signals, views, self.grid, self.rule)
-        tiles = ordered_map(self._read, plan_tiles(known.unknown, self.settings.tile_size), self.settings.workers)
+        planned = plan_tiles(known.unknown, self.settings.tile_size, self.segmenter.around)
+        tiles = ordered_map(self._read, planned, self.settings.workers)
         patches: list[Patch] = []
         rejections: list[Rejection] = []
         # Closed, and with it all that feeds it, where the work is stopped in the middle.

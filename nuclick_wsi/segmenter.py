@@ -5,7 +5,7 @@ The engine knows the `Segmenter` protocol alone, so networks of another shape ca
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -18,6 +18,7 @@ from nuclick_wsi.card import Card
 from nuclick_wsi.crops import SignalField, Tile, View
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.network import fused
+from nuclick_wsi.scale import Window
 from nuclick_wsi.weights import Model
 
 BATCH_PIXELS = {"cpu": 8 * 128 * 128, "mps": 32 * 128 * 128, "cuda": 256 * 128 * 128}
@@ -40,8 +41,12 @@ class Segmenter(Protocol):
         """What the model is: its kind of object, crop size, pixel size and settings."""
         ...
 
+    def around(self, view: View) -> Window:
+        """Return the window of the view's grid whose pixels decide the view's probabilities."""
+        ...
+
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
-        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
+        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
         ...
 
 
@@ -78,6 +83,10 @@ class CropSegmenter:
         """What the model is."""
         return self._card
 
+    def around(self, view: View) -> Window:
+        """Return the view's own window: the network sees nothing else."""
+        return view.window
+
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
         crops = ((view, _network_input(view, tile, field)) for tile in tiles for view in tile.tile.views)
@@ -87,16 +96,23 @@ class CropSegmenter:
 
     def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
-        try:
-            with self._turn, torch.inference_mode():
-                batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
-                result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{self._device} has no memory for a batch of {len(crops)} crops of {crops.shape[1]} px. Try "
-                f"--batch-size {max(1, len(crops) // 4)}, or another device with --device."
-            ) from error
+        with self._turn, inference(self._device, len(crops), crops.shape[1]):
+            batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
+            result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
         return result
+
+
+@contextmanager
+def inference(device: torch.device, crops: int, size: int) -> Iterator[None]:
+    """Compute without gradients; a device without memory for that many crops becomes a `DeviceError`."""
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{device} has no memory for a batch of {crops} crops of {size} px. Try "
+            f"--batch-size {max(1, crops // 4)}, or another device with --device."
+        ) from error
 
 
 def _network_input(view: View, tile: TileImage, field: SignalField) -> NDArray[np.float32]:

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import torch
+
 from nuclick_wsi.card import Card, default_model, find_model, read_card
 from nuclick_wsi.errors import ModelError
+from nuclick_wsi.look_segmenter import LookSegmenter
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmenter import CropSegmenter, Segmenter, choose_device
 from nuclick_wsi.weights import Model, load_model
@@ -57,7 +60,7 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
         """Return the segmenter of a kind; ModelError where no model is for it."""
         if kind not in self._segmenters:
             self.models[kind] = load_model(self.path(kind))
-            self._segmenters[kind] = CropSegmenter(self.models[kind], self.device, self.batch_size, self._turn)
+            self._segmenters[kind] = segmenter_of(self.models[kind], self.device, self.batch_size, self._turn)
         return self._segmenters[kind]
 
     def path(self, kind: ObjectKind) -> Path:
@@ -75,3 +78,14 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
 
     def __len__(self) -> int:
         return len(self._segmenters)
+
+
+def segmenter_of(
+    model: Model,
+    device: torch.device,
+    batch_size: int | None = None,
+    turn: AbstractContextManager[object] | None = None,
+) -> Segmenter:
+    """Return the segmenter that runs a model's network; the parameters are the segmenters' own."""
+    segmenter = LookSegmenter if model.card.architecture == "glance" else CropSegmenter
+    return segmenter(model, device, batch_size, turn)

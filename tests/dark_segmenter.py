@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.card import Card
 from nuclick_wsi.crops import SignalField, View
 from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.scale import Window
 from nuclick_wsi.segmenter import TileImage
 
 
@@ -20,6 +21,9 @@ class DarkSegmenter:
 
     def __init__(self, card: Card) -> None:
         self.card = card
+
+    def around(self, view: View) -> Window:
+        return view.window
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:

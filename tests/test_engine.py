@@ -19,7 +19,7 @@ from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle, prompt_id
 from nuclick_wsi.readers import open_slide
-from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.scale import Area, PixelSize, Window
 from nuclick_wsi.segmenter import TileImage
 from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.slide import Slide
@@ -237,6 +237,9 @@ def test_only_neighbours_that_come_near_go_through_the_network(make_slide: MakeS
 
     class Counting:
         card = NUCLEI[ObjectKind.NUCLEUS].card
+
+        def around(self, view: View) -> Window:
+            return view.window
 
         def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
             for view, probabilities in NUCLEI[ObjectKind.NUCLEUS].predict(tiles, field):

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from made_pictures import folder_of, picture
 from nuclick_training import glands, sampling, squiggles
-from nuclick_training.augment import augmented, unchanged
-from nuclick_training.calibrate import card_of, finish
-from nuclick_training.data import DataError, Picture, picture_names, read_picture, typical_step
+from nuclick_training.augment import augmented
+from nuclick_training.calibrate import card_of
+from nuclick_training.data import DataError, picture_names, read_picture, typical_step
 from nuclick_training.evaluate import ClickAt, Evaluation, evaluate, labels_of, mean_scores, simulated_prompts
-from nuclick_training.fit import CHECKPOINT, LOG, FitSettings, Run, fit, mean_dice, network_input, new_run
 from nuclick_training.loss import nuclick_loss
-from nuclick_training.recipes import GLANDS, NUCLEI, Recipe, Source
+from nuclick_training.recipes import GLANDS, NUCLEI_BY_CROPS, RECIPES, Recipe, Source
 from nuclick_training.scorecard import score_model
 from nuclick_training.splits import GLAS, MONUSEG, SPLITS
 from PIL import Image
 from rich.console import Console
-from skimage.draw import disk
 
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Instance
@@ -28,28 +27,6 @@ from nuclick_wsi.network import NuClick, NuClickConfig
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.signals import rasterize
 from nuclick_wsi.weights import load_model, save_model
-
-
-def picture(radius: int = 9, size: int = 160, step: float = 1.0, name: str = "made up") -> Picture:
-    """Dark discs on a pale ground, a grid of them, two of them touching."""
-    image = np.full((size, size, 3), (230, 200, 215), np.uint8)
-    labels = np.zeros((size, size), np.int32)
-    spacing = 4 * radius
-    centres = [(r, c) for r in range(spacing // 2, size - radius, spacing) for c in range(spacing // 2, size, spacing)]
-    for number, centre in enumerate([*centres, (centres[0][0], centres[0][1] + 2 * radius - 1)], start=1):
-        rows, columns = disk(centre, radius, shape=(size, size))
-        free = labels[rows, columns] == 0
-        labels[rows[free], columns[free]] = number
-    image[labels > 0] = (90, 50, 120)
-    return Picture(name, image, labels, step)
-
-
-def folder_of(pictures: list[Picture], folder) -> None:
-    for part in ("images", "labels"):
-        (folder / part).mkdir(parents=True)
-    for item in pictures:
-        Image.fromarray(item.image).save(folder / "images" / f"{item.name}.png")
-        Image.fromarray(item.labels.astype(np.uint16)).save(folder / "labels" / f"{item.name}.png")
 
 
 @pytest.fixture
@@ -248,87 +225,8 @@ def test_images_of_the_evaluation_slides_do_not_train():
     assert GLAS.part_of("train_1") == "train"
 
 
-# --------------------------------------------------------------------------------------------------- fitting
-
-SHORT = FitSettings(steps=4, batch=2, rate=5e-3, averaging=0.8)
-
-
-def started(settings: FitSettings) -> Run:
-    torch.manual_seed(0)
-    return new_run(NuClick(NuClickConfig(1 / 16)), settings)
-
-
-def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path):
-    sampler = sampling.ClickSampler([picture()], size=64)
-    whole, killed, resumed = started(SHORT), started(SHORT), started(SHORT)
-    fit(whole, sampler, [], SHORT, tmp_path)
-    killed_after = dataclasses.replace(SHORT, check_minutes=0.0)  # a checkpoint after every step
-
-    class KilledError(Exception):
-        pass
-
-    class Mortal:
-        drawn = 0
-
-        def draw(self, rng, plain=False):
-            self.drawn += 1
-            if self.drawn > 2 * SHORT.batch:
-                raise KilledError
-            return sampler.draw(rng, plain)
-
-    with pytest.raises(KilledError):
-        fit(killed, Mortal(), [], killed_after, tmp_path)
-    resumed.load(tmp_path / CHECKPOINT)
-    assert resumed.step == 2
-    fit(resumed, sampler, [], SHORT, tmp_path)
-    assert resumed.step == whole.step == SHORT.steps
-    for name, tensor in whole.averaged.network.state_dict().items():
-        assert torch.equal(resumed.averaged.network.state_dict()[name], tensor)
-
-
-def test_the_loop_learns_and_logs(tmp_path):
-    settings = dataclasses.replace(SHORT, steps=16, check_minutes=0.0, rate=1e-2)
-    sampler = sampling.ClickSampler([picture()], size=64)
-    fit(started(settings), sampler, [sampler.draw(np.random.default_rng(1), plain=True)], settings, tmp_path)
-    lines = (tmp_path / LOG).read_text().splitlines()
-    assert lines[0] == "step,minutes,loss,dice,threshold"
-    losses = [float(line.split(",")[2]) for line in lines[1:]]
-    assert np.mean(losses[-4:]) < np.mean(losses[:4])
-
-
-def test_the_rate_warms_up_and_ends_at_nothing():
-    settings = FitSettings()
-    rates = [settings.rate_at(progress) for progress in (0, 0.02, 0.04, 0.5, 1, 1.2)]
-    assert rates[0] < rates[1] < rates[2] == settings.rate
-    assert rates[3] < settings.rate
-    assert rates[4] == rates[5] == 0
-
-
-def test_the_network_s_input_is_colour_then_signals(rng):
-    example = sampling.ClickSampler([picture()], size=64).draw(rng, plain=True)
-    inputs = network_input([example], unchanged)
-    assert inputs.shape == (1, 5, 64, 64)
-    assert np.allclose(inputs[0, :3].numpy() * 255, np.moveaxis(example.image, 2, 0), atol=1e-4)
-    assert np.array_equal(inputs[0, 3:].numpy(), example.signals)
-    assert set(mean_dice(NuClick(NuClickConfig(1 / 16)).eval(), [example])) >= {0.3, 0.5, 0.8}
-
-
-def test_a_run_becomes_a_model_with_a_card(tmp_path, monkeypatch):
-    monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
-    folder_of([picture(name="a"), picture(name="b")], tmp_path / "discs")
-    recipe = dataclasses.replace(
-        NUCLEI, name="tiny", crop=64, sources=(Source("discs", "CC0", 0.25),), config={"width": 1 / 16}
-    )
-    run = new_run(NuClick(NuClickConfig(1 / 16)), SHORT)
-    fit(run, recipe.sampler(tmp_path), recipe.validation(tmp_path, count=2), SHORT, tmp_path)
-    card = finish(recipe, tmp_path, tmp_path, tmp_path / "tiny.safetensors", examples=3)
-    assert load_model(tmp_path / "tiny.safetensors").card == card
-    assert card.settings["steps"] == run.step
-    assert card.data[0].licence == "CC0"
-
-
 def test_the_recipes_say_whence_their_terms_come():
-    for recipe in (NUCLEI, GLANDS):
+    for recipe in RECIPES.values():
         assert isinstance(recipe, Recipe)
         assert recipe.terms
         assert all(source.licence for source in recipe.sources)
@@ -365,7 +263,7 @@ def test_outlines_are_drawn_by_pixel_centres_with_their_holes():
     assert np.array_equal(labels, expected)
 
 
-@pytest.mark.parametrize("recipe", [NUCLEI, GLANDS])
+@pytest.mark.parametrize("recipe", [NUCLEI_BY_CROPS, GLANDS])
 def test_evaluation_runs_the_engine_and_scores_every_image(tmp_path, recipe):
     folder_of([picture(name="a", size=72), picture(name="b", size=72)], tmp_path / "data")
     card = _card(recipe)
@@ -379,7 +277,7 @@ def test_evaluation_runs_the_engine_and_scores_every_image(tmp_path, recipe):
 def test_a_scorecard_adds_test_scores_to_the_card_and_leaves_the_weights(tmp_path, monkeypatch):
     monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
     folder_of([picture(name="a", size=72), picture(name="c", size=72)], tmp_path / "discs")
-    recipe = dataclasses.replace(NUCLEI, sources=(Source("discs", "CC0", 0.25),))
+    recipe = dataclasses.replace(NUCLEI_BY_CROPS, sources=(Source("discs", "CC0", 0.25),))
     monkeypatch.setattr("nuclick_training.evaluate.known_pixel_size", lambda folder: 0.25)
     save_model(tmp_path / "m.safetensors", NuClick(NuClickConfig(1 / 16)), _card(recipe), half=True)
     before = load_model(tmp_path / "m.safetensors").network.state_dict()

@@ -61,11 +61,11 @@ def _fit(options: argparse.Namespace) -> None:
     given = {item.name: getattr(options, item.name) for item in dataclasses.fields(FitSettings)}
     settings = dataclasses.replace(recipe.fit, **{name: value for name, value in given.items() if value is not None})
     torch.manual_seed(settings.seed)
-    run = new_run(build("nuclick", recipe.config), settings)
+    run = new_run(build(recipe.architecture, recipe.config), settings)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume:
         run.load(options.out / CHECKPOINT)
-    fit(run, recipe.sampler(options.data), recipe.validation(options.data), settings, options.out)
+    fit(run, recipe.lessons(options.data), recipe.validation(options.data), settings, options.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model file: the threshold is chosen on the validation examples, the card written.
+"""From a checkpoint to a model file: the threshold is chosen on the validation objects, the card written.
 
 A recipe and a finished run go in, a model file comes out; test pictures take no part.
 """
@@ -19,17 +19,17 @@ from .fit import CHECKPOINT, SETTINGS, mean_dice
 from .recipes import Recipe
 
 
-def finish(recipe: Recipe, run: Path, data: Path, target: Path, examples: int = 300) -> Card:
-    """Write the averaged weights of a run, with the threshold that is best on the validation examples."""
+def finish(recipe: Recipe, run: Path, data: Path, target: Path, objects: int = 300) -> Card:
+    """Write the averaged weights of a run, with the threshold that is best on the validation objects."""
     state = torch.load(run / CHECKPOINT, weights_only=True)
     settings = json.loads((run / SETTINGS).read_text())
-    network = build("nuclick", recipe.config).eval()
+    network = build(recipe.architecture, recipe.config).eval()
     network.load_state_dict(state["averaged"])
-    dice = mean_dice(fused(network), recipe.validation(data, count=examples))
+    dice = mean_dice(fused(network), recipe.validation(data, objects))
     threshold = max(dice, key=lambda tried: dice[tried])
     card = card_of(recipe, settings | {"steps": state["step"]})
     command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
-    score = Score("validation crops", "mean Dice of a crop's object", round(dice[threshold], 4), command)
+    score = Score("validation objects", "mean Dice of a crop's object", round(dice[threshold], 4), command)
     card = replace(card, threshold=threshold, scores=(score,))
     save_model(target, network, card, half=True)
     return card
@@ -40,7 +40,7 @@ def card_of(recipe: Recipe, settings: Mapping[str, object]) -> Card:
     return Card(
         name=recipe.name,
         kind=recipe.kind,
-        architecture="nuclick",
+        architecture=recipe.architecture,
         config=recipe.config,
         crop_size=recipe.crop,
         mpp=recipe.mpp,

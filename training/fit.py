@@ -1,4 +1,4 @@
-"""The fitting loop: samplers and settings go in; a log, checkpoints and averaged weights come out.
+"""The fitting loop: lessons and settings go in; a log, checkpoints and averaged weights come out.
 
 It runs for a set time, with the learning rate following the clock, so that a run ends when it was asked to; or for a
 set number of steps, and then a run that was killed and resumed ends as one that was not.
@@ -9,20 +9,19 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from nuclick_wsi.network import fused
 
-from .augment import augmented, unchanged
+from .lessons import Batch, Lessons
 from .loss import nuclick_loss
-from .sampling import OBJECT, Example, Sampler
+from .sampling import OBJECT
 
 LOG, CHECKPOINT, SETTINGS = "log.csv", "checkpoint.pt", "settings.json"
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(15))
@@ -39,7 +38,7 @@ class FitSettings:
     steps
         Number of steps instead; 0 leaves the end to the clock.
     batch
-        Crops per step.
+        Crops per step, or blocks of a one-look network.
     rate
         Highest learning rate of AdamW, after the warm-up; it falls to zero along half a cosine.
     warm_up
@@ -139,20 +138,20 @@ def new_run(network: nn.Module, settings: FitSettings) -> Run:
     return Run(network, Averaged(network, settings.averaging), optimizer, np.random.default_rng(settings.seed))
 
 
-def fit(run: Run, sampler: Sampler, validation: list[Example], settings: FitSettings, folder: Path) -> None:
+def fit(run: Run, lessons: Lessons, validation: Sequence[Batch], settings: FitSettings, folder: Path) -> None:
     """Train until the time is over; `folder` gets a log, the settings and checkpoints.
 
     Parameters
     ----------
     validation
-        Fixed plain examples; the log shows the averaged network's mean Dice on them at its best threshold.
+        Fixed plain batches; the log shows the averaged network's mean Dice on them at its best threshold.
     """
     (folder / SETTINGS).write_text(json.dumps(asdict(settings), indent=2))
     losses: list[float] = []
     checked = run.seconds
     started = time.monotonic() - run.seconds
     while (progress := settings.progress(run.step, run.seconds)) < 1:
-        batch = [sampler.draw(run.rng) for _ in range(settings.batch)]
+        batch = lessons.batch(run.rng, settings.batch)
         losses.append(_step(run, batch, settings.rate_at(progress), settings.largest_alpha))
         run.seconds = time.monotonic() - started
         over = settings.progress(run.step, run.seconds) >= 1
@@ -165,14 +164,12 @@ def fit(run: Run, sampler: Sampler, validation: list[Example], settings: FitSett
             run.save(folder / CHECKPOINT)
 
 
-def _step(run: Run, batch: list[Example], rate: float, largest_alpha: float) -> float:
+def _step(run: Run, batch: Batch, rate: float, largest_alpha: float) -> float:
     """Take one step and return its loss."""
-    inputs = network_input(batch, lambda image: augmented(image, run.rng))
-    target = torch.from_numpy(np.stack([example.target for example in batch])[:, None])
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     run.network.train()
-    loss = nuclick_loss(run.network(inputs), target, largest_alpha)
+    loss = nuclick_loss(run.network(*batch.inputs), batch.target, largest_alpha)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
@@ -182,26 +179,21 @@ def _step(run: Run, batch: list[Example], rate: float, largest_alpha: float) -> 
     return float(loss.detach())
 
 
-def network_input(
-    batch: list[Example], colour: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-) -> torch.Tensor:
-    """Return (N, 5, S, S) float32, channels last in memory."""
-    planes = [np.concatenate([colour(example.image), np.moveaxis(example.signals, 0, 2)], axis=2) for example in batch]
-    return torch.from_numpy(np.stack(planes)).permute(0, 3, 1, 2)
-
-
-def mean_dice(network: nn.Module, examples: list[Example]) -> dict[float, float]:
-    """Return, per threshold, the mean Dice of the examples' masks as the network draws them."""
-    scores: dict[float, list[float]] = {threshold: [] for threshold in THRESHOLDS}
-    for example in examples:
-        inputs = network_input([example], unchanged)
+def mean_dice(network: nn.Module, batches: Sequence[Batch]) -> dict[float, float]:
+    """Return, per threshold, the mean Dice of the objects' masks as the network draws them; 0 where there are none."""
+    if not batches:
+        return dict.fromkeys(THRESHOLDS, 0.0)
+    areas, found = (1, 2, 3), []
+    for batch in batches:
         with torch.inference_mode():
-            probability = torch.sigmoid(network(inputs))[0, 0].numpy()
-        wanted = example.target == OBJECT
-        for threshold, found in scores.items():
-            mask = probability > threshold
-            found.append(2 * float((mask & wanted).sum()) / max(float(mask.sum() + wanted.sum()), 1))
-    return {threshold: float(np.mean(found)) if found else 0.0 for threshold, found in scores.items()}
+            probability = torch.sigmoid(network(*batch.inputs))
+        wanted = batch.target == OBJECT
+        masks = [probability > threshold for threshold in THRESHOLDS]
+        found.append(
+            torch.stack([2 * (m & wanted).sum(areas) / (m.sum(areas) + wanted.sum(areas)).clamp(min=1) for m in masks])
+        )
+    means = torch.cat(found, dim=1).mean(dim=1)
+    return dict(zip(THRESHOLDS, means.tolist(), strict=True))
 
 
 def _log(path: Path, run: Run, figures: dict[str, float]) -> None:

@@ -1,6 +1,6 @@
 """What each shipped model is trained on and how: the data sets, their shares, crop and pixel size.
 
-A recipe and the data's folder go in; samplers and fixed validation examples come out.
+A recipe and the data's folder go in; lessons and fixed validation batches come out.
 """
 
 import dataclasses
@@ -15,7 +15,9 @@ from nuclick_wsi.prompts import ObjectKind
 from .data import Picture, picture_names, read_picture, typical_step
 from .fit import FitSettings
 from .glands import SquiggleSampler
-from .sampling import ClickSampler, Example, MixedSampler, Sampler
+from .lessons import Batch, CropLessons, Lessons, LookLessons
+from .looks import LookSampler
+from .sampling import ClickSampler, MixedSampler
 from .splits import SPLITS
 
 _MONUSEG_SPLIT = (
@@ -48,6 +50,8 @@ class Recipe:
 
     Attributes
     ----------
+    architecture, config
+        What `nuclick_wsi.network.build` takes.
     crop
         Side of the crop, in model pixels.
     mpp
@@ -70,19 +74,29 @@ class Recipe:
     split: str
     limits: str
     fit: FitSettings = field(default_factory=FitSettings)
+    architecture: str = "nuclick"
     config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
 
-    def sampler(self, data: Path) -> Sampler:
-        """Return the sampler of training examples."""
-        samplers = [_sampler(self.kind, self.pictures(data, source, "train"), self.crop) for source in self.sources]
-        return MixedSampler(samplers, [source.share for source in self.sources])
+    def lessons(self, data: Path) -> Lessons:
+        """Return what the network learns from."""
+        parts = [self.pictures(data, source, "train") for source in self.sources]
+        return self._lessons(parts, [source.share for source in self.sources])
 
-    def validation(self, data: Path, count: int = 80) -> list[Example]:
-        """Return fixed plain examples of the validation pictures."""
+    def validation(self, data: Path, objects: int = 80) -> list[Batch]:
+        """Return fixed plain batches of the validation pictures, of that many objects or somewhat more."""
         pictures = [p for source in self.sources for p in self.pictures(data, source, "validation")]
-        sampler = _sampler(self.kind, pictures, self.crop)
-        rng = np.random.default_rng(0)
-        return [sampler.draw(rng, plain=True) for _ in range(count)]
+        lessons, rng = self._lessons([pictures], [1.0]), np.random.default_rng(0)
+        batches: list[Batch] = []
+        while sum(len(batch.target) for batch in batches) < objects:
+            batches.append(lessons.batch(rng, 1, plain=True))
+        return batches
+
+    def _lessons(self, parts: list[list[Picture]], shares: list[float]) -> Lessons:
+        """Return the lessons that suit the network and the kind of object."""
+        if self.architecture == "glance":
+            return LookLessons(MixedSampler([LookSampler(part, self.crop) for part in parts], shares))
+        sampler = SquiggleSampler if self.kind is ObjectKind.GLAND else ClickSampler
+        return CropLessons(MixedSampler([sampler(part, self.crop) for part in parts], shares))
 
     def pictures(self, data: Path, source: Source, part: str) -> list[Picture]:
         """Return the pictures of one part of a source's split."""
@@ -94,14 +108,12 @@ class Recipe:
         return [dataclasses.replace(p, step=typical_step(p.labels, self.typical)) for p in unscaled]
 
 
-def _sampler(kind: ObjectKind, pictures: list[Picture], crop: int) -> Sampler:
-    return SquiggleSampler(pictures, crop) if kind is ObjectKind.GLAND else ClickSampler(pictures, crop)
-
-
 NUCLEI = Recipe(
     name="nuclei",
     kind=ObjectKind.NUCLEUS,
-    crop=128,
+    architecture="glance",
+    config={},
+    crop=96,
     mpp=0.25,
     typical=19.7,
     sources=(
@@ -112,7 +124,12 @@ NUCLEI = Recipe(
     fill_holes_um2=8.0,
     terms="research use, non-commercial, share alike (CC BY-NC-SA 4.0, inherited from MoNuSeg)",
     split=_MONUSEG_SPLIT,
-    limits="nuclei wider than 25 um; slides without haematoxylin; pale or out-of-focus nuclei; cytology",
+    limits="nuclei wider than 20 um; slides without haematoxylin; pale or out-of-focus nuclei; cytology",
+    fit=FitSettings(batch=6, minutes=90),
+)
+
+NUCLEI_BY_CROPS = dataclasses.replace(
+    NUCLEI, name="nuclei-crops", architecture="nuclick", config={"width": 0.25}, crop=128, fit=FitSettings()
 )
 
 GLANDS = Recipe(
@@ -138,4 +155,4 @@ def known_pixel_size(folder: str) -> float | None:
     return next((source.mpp for source in sources if source.folder == folder), None)
 
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, GLANDS)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, GLANDS)}

@@ -3,8 +3,9 @@
 A picture and a random generator go in, an `Example` comes out; colour is left to `augment`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ Points = npt.NDArray[np.floating]
 Target = npt.NDArray[np.uint8]
 
 BACKGROUND, OBJECT, OTHERS = 0, 1, 2
-_LARGEST_ZOOM = 1.2
+LARGEST_ZOOM = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,13 @@ class Example:
     target: Target
 
 
-class Sampler(Protocol):
+Drawn_co = TypeVar("Drawn_co", covariant=True)
+
+
+class Sampler(Protocol[Drawn_co]):
     """Draws examples; `plain` ones have no random zoom, flips or missing neighbours."""
 
-    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Drawn_co:
         """Return one example."""
         ...
 
@@ -115,7 +119,7 @@ def kept_others(count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     return rng.random(count) < rate
 
 
-class _Objects:
+class ClickableObjects:
     """Where the objects of one picture may be clicked."""
 
     def __init__(self, labels: Labels) -> None:
@@ -161,11 +165,11 @@ class ClickSampler:
         self._size = size
         self._pictures, self._padded, self._objects, self._targets = [], [], [], []
         for picture in pictures:
-            objects = _Objects(picture.labels)
+            objects = ClickableObjects(picture.labels)
             targets = np.flatnonzero(objects.areas >= smallest * picture.step**2)
             if len(targets):
                 self._pictures.append(picture)
-                self._padded.append(PaddedPicture(picture, int((size / 2 + 2) * picture.step * _LARGEST_ZOOM) + 2))
+                self._padded.append(PaddedPicture(picture, int((size / 2 + 2) * picture.step * LARGEST_ZOOM) + 2))
                 self._objects.append(objects)
                 self._targets.append(targets)
 
@@ -193,12 +197,12 @@ class ClickSampler:
         return Example(example.image[:n, :n], example.signals[:, :n, :n], example.target[:n, :n])
 
 
-class MixedSampler:
+class MixedSampler(Generic[Drawn_co]):
     """Examples from several samplers, each with its share."""
 
-    def __init__(self, samplers: list[Sampler], shares: list[float]) -> None:
+    def __init__(self, samplers: Sequence[Sampler[Drawn_co]], shares: Sequence[float]) -> None:
         self._samplers, self._shares = samplers, np.array(shares) / sum(shares)
 
-    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Drawn_co:
         """Return an example of a random sampler."""
         return self._samplers[int(rng.choice(len(self._samplers), p=self._shares))].draw(rng, plain)

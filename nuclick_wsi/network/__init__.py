@@ -8,16 +8,21 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from nuclick_wsi.network.folding import fused
+from nuclick_wsi.network.glance import STRIDE, Glance, GlanceConfig
 from nuclick_wsi.network.nuclick import NuClick, NuClickConfig
 
-__all__ = ["ARCHITECTURES", "NuClick", "NuClickConfig", "build", "fused"]
+__all__ = ["ARCHITECTURES", "STRIDE", "Glance", "GlanceConfig", "NuClick", "NuClickConfig", "build", "fused"]
 
 
 def _nuclick(config: Mapping[str, object]) -> nn.Module:
     return NuClick(NuClickConfig(**config))  # type: ignore[arg-type]
 
 
-ARCHITECTURES: Mapping[str, Callable[[Mapping[str, object]], nn.Module]] = {"nuclick": _nuclick}
+def _glance(config: Mapping[str, object]) -> nn.Module:
+    return Glance(GlanceConfig(**config))  # type: ignore[arg-type]
+
+
+ARCHITECTURES: Mapping[str, Callable[[Mapping[str, object]], nn.Module]] = {"glance": _glance, "nuclick": _nuclick}
 
 
 def build(architecture: str, config: Mapping[str, object]) -> nn.Module:

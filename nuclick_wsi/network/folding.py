@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from nuclick_wsi.network.nuclick import ConvNorm, Residual
+from nuclick_wsi.network.blocks import ConvNorm, Residual, Skip
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -25,6 +25,8 @@ def _fold(module: nn.Module) -> nn.Module:
         return _folded_conv_norm(module)
     if isinstance(module, Residual):
         return nn.Sequential(_folded_conv_norm(module.first), _merged_skip(module.second), nn.ReLU(inplace=True))
+    if isinstance(module, Skip):
+        return nn.Sequential(_merged_skip(module.added), nn.ReLU(inplace=True))
     for name, child in module.named_children():
         setattr(module, name, _fold(child))
     return module

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-# The published weights were trained with Keras' epsilon; it takes part in every folded norm.
-_EPSILON = 1.001e-5
+from nuclick_wsi.network.blocks import ConvNorm, Residual, halved
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +38,6 @@ class NuClickConfig:
     def channels(self, paper: int) -> int:
         """Return the channel count that stands for one of the paper's: a multiple of four, for four branches."""
         return max(4, round(paper * self.width / 4) * 4)
-
-
-class ConvNorm(nn.Module):
-    """Convolution without bias, batch norm, ReLU if asked for; the picture keeps its size."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, dilation: int = 1, relu: bool = True) -> None:
-        super().__init__()
-        # The padding is explicit: ONNX Runtime fails on padding="same" with dilation.
-        padding = dilation * (kernel - 1) // 2
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)
-        nn.init.xavier_uniform_(self.conv.weight)
-        self.norm = nn.BatchNorm2d(outputs, eps=_EPSILON)
-        self.relu = relu
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x inputs x H x W to N x outputs x H x W."""
-        y: torch.Tensor = self.norm(self.conv(x))
-        return torch.relu(y) if self.relu else y
-
-
-class Residual(nn.Module):
-    """Two convolutions, the second one around a skip that starts after the first."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.first = ConvNorm(inputs, outputs, relu=False)
-        self.second = ConvNorm(outputs, outputs, relu=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x inputs x H x W to N x outputs x H x W."""
-        y = self.first(x)
-        return torch.relu(y + self.second(y))
 
 
 class MultiScale(nn.Module):
@@ -120,11 +87,11 @@ class NuClick(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 5 x H x W float32 to N x 1 x H x W logits; H and W are multiples of 32."""
         e1 = self.encode1(x)
-        e2 = self.encode2(_halve(e1))
-        e3 = self.encode3(_halve(e2))
-        e4 = self.encode4(_halve(e3))
-        e5 = self.encode5(_halve(e4))
-        y = self.bottom(_halve(e5))
+        e2 = self.encode2(halved(e1))
+        e3 = self.encode3(halved(e2))
+        e4 = self.encode4(halved(e3))
+        e5 = self.encode5(halved(e4))
+        y = self.bottom(halved(e5))
         y = self.decode5(torch.cat([self.up5(y), e5], dim=1))
         y = self.decode4(torch.cat([self.up4(y), e4], dim=1))
         y = self.decode3(torch.cat([self.up3(y), e3], dim=1))
@@ -132,8 +99,3 @@ class NuClick(nn.Module):
         y = self.decode1(torch.cat([self.up1(y), e1], dim=1))
         logits: torch.Tensor = self.head(y)
         return logits
-
-
-def _halve(x: torch.Tensor) -> torch.Tensor:
-    """Max-pool by two."""
-    return nn.functional.max_pool2d(x, 2)

@@ -1,0 +1,180 @@
+"""The one-look network gives every view the same probabilities whatever it comes with, as its plain definition does."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dark_segmenter import card
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.data import immunohistochemistry
+
+from nuclick_wsi.choices import GlandMode
+from nuclick_wsi.crops import CropSpec, SignalField, View, plan_tiles, plan_views
+from nuclick_wsi.errors import DeviceError
+from nuclick_wsi.geometry import Point
+from nuclick_wsi.look_segmenter import LookSegmenter
+from nuclick_wsi.looks import PITCH, Place, distance_maps
+from nuclick_wsi.network import Glance, build, fused
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt
+from nuclick_wsi.readers import open_slide
+from nuclick_wsi.resample import read_window
+from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmenter import TileImage, choose_device
+from nuclick_wsi.weights import Model
+
+GRID = Grid(1.0, 0.0625)
+SPEC = CropSpec(64, 0.25)
+SMALL = {"trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]}
+SIDE = 400
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    return Model(card(ObjectKind.NUCLEUS, SPEC.size, SPEC.mpp), build("glance", SMALL).eval(), "", Path())
+
+
+@pytest.fixture(scope="module")
+def field() -> SignalField:
+    places = np.random.default_rng(3).uniform(0, SIDE, (40, 2))
+    return SignalField(
+        [Prompt(str(n), ObjectKind.NUCLEUS, Click(Point(float(x), float(y)))) for n, (x, y) in enumerate(places)]
+    )
+
+
+@pytest.fixture
+def path(make_slide: Callable[..., Path]) -> Path:
+    return make_slide(immunohistochemistry()[:SIDE, :SIDE])
+
+
+def tile_images(path: Path, views: list[View], segmenter: LookSegmenter, tile_size: int) -> Iterator[TileImage]:
+    with open_slide(path) as slide:
+        for tile in plan_tiles(views, tile_size, segmenter.around):
+            yield TileImage(tile, read_window(slide, GRID, tile.window))
+
+
+def predict(
+    path: Path, field: SignalField, segmenter: LookSegmenter, tile_size: int = 64, prompts: list[int] | None = None
+) -> dict[int, np.ndarray]:
+    views = plan_views(field, GRID, SPEC, GlandMode.CROP, prompts)
+    images = tile_images(path, views, segmenter, tile_size)
+    return {view.prompt: probabilities for view, probabilities in segmenter.predict(images, field)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_batches_tiles_and_company_change_probabilities_by_rounding_at_most(
+    batch_size: int, model: Model, field: SignalField, path: Path
+) -> None:
+    plain = predict(path, field, LookSegmenter(model, torch.device("cpu"), 4))
+    assert plain.keys() == set(range(40))
+    other = predict(path, field, LookSegmenter(model, torch.device("cpu"), batch_size), tile_size=3000)
+    alone = predict(path, field, LookSegmenter(model, torch.device("cpu"), batch_size), prompts=[17])
+    for prompt, probabilities in plain.items():
+        np.testing.assert_allclose(probabilities, other[prompt], atol=1e-5)
+        assert np.ptp(probabilities) > 1e-3
+    np.testing.assert_allclose(alone[17], plain[17], atol=1e-5)
+
+
+def test_the_network_sees_the_block_the_click_and_its_neighbours(model: Model, field: SignalField, path: Path) -> None:
+    outputs = predict(path, field, LookSegmenter(model, torch.device("cpu"), 5))
+    padded = np.full((SIDE + 1000, SIDE + 1000, 3), 255, np.uint8)
+    padded[500:-500, 500:-500] = immunohistochemistry()[:SIDE, :SIDE]
+    for view in plan_views(field, GRID, SPEC, GlandMode.CROP, [4, 11, 30]):
+        place = Place.of(view.window)
+        block = padded[place.block.y + 500 :, place.block.x + 500 :][: PITCH + 64, : PITCH + 64]
+        corner = torch.tensor([[place.crop.y - place.block.y, place.crop.x - place.block.x]])
+        within = np.array([view.window.y - place.crop.y, view.window.x - place.crop.x])
+        maps = torch.from_numpy(distance_maps(field.signals(view), within))
+        with torch.inference_mode():
+            image = torch.from_numpy(block.transpose(2, 0, 1)[None] / 255).float()
+            logits = model.network(image, torch.tensor([0]), corner, maps[None])
+        expected = torch.sigmoid(logits)[0, 0].numpy()[view.window.slices_in(place.crop)]
+        np.testing.assert_allclose(outputs[view.prompt], expected, atol=1e-4)
+
+
+def test_a_click_and_a_neighbour_both_decide(model: Model, field: SignalField) -> None:
+    assert isinstance(model.network, Glance)
+    torch.manual_seed(1)
+    seen = model.network.look(torch.rand(1, 3, 128, 128))
+    maps = torch.rand(1, 2, 33, 33) * 20
+
+    def drawn(corner: tuple[int, int], distances: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            result: torch.Tensor = model.network.outline(seen, torch.tensor([0]), torch.tensor([corner]), distances)
+        return result
+
+    here = drawn((20, 30), maps)
+    for other in (drawn((22, 30), maps), drawn((20, 30), maps + torch.tensor([3.0, 0])[:, None, None])):
+        assert (here - other).abs().max() > 1e-3
+    assert (here - drawn((20, 30), maps + torch.tensor([0, 3.0])[:, None, None])).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (1, 0), (1, 1)])
+def test_distances_count_from_the_middles_of_features_to_the_middles_of_pixels(corner: tuple[int, int]) -> None:
+    signals = (np.random.default_rng(5).random((2, 8, 8)) < 0.05).astype(np.float32)
+    signals[0, 3, 4] = 1
+    signals[1] = 0
+    maps = distance_maps(signals, np.array(corner))
+    for row in range(5):
+        for column in range(5):
+            nearest = min(
+                np.hypot(2 * row + 1 - (r + corner[0] + 0.5), 2 * column + 1 - (c + corner[1] + 0.5))
+                for r, c in np.argwhere(signals[0])
+            )
+            assert maps[0, row, column] == pytest.approx(nearest)
+    assert (maps[1] > 1000).all()
+
+
+@given(x=st.integers(-10_000, 10_000), y=st.integers(-10_000, 10_000), size=st.sampled_from([32, 64, 96]))
+def test_a_crop_lies_in_its_block_at_an_even_pixel_and_holds_its_view(x: int, y: int, size: int) -> None:
+    view = Window(x, y, size, size)
+    place = Place.of(view)
+    assert place.block.contains(place.crop)
+    assert place.crop.contains(view)
+    assert (place.crop.x - place.block.x) % 2 == (place.crop.y - place.block.y) % 2 == 0
+    assert (place.block.x + size // 2) % PITCH == (place.block.y + size // 2) % PITCH == 0
+    assert place.block.shape == (PITCH + size, PITCH + size)
+
+
+def test_folding_changes_no_more_than_rounding() -> None:
+    torch.manual_seed(2)
+    network = build("glance", SMALL)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean, std=0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    inputs = (torch.rand(2, 3, 64, 96), torch.tensor([0, 1]), torch.tensor([[0, 2], [10, 60]]), torch.rand(2, 2, 9, 9))
+    with torch.inference_mode():
+        torch.testing.assert_close(fused(network)(*inputs), network.eval()(*inputs), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [({"trunk": [8, 8]}, "five"), ({"features": 6}, "four"), ({"dilations": []}, "dilations"), ({"far": 0}, "far")],
+)
+def test_an_impossible_configuration_is_refused(config: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        build("glance", config)
+
+
+def test_a_device_without_room_for_a_batch_says_how_large_a_batch_to_try(
+    model: Model, field: SignalField, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(Glance, "outline", full)
+    with pytest.raises(DeviceError, match=r"batch of 8 crops of 64 px.*--batch-size 2"):
+        predict(path, field, LookSegmenter(model, torch.device("cpu"), 8), tile_size=3000)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_what_the_cpu_gives(model: Model, field: SignalField, path: Path) -> None:
+    on_cpu = predict(path, field, LookSegmenter(model, torch.device("cpu")))
+    on_gpu = predict(path, field, LookSegmenter(model, choose_device("cuda")))
+    for prompt, probabilities in on_cpu.items():
+        np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=5e-3)
