@@ -4,7 +4,6 @@ It is a copy of what could be computed again, so a file that is damaged or someb
 it is moved aside. Every batch of prompts is one transaction, so a run may be killed at any moment.
 """
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -67,7 +66,7 @@ class Journal:
     ) -> None:
         self.close()
 
-    def image(self, name: str, about: Mapping[ObjectKind, str]) -> "ImageMemory":
+    def image(self, name: str, about: Mapping[ObjectKind, bytes]) -> "ImageMemory":
         """Return the memory of one image.
 
         Parameters
@@ -75,8 +74,7 @@ class Journal:
         name
             What tells the image from the others of this journal, in every run.
         about
-            For each kind of object, all that a mask depends on beside what the network is shown of the prompt: the
-            slide, how it is read, the model.
+            For each kind of object, what `setting_of` returns.
         """
         return ImageMemory(self, name, about)
 
@@ -160,11 +158,11 @@ class Journal:
 class ImageMemory:
     """The `Memory` of one image of a journal; it counts what it could recall."""
 
-    def __init__(self, journal: Journal, name: str, about: Mapping[ObjectKind, str]) -> None:
+    def __init__(self, journal: Journal, name: str, about: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0
         self._journal = journal
         self._name = name
-        self._about = {kind: hashlib.sha256(text.encode()).digest() for kind, text in about.items()}
+        self._about = about
 
     def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
         """Return what came of a prompt when the same was shown to the same network; None where that is not known."""

@@ -8,6 +8,8 @@ remembers gives what a run that does not would give.
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +19,7 @@ from nuclick_wsi.instances import Rejection
 from nuclick_wsi.masks import MaskRule
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid
+from nuclick_wsi.slide import Frame
 from nuclick_wsi.stitch import Patch
 
 Decoded = Patch | Rejection
@@ -100,3 +103,22 @@ def what_is_shown(signals: SignalField, views: Sequence[View], grid: Grid, rule:
         digest.update(repr((view.grid, view.window)).encode())
         digest.update(np.packbits(signals.signals(view) > 0).tobytes())
     return digest.digest()
+
+
+def setting_of(fingerprint: str, reader: str, frame: Frame, model_sha256: str) -> bytes:
+    """Return a digest of all that a prompt's mask depends on beside what the network is shown: slide, model, program.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the slide's content.
+    reader
+        Library and version that read the slide.
+    """
+    seen = (fingerprint, reader, frame.value, model_sha256)
+    return hashlib.sha256(f"nuclick-wsi {_version()} {seen}".encode()).digest()
+
+
+@cache
+def _version() -> str:
+    return version("nuclick-wsi")

@@ -11,14 +11,22 @@ from typing import TypeAlias
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.readers import open_slide
-from nuclick_wsi.slide import Frame, Slide
+from nuclick_wsi.slide import Frame, Slide, fingerprint
 
 _Key: TypeAlias = tuple[Path, Frame, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSlide:
+    """A slide that is open, and what tells its content from that of other files, and of this one before it changed."""
+
+    slide: Slide
+    fingerprint: str
+
+
 @dataclass(slots=True)
 class _Entry:
-    slide: Slide
+    opened: OpenSlide
     users: int = 0
 
 
@@ -42,7 +50,7 @@ class OpenSlides:
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
 
     @contextmanager
-    def lease(self, path: Path, frame: Frame) -> Iterator[Slide]:
+    def lease(self, path: Path, frame: Frame) -> Iterator[OpenSlide]:
         """Yield a slide that stays open for the length of the block.
 
         Raises
@@ -53,7 +61,7 @@ class OpenSlides:
         key = _key(path, frame)
         entry = self._taken(key) or self._opened(key)
         try:
-            yield entry.slide
+            yield entry.opened
         finally:
             with self._guard:
                 entry.users -= 1
@@ -75,13 +83,14 @@ class OpenSlides:
             return entry
 
     def _opened(self, key: _Key) -> _Entry:
-        path, frame, *_ = key
-        slide = open_slide(path, reader=self._reader, frame=frame)  # long: others need not wait for it
+        path, frame, changed, _ = key
+        content = f"{fingerprint(path)} {changed}"
+        opened = OpenSlide(open_slide(path, reader=self._reader, frame=frame), content)  # long: others need not wait
         with self._guard:
-            entry = self._entries.setdefault(key, _Entry(slide))
+            entry = self._entries.setdefault(key, _Entry(opened))
             entry.users += 1
-        if entry.slide is not slide:  # somebody else was faster
-            slide.close()
+        if entry.opened is not opened:  # somebody else was faster
+            opened.slide.close()
         return entry
 
     def _close_surplus(self, most: int) -> None:
@@ -94,7 +103,7 @@ class OpenSlides:
             for key in stale + surplus[: max(0, len(surplus) - most)]:
                 dropped.append(self._entries.pop(key))
         for entry in dropped:
-            entry.slide.close()
+            entry.opened.slide.close()
 
 
 def _key(path: Path, frame: Frame) -> _Key:

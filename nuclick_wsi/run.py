@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -20,6 +19,7 @@ from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.jobs import ImageInput, Job, ModelUsed, Results
 from nuclick_wsi.journal import ImageMemory, Journal
+from nuclick_wsi.memory import setting_of
 from nuclick_wsi.preview import write_preview
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.readers import open_slide
@@ -175,11 +175,11 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
 
 def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageMemory:
     """Return what is known of an image's prompts, as long as neither slide, reader, model nor program changed."""
+    assert report.fingerprint is not None and report.reader is not None, "the slide is open"
     about = {}
     for kind in map(ObjectKind, report.prompts):
         line.shelf[kind]  # loads the model
-        seen = (report.fingerprint, report.reader, image.frame.value, line.shelf.models[kind].sha256)
-        about[kind] = f"nuclick-wsi {version('nuclick-wsi')} {seen}"
+        about[kind] = setting_of(report.fingerprint, report.reader, image.frame, line.shelf.models[kind].sha256)
     return line.journal.image(job.identity, about)
 
 

@@ -17,8 +17,10 @@ from nuclick_wsi.engine import Outcome, segment
 from nuclick_wsi.errors import ModelError, SlideError
 from nuclick_wsi.geojson import feature_collection
 from nuclick_wsi.instances import Rejection
-from nuclick_wsi.open_slides import OpenSlides
+from nuclick_wsi.memory import setting_of
+from nuclick_wsi.open_slides import OpenSlide, OpenSlides
 from nuclick_wsi.prompts import ObjectKind, Role
+from nuclick_wsi.recent import RecentMasks, SlideMemory
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segment_request import ImageAsked, SegmentRequest, read_request
 from nuclick_wsi.shelf import Shelf
@@ -41,17 +43,30 @@ class Work:
         """The ids of the prompts that want an outline."""
         return [prompt.id for prompt in self.request.prompts.prompts if prompt.role is Role.SEGMENT]
 
+    @property
+    def kinds(self) -> set[ObjectKind]:
+        """The kinds of the prompts that want an outline."""
+        return {prompt.kind for prompt in self.request.prompts.prompts if prompt.role is Role.SEGMENT}
+
 
 class Service:
-    """Models and slides that stay loaded, and the folders that slides may come from.
+    """Models, slides and recent masks that stay loaded, and the folders that slides may come from.
 
     All models that are there are loaded at once, so that no click waits for one.
+
+    Parameters
+    ----------
+    recent
+        What is kept of the masks of earlier requests; None for as many as a server keeps.
     """
 
-    def __init__(self, shelf: Shelf, slides: OpenSlides, allowed: AllowedFolders) -> None:
+    def __init__(
+        self, shelf: Shelf, slides: OpenSlides, allowed: AllowedFolders, recent: RecentMasks | None = None
+    ) -> None:
         self._shelf = shelf
         self._slides = slides
         self._allowed = allowed
+        self._recent = RecentMasks() if recent is None else recent
         for kind in ObjectKind:
             try:
                 shelf.path(kind)
@@ -79,12 +94,13 @@ class Service:
         """
         request = read_request(body)
         path = self._allowed.admit(request.image.path)
-        with self._slides.lease(path, request.image.frame) as slide:
-            _require_size(slide.info, request.image)
-            pixel_size = resolve_pixel_size(slide.info, request.image.pixel_size)
-        for kind in {prompt.kind for prompt in request.prompts.prompts if prompt.role is Role.SEGMENT}:
+        with self._slides.lease(path, request.image.frame) as opened:
+            _require_size(opened.slide.info, request.image)
+            pixel_size = resolve_pixel_size(opened.slide.info, request.image.pixel_size)
+        work = Work(request, path, pixel_size)
+        for kind in work.kinds:
             self._shelf.path(kind)
-        return Work(request, path, pixel_size)
+        return work
 
     def do(self, work: Work, on_progress: Callable[[int], None]) -> bytes:
         """Return the answer as JSON; whatever `on_progress` raises ends the work.
@@ -98,12 +114,32 @@ class Service:
         request = work.request
         few = len(work.asked) <= _FEW
         settings = replace(request.settings, workers=0) if few else request.settings
-        with self._slides.lease(work.path, request.image.frame) as slide:
-            outcome = segment(slide, request.prompts, self._shelf, work.pixel_size, settings, on_progress=on_progress)
+        with self._slides.lease(work.path, request.image.frame) as opened:
+            memory = self._memory(work, opened)
+            outcome = segment(
+                opened.slide,
+                request.prompts,
+                self._shelf,
+                work.pixel_size,
+                settings,
+                on_progress=on_progress,
+                memory=memory,
+            )
         answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
-        return orjson.dumps({**answer, "nuclick": self._about(work, outcome, time.perf_counter() - begun)})
+        about = self._about(work, outcome)
+        spent = {"recalled": memory.recalled, "seconds": round(time.perf_counter() - begun, 3)}
+        return orjson.dumps({**answer, "nuclick": {**about, **spent}})
 
-    def _about(self, work: Work, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    def _memory(self, work: Work, opened: OpenSlide) -> SlideMemory:
+        """Return what is known of a request's prompts: slide, reader, model and program are part of every key."""
+        about = {}
+        for kind in work.kinds:
+            self._shelf[kind]  # loads the model
+            model = self._shelf.models[kind].sha256
+            about[kind] = setting_of(opened.fingerprint, opened.slide.info.reader, work.request.image.frame, model)
+        return self._recent.on_slide(about)
+
+    def _about(self, work: Work, outcome: Outcome) -> dict[str, Any]:
         return {
             "prompts": work.asked,
             "known": work.request.known,
@@ -112,7 +148,6 @@ class Service:
             "models": self._models(reading.kind for reading in outcome.readings),
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],
             "enlarged": [reading.kind for reading in outcome.readings if reading.upsampled],
-            "seconds": round(seconds, 3),
         }
 
     def _models(self, kinds: Iterable[ObjectKind]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ LAYERS = (
     {"look_segmenter", "segmenter", "settings"},
     {"engine", "shelf"},
     {"jobs", "preview", "report", "traces"},
-    {"run", "demo", "access", "open_slides", "problems", "segment_request", "turns"},
+    {"run", "demo", "access", "open_slides", "problems", "recent", "segment_request", "turns"},
     {"answers", "gate", "service"},
     {"server"},
     {"cli", "cli_groups", "commands", "console", "convert", "doctor", "models_view"},

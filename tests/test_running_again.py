@@ -32,7 +32,7 @@ from nuclick_wsi.segmenter import TileImage
 from nuclick_wsi.stitch import Patch
 
 MakeSlide = Callable[..., Path]
-ABOUT = {kind: f"the {kind} model" for kind in ObjectKind}
+ABOUT = {kind: f"the {kind} model".encode() for kind in ObjectKind}
 SIDE = 300
 CROP = 64
 
@@ -43,6 +43,9 @@ class ShySegmenter:
     def __init__(self, kind: ObjectKind) -> None:
         self.card = card(kind, CROP, 0.25)
         self.seen: set[str] = set()
+
+    def around(self, view: View) -> Window:
+        return view.window
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:
@@ -127,7 +130,7 @@ def test_another_model_or_slide_recalls_nothing(make_slide: MakeSlide, tmp_path:
         journal.save()
         assert journal.image("slide", ABOUT).recall(prompt, b"shown") is not None
         assert journal.image("slide", ABOUT).recall(prompt, b"other") is None
-        assert journal.image("slide", {**ABOUT, ObjectKind.NUCLEUS: "other"}).recall(prompt, b"shown") is None
+        assert journal.image("slide", {**ABOUT, ObjectKind.NUCLEUS: b"other"}).recall(prompt, b"shown") is None
         assert journal.image("other", ABOUT).recall(prompt, b"shown") is None
     with Journal(tmp_path / "journal.sqlite", fresh=True) as journal:
         assert journal.image("slide", ABOUT).recall(prompt, b"shown") is None
@@ -230,6 +233,9 @@ import test_running_again as here
 from nuclick_wsi.journal import Journal
 
 class Slow(here.ShySegmenter):
+    def around(self, view: View) -> Window:
+        return view.window
+
     def predict(self, tiles, field):
         for count, item in enumerate(super().predict(tiles, field)):
             print(count, flush=True)

@@ -25,6 +25,7 @@ from nuclick_wsi.gate import HOST, Gate
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.open_slides import OpenSlides
 from nuclick_wsi.pyramid import write_pyramid
+from nuclick_wsi.recent import RecentMasks
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.server import listen, make_app, make_server
 from nuclick_wsi.service import Service
@@ -82,17 +83,19 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture(scope="module")
-def start(shelf: Shelf) -> Iterator[Callable[[Path], Running]]:
+def start(shelf: Shelf) -> Iterator[Callable[..., Running]]:
     servers = []
 
-    def start_one(folder: Path) -> Running:
+    def start_one(folder: Path, recent: RecentMasks | None = None) -> Running:
         listener = listen(0)
         port = listener.getsockname()[1]
         slides = OpenSlides(most=2)
         token = Token(folder / "state")
         allowed = folder / "slides"
         allowed.mkdir()
-        app = make_app(Service(shelf, slides, AllowedFolders([allowed])), SMALL)
+        # Unless a test is about it, nothing is remembered: each request is worked on.
+        service = Service(shelf, slides, AllowedFolders([allowed]), RecentMasks(0) if recent is None else recent)
+        app = make_app(service, SMALL)
         server = make_server(Gate(app, token, port))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -107,7 +110,7 @@ def start(shelf: Shelf) -> Iterator[Callable[[Path], Running]]:
 
 
 @pytest.fixture(scope="module")
-def server(start: Callable[[Path], Running], tmp_path_factory: pytest.TempPathFactory) -> Running:
+def server(start: Callable[..., Running], tmp_path_factory: pytest.TempPathFactory) -> Running:
     return start(tmp_path_factory.mktemp("server"))
 
 
@@ -242,6 +245,33 @@ def test_progress_comes_before_the_result_where_it_is_asked_for(server: Running,
     done = [line["done"] for line in reply.progress]
     assert done == sorted(set(done))
     assert outlines(reply.body) == outlines(server.segment(slide, clicks(*scattered(60))).body)
+
+
+# What is remembered
+
+
+def test_a_click_that_moves_costs_itself_and_those_that_see_it_and_changes_no_other_outline(
+    start: Callable[..., Running], server: Running, tmp_path: Path
+) -> None:
+    warm = start(tmp_path, RecentMasks())
+    slide = warm.folder / "a.svs"
+    write_pyramid(slide, np.tile(immunohistochemistry(), (2, 2, 1)), PixelSize(0.5, 0.5))
+    (server.folder / "moved.svs").write_bytes(slide.read_bytes())
+    first, places = scattered(60), scattered(60)
+    places[7] = (places[7][0] + 3, places[7][1])
+    for number, asked_for in enumerate((first, first, places)):
+        known = warm.segment(slide, clicks(*asked_for)).body
+        fresh = server.segment(server.folder / "moved.svs", clicks(*asked_for)).body
+        assert fresh["nuclick"].pop("recalled") == 0
+        recalled = known["nuclick"].pop("recalled")
+        # A crop has 64 px of this slide, and 60 clicks lie on 1024 x 1024 px of it.
+        assert recalled in ((0,), (60,), range(50, 60))[number]
+        del fresh["nuclick"]["seconds"], known["nuclick"]["seconds"]
+        assert known == fresh
+    other_rule = warm.segment(slide, clicks(*places), options={"threshold": 0.6}).body
+    assert other_rule["nuclick"]["recalled"] == 0
+    os.utime(slide, ns=(1, 1))
+    assert warm.segment(slide, clicks(*places)).body["nuclick"]["recalled"] == 0
 
 
 # Several clients, and clients that leave
@@ -446,12 +476,13 @@ def test_slides_stay_open_are_opened_again_once_changed_and_closed_when_dropped(
     os.utime(paths[0], ns=(1, 1))
     with slides.lease(paths[0], Frame.FULL) as changed:
         assert changed is not first
-    assert first._closed
+        assert changed.fingerprint != first.fingerprint
+    assert first.slide._closed
     for path in paths[1:]:
         with slides.lease(path, Frame.FULL):
             pass
     assert len(slides) == 2
-    assert changed._closed
+    assert changed.slide._closed
     slides.close()
     assert len(slides) == 0
 
