@@ -233,9 +233,6 @@ import test_running_again as here
 from nuclick_wsi.journal import Journal
 
 class Slow(here.ShySegmenter):
-    def around(self, view: View) -> Window:
-        return view.window
-
     def predict(self, tiles, field):
         for count, item in enumerate(super().predict(tiles, field)):
             print(count, flush=True)
