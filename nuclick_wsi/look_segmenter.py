@@ -3,6 +3,8 @@
 In go tiles as images with the views they own; out comes one probability crop per view.
 """
 
+import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,13 +17,16 @@ from numpy.typing import NDArray
 from nuclick_wsi.card import Card
 from nuclick_wsi.crops import SignalField, View
 from nuclick_wsi.looks import Place, distance_maps
-from nuclick_wsi.network import Glance, fused
+from nuclick_wsi.network import Features, Glance, fused
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmenter import BATCH_PIXELS, TileImage, inference
 from nuclick_wsi.weights import Model
 
 _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
 """Blocks that go through the trunk at once."""
+
+_RECENT = 8
+"""Blocks whose features are kept, 8 MB each: who corrects a click looks at the same tissue again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class LookSegmenter:
         self._turn = turn or nullcontext()
         self._card = model.card
         self._device = device
+        self._guard = threading.Lock()
+        self._recent: dict[bytes, Features] = {}
         self._batch_size = batch_size or max(1, 2 * BATCH_PIXELS[device.type] // model.card.crop_size**2)
 
     @property
@@ -81,10 +88,8 @@ class LookSegmenter:
     def _drawn(self, blocks: Sequence[_Block], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield the probabilities of every view of a few blocks."""
         size = self._card.crop_size
-        images = torch.from_numpy(np.stack([block.image for block in blocks]))
+        seen = self._looked(blocks)
         asked = iter([(n, view, crop) for n, block in enumerate(blocks) for view, crop in block.views])
-        with self._turn, inference(self._device, self._batch_size, size):
-            seen = self._network.look(images.to(self._device).permute(0, 3, 1, 2).float().div_(255))
         while batch := list(islice(asked, self._batch_size)):
             owners = torch.tensor([owner for owner, _, _ in batch])
             corners = torch.tensor([_corner(crop, blocks[owner].window) for owner, _, crop in batch])
@@ -96,6 +101,23 @@ class LookSegmenter:
                 probabilities = torch.sigmoid(self._network.outline(seen, *inputs))[:, 0].cpu().numpy()
             for (_, view, crop), drawn in zip(batch, probabilities, strict=True):
                 yield view, drawn[view.window.slices_in(crop)]
+
+    def _looked(self, blocks: Sequence[_Block]) -> Features:
+        """Return the features of blocks; those of a block that comes alone may be kept from before."""
+        images = np.stack([block.image for block in blocks])
+        content = hashlib.blake2b(images, digest_size=16).digest()
+        with self._guard:
+            seen = self._recent.get(content)
+        if seen is None:
+            with self._turn, inference(self._device, self._batch_size, self._card.crop_size):
+                pixels = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
+                seen = self._network.look(pixels.float().div_(255))
+            if len(blocks) == 1:
+                with self._guard:
+                    self._recent[content] = seen
+                    if len(self._recent) > _RECENT:
+                        del self._recent[next(iter(self._recent))]
+        return seen
 
 
 def _blocks(tile: TileImage) -> Iterator[_Block]:

@@ -112,6 +112,22 @@ def test_a_click_and_a_neighbour_both_decide(model: Model, field: SignalField) -
     assert (here - drawn((20, 30), maps + torch.tensor([0, 3.0])[:, None, None])).abs().max() > 1e-3
 
 
+def test_who_looks_at_the_same_tissue_again_waits_for_the_head_alone(
+    model: Model, field: SignalField, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look = Glance.look
+    monkeypatch.setattr(Glance, "look", lambda self, blocks: looks.append(1) or look(self, blocks))
+    segmenter = LookSegmenter(model, torch.device("cpu"))
+    first = predict(path, field, segmenter, prompts=[17])
+    again = predict(path, field, segmenter, prompts=[17])
+    assert len(looks) == 1
+    assert np.array_equal(first[17], again[17])
+    for prompt in range(40):
+        predict(path, field, segmenter, prompts=[prompt])
+    assert len(looks) == 4  # the slide has no more blocks
+
+
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (1, 1)])
 def test_distances_count_from_the_middles_of_features_to_the_middles_of_pixels(corner: tuple[int, int]) -> None:
     signals = (np.random.default_rng(5).random((2, 8, 8)) < 0.05).astype(np.float32)

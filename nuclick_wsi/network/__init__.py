@@ -8,10 +8,20 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from nuclick_wsi.network.folding import fused
-from nuclick_wsi.network.glance import STRIDE, Glance, GlanceConfig
+from nuclick_wsi.network.glance import STRIDE, Features, Glance, GlanceConfig
 from nuclick_wsi.network.nuclick import NuClick, NuClickConfig
 
-__all__ = ["ARCHITECTURES", "STRIDE", "Glance", "GlanceConfig", "NuClick", "NuClickConfig", "build", "fused"]
+__all__ = [
+    "ARCHITECTURES",
+    "STRIDE",
+    "Features",
+    "Glance",
+    "GlanceConfig",
+    "NuClick",
+    "NuClickConfig",
+    "build",
+    "fused",
+]
 
 
 def _nuclick(config: Mapping[str, object]) -> nn.Module:
