@@ -67,10 +67,35 @@ GLAS = Split(
     train=None,
 )  # fmt: skip
 
+
+def _numbers(*runs: tuple[int, int]) -> tuple[str, ...]:
+    return tuple(f"{number:03d}" for first, last in runs for number in range(first, last + 1))
+
+
+# White blood cells of Jiangxi Tecom, one per picture, by cell. Nothing says which patient a cell is from; pictures that
+# follow each other are alike, so a part is made of runs of them, out of each of the three looks (1-93 violet on yellow,
+# 94-200 magenta on yellow, 201-284 on white). The fourth look (285-300, blurred on white) is in test alone.
+# The single numbers are copies of cells of that part.
+WBC = Split(
+    validation=(*_numbers((13, 20), (95, 99), (120, 124), (148, 154), (185, 188), (256, 265)), "075"),
+    test=(
+        *_numbers((41, 52), (78, 81), (108, 114), (131, 137), (160, 166), (197, 198), (231, 242), (285, 300)),
+        *("073", "139", "171"),
+    ),
+    train=None,
+)
+
+WBC_COPIES: Mapping[str, str] = {
+    "072": "070", "073": "051", "075": "019", "082": "021", "084": "071", "086": "030", "089": "026", "090": "060",
+    "091": "054", "092": "056", "139": "112", "158": "157", "169": "167", "171": "166",
+}  # fmt: skip
+"""Pictures that show a cell once more, and the first picture of it; composing takes the first alone."""
+
 EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
 
 SPLITS: Mapping[str, Split] = {
     "monuseg": MONUSEG,
     "glas_train": GLAS,
     "dsb2018_histology": EVERYTHING_TRAINS,
+    "wbc_jtsc": WBC,
 }
