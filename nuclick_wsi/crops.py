@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.prompts import Click, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.signals import Pixels, guiding_signals, rasterize
-
-REACH = 0.75
-"""The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on
-beyond its squiggle, and the network needs to see where it ends."""
+from nuclick_wsi.signals import REACH, Pixels, guiding_signals, rasterize
 
 
 @dataclass(frozen=True, slots=True)

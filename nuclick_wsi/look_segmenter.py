@@ -46,7 +46,7 @@ class LookSegmenter:
     model
         Weights and card of the architecture `glance`; the network runs with its batch norms folded in.
     device
-        As `choose_device` returns it.
+        As `devices.choose_device` returns it.
     batch_size
         Crops per batch; None for what suits the device and the crop's size.
     turn

@@ -58,7 +58,7 @@ class CropSegmenter:
     model
         Weights and card; the network runs with its batch norms folded in.
     device
-        As `choose_device` returns it.
+        As `devices.choose_device` returns it.
     batch_size
         Crops per batch; None for what suits the device and the crop's size.
     turn
@@ -122,27 +122,3 @@ def _network_input(view: View, tile: TileImage, field: SignalField) -> NDArray[n
     np.divide(tile.image[view.window.slices_in(tile.tile.window)], 255, out=crop[..., :3], casting="unsafe")
     crop[..., 3], crop[..., 4] = field.signals(view)
     return crop
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name: auto, cpu, cuda, cuda:N or mps; auto takes the first of cuda, mps, cpu.
-
-    Raises
-    ------
-    DeviceError
-        If the name is none of these, or that device is not on this machine.
-    """
-    if name == "auto":
-        return torch.device(
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
-    kind, _, number = name.partition(":")
-    if kind not in BATCH_PIXELS or (number and not (kind == "cuda" and number.isdecimal())):
-        raise DeviceError(f"There is no device {name!r}. Accepted are auto, cpu, cuda, cuda:0, cuda:1, ... and mps.")
-    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
-    if int(number or 0) >= found:
-        raise DeviceError(
-            f"The device {name!r} is not on this machine: torch {torch.__version__} sees {found} of its kind. "
-            "Use --device auto, or run `nuclick-wsi doctor` to see what is missing."
-        )
-    return torch.device(name)

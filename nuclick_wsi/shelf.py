@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from nuclick_wsi.card import Card, default_model, find_model, read_card
+from nuclick_wsi.devices import choose_device
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.look_segmenter import LookSegmenter
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.segmenter import CropSegmenter, Segmenter, choose_device
+from nuclick_wsi.segmenter import CropSegmenter, Segmenter
 from nuclick_wsi.weights import Model, load_model
 
 

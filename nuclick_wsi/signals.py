@@ -13,6 +13,10 @@ Strokes = Sequence[npt.NDArray[np.floating]]
 Pixels = npt.NDArray[np.int64]
 Map = npt.NDArray[np.float32]
 
+REACH = 0.75
+"""The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on
+beyond its squiggle, and the network needs to see where it ends."""
+
 
 def rasterize(strokes: Strokes) -> Pixels:
     """Draw strokes one pixel wide, 8-connected; every pixel comes once, in order of row and column.

@@ -30,15 +30,15 @@ LAYERS = (
         "resample",
     },
     {"checkpoints", "features", "feature_geojson", "looks", "weights"},
-    {"look_segmenter", "segmenter", "settings"},
+    {"devices", "look_segmenter", "segmenter", "settings"},
     {"engine", "shelf"},
     {"jobs", "preview", "report", "traces"},
     {"run", "demo", "access", "open_slides", "problems", "recent", "segment_request", "turns"},
     {"answers", "gate", "service"},
     {"server"},
-    {"cli", "cli_groups", "commands", "console", "convert", "doctor", "models_view"},
+    {"cli", "cli_groups", "commands", "console", "convert", "dataset", "dataset_sources", "doctor", "models_view"},
 )
-EDGES = {"cli", "cli_groups", "commands", "convert", "segment_request"}
+EDGES = {"cli", "cli_groups", "commands", "convert", "dataset", "dataset_sources", "segment_request"}
 """Where the packages are wired together; a request names its image as QuPath does."""
 
 FILES = [(package, path) for package, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]

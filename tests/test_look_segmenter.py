@@ -13,6 +13,7 @@ from skimage.data import immunohistochemistry
 
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.crops import CropSpec, SignalField, View, plan_tiles, plan_views
+from nuclick_wsi.devices import choose_device
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.look_segmenter import LookSegmenter
@@ -22,7 +23,7 @@ from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.resample import read_window
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmenter import TileImage, choose_device
+from nuclick_wsi.segmenter import TileImage
 from nuclick_wsi.weights import Model
 
 GRID = Grid(1.0, 0.0625)

@@ -12,6 +12,7 @@ from skimage.data import immunohistochemistry
 
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.devices import choose_device
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.network import build
@@ -19,7 +20,7 @@ from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.resample import read_window
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmenter import CropSegmenter, TileImage, choose_device
+from nuclick_wsi.segmenter import CropSegmenter, TileImage
 from nuclick_wsi.weights import Model
 
 GRID = Grid(1.0, 0.0625)

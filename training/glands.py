@@ -6,8 +6,7 @@ A picture and a random generator go in, an `Example` comes out.
 import numpy as np
 from PIL import Image
 
-from nuclick_wsi.crops import REACH
-from nuclick_wsi.signals import Pixels, guiding_signals, rasterize
+from nuclick_wsi.signals import REACH, Pixels, guiding_signals, rasterize
 
 from .data import Picture, objects_of
 from .sampling import Example, PaddedPicture, Points, Window, kept_others, target_of, turned
