@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nuclick_training.evaluate import labels_of
+from nuclick_training.results import labels_of
 from PIL import Image
 from rich.console import Console
 from rich.table import Table

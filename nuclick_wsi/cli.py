@@ -3,6 +3,7 @@
 This module imports nothing heavy, so that `--help` answers at once; the commands are imported when one is called.
 """
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -150,18 +151,51 @@ def evaluate(
         str, typer.Option(help="train, validation or test of a data set that the project divides; or all.")
     ] = "all",
     objects: Annotated[ObjectKind | None, typer.Option("--object", help="Else what the model is for.")] = None,
-    mpp: Annotated[float | None, typer.Option(help="Pixel size in um of the images, unless it is known.")] = None,
+    mpp: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixel size in um of the images, unless it is known; auto scales each image until its median object "
+            "has the usual size."
+        ),
+    ] = None,
     click_at: Annotated[ClickAt, typer.Option(help="Where each object is clicked.")] = ClickAt.CENTROID,
     threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
+    jitter: Annotated[
+        str | None,
+        typer.Option(help="Distances in pixels, such as 1,3,5,10: once more with clicks moved by each of them."),
+    ] = None,
+    no_exclusion: Annotated[
+        bool, typer.Option("--no-exclusion", help="Leave exclusion maps empty: no prompt sees another.")
+    ] = False,
+    tta: Annotated[bool, typer.Option("--tta", help="Take the mean of all eight turns and flips.")] = False,
     device: Device = "auto",
+    save: Annotated[
+        Path | None, typer.Option(help="A folder for scores.csv, scores.json and figures (needs matplotlib).")
+    ] = None,
 ) -> None:
+    batch_size: BatchSize = None,
     """Score a model: the engine outlines every object of labelled images from simulated clicks or squiggles."""
     from nuclick_training.evaluate import Evaluation
 
+    from nuclick_training.pixel_sizes import parse_mpp
+    from nuclick_training.simulate import parse_jitter
     from nuclick_wsi import commands
 
-    asked = Evaluation(model, data, mpp, split, objects, click_at, threshold, device)
-    commands.evaluate_model(asked)
+    asked = Evaluation(
+        model=model,
+        data=data,
+        mpp=parse_mpp(mpp),
+        split=split,
+        kind=objects,
+        click_at=click_at,
+        threshold=threshold,
+        jitter=parse_jitter(jitter),
+        exclusion=not no_exclusion,
+        tta=tta,
+        device=device,
+        batch_size=batch_size,
+    )
+    commands.evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]))
 
 
 @app.command()

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nuclick_training.evaluate import Evaluation, evaluate, print_scores
+from nuclick_training.evaluate import Evaluation, evaluate, images_of
+from nuclick_training.plots import new_figure
+from nuclick_training.saving import save_findings
+from nuclick_training.tables import print_findings
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
@@ -98,12 +101,23 @@ def run_demo(folder: Path, device: str) -> int:
     return run_target(RunRequest(project, device=device, preview=True, project_access=ProjectAccess.FILES))
 
 
-def evaluate_model(asked: Evaluation) -> None:
-    """Score a model on labelled images and print the table."""
-    console = make_console()
-    with make_console(stderr=True).status("evaluating") as status:
-        results = evaluate(asked, lambda image: status.update(f"evaluated {image.name}"))
-    print_scores(results, console)
+def evaluate_model(asked: Evaluation, save: Path | None, command: str) -> None:
+    """Score a model on labelled images, print the tables, and save them with their figures where a folder is named.
+
+    Parameters
+    ----------
+    command
+        The command line that asked for it, for the record.
+    """
+    if save is not None:
+        new_figure(1, 1)  # what draws figures is missed now, not after an hour
+    images = len(images_of(asked)) * (1 + len(asked.jitter))
+    with ProgressWatcher(make_console(stderr=True), images) as watcher:
+        findings = evaluate(asked, watcher)
+    print_findings(findings, asked, make_console())
+    if save is not None:
+        save_findings(save, findings, asked, command)
+        make_console().print(f"Scores and figures: {save}", highlight=False, markup=False, soft_wrap=True)
 
 
 def exit_code(report: RunReport) -> int:

@@ -76,7 +76,7 @@ class ProgressWatcher:
         assert self._prompts is not None, "prompts are done only in an image that has started"
         self._progress.advance(self._prompts, count)
 
-    def image_ended(self, report: ImageReport) -> None:
+    def image_ended(self, report: object) -> None:
         """Take the image's bar away."""
         if self._prompts is not None:
             self._progress.remove_task(self._prompts)

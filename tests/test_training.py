@@ -1,32 +1,21 @@
 """Training sees what inference sees, splits do not leak, and the loop learns, stops and goes on."""
 
-import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import shapely
 import torch
 from made_pictures import folder_of, picture
 from nuclick_training import glands, sampling, squiggles
 from nuclick_training.augment import augmented
-from nuclick_training.calibrate import card_of
 from nuclick_training.data import DataError, picture_names, read_picture, typical_step
-from nuclick_training.evaluate import ClickAt, Evaluation, evaluate, labels_of, mean_scores, simulated_prompts
 from nuclick_training.loss import nuclick_loss
-from nuclick_training.recipes import GLANDS, NUCLEI_BY_CROPS, RECIPES, Recipe, Source
-from nuclick_training.scorecard import score_model
+from nuclick_training.recipes import RECIPES, Recipe
 from nuclick_training.splits import GLAS, MONUSEG, SPLITS
 from PIL import Image
-from rich.console import Console
 
-from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.instances import Instance
-from nuclick_wsi.network import NuClick, NuClickConfig
-from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.signals import rasterize
-from nuclick_wsi.weights import load_model, save_model
 
 
 @pytest.fixture
@@ -239,66 +228,3 @@ def test_training_needs_nothing_of_the_slide_readers():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# ------------------------------------------------------------------------------------------------ evaluation
-
-
-def test_simulated_clicks_lie_in_their_objects_and_do_not_change():
-    labels = picture().labels
-    for click_at in ClickAt:
-        prompts = simulated_prompts(labels, ObjectKind.NUCLEUS, click_at)
-        assert prompts == simulated_prompts(labels, ObjectKind.NUCLEUS, click_at)
-        for prompt in prompts:
-            ((point,),) = prompt.signal.strokes
-            assert labels[int(point.y), int(point.x)] == int(prompt.id)
-
-
-def test_outlines_are_drawn_by_pixel_centres_with_their_holes():
-    ring = shapely.box(2, 3, 9, 8).difference(shapely.box(4, 5, 6, 7))
-    labels = labels_of([Instance("5", ObjectKind.NUCLEUS, ring, None, Plane(), 1.0, 1.0)], (12, 12))
-    expected = np.zeros((12, 12), int)
-    expected[3:8, 2:9] = 5
-    expected[5:7, 4:6] = 0
-    assert np.array_equal(labels, expected)
-
-
-@pytest.mark.parametrize("recipe", [NUCLEI_BY_CROPS, GLANDS])
-def test_evaluation_runs_the_engine_and_scores_every_image(tmp_path, recipe):
-    folder_of([picture(name="a", size=72), picture(name="b", size=72)], tmp_path / "data")
-    card = _card(recipe)
-    save_model(tmp_path / "m.safetensors", NuClick(NuClickConfig(1 / 16)), card)
-    seen = []
-    results = evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / "data", mpp=card.mpp), seen.append)
-    assert [result.name for result in results] == ["a", "b"] == [result.name for result in seen]
-    assert all(0 <= score <= 1 for score in mean_scores(results).values())
-
-
-def test_a_scorecard_adds_test_scores_to_the_card_and_leaves_the_weights(tmp_path, monkeypatch):
-    monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
-    folder_of([picture(name="a", size=72), picture(name="c", size=72)], tmp_path / "discs")
-    recipe = dataclasses.replace(NUCLEI_BY_CROPS, sources=(Source("discs", "CC0", 0.25),))
-    monkeypatch.setattr("nuclick_training.evaluate.known_pixel_size", lambda folder: 0.25)
-    save_model(tmp_path / "m.safetensors", NuClick(NuClickConfig(1 / 16)), _card(recipe), half=True)
-    before = load_model(tmp_path / "m.safetensors").network.state_dict()
-    for _ in range(2):
-        card = score_model(tmp_path / "m.safetensors", tmp_path, Console(quiet=True))
-    assert [score.metric for score in card.scores][:2] == ["AJI", "Dice"]
-    assert len(card.scores) == 8
-    assert {score.data for score in card.scores} == {"discs test, 1 images"}
-    after = load_model(tmp_path / "m.safetensors")
-    assert after.card == card
-    assert all(torch.equal(tensor, before[name]) for name, tensor in after.network.state_dict().items())
-
-
-def test_evaluation_refuses_what_it_cannot_know(tmp_path):
-    folder_of([picture(name="a")], tmp_path / "data")
-    with pytest.raises(SettingsError, match="--mpp"):
-        evaluate(Evaluation("nuclei", tmp_path / "data"))
-    with pytest.raises(SettingsError, match="No split is known for data"):
-        evaluate(Evaluation("nuclei", tmp_path / "data", mpp=0.25, split="test"))
-
-
-def _card(recipe: Recipe):
-    small = dataclasses.replace(recipe, crop=64, config={"width": 1 / 16}, smallest_um2=0.0)
-    return card_of(small, {})

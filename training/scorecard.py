@@ -13,8 +13,10 @@ from rich.console import Console
 from nuclick_wsi.card import Card, Score
 from nuclick_wsi.weights import load_model, save_model
 
-from .evaluate import Evaluation, evaluate, mean_scores, print_scores
+from .evaluate import Evaluation, evaluate
+from .intervals import mean_estimates
 from .splits import SPLITS
+from .tables import print_findings
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,11 +44,14 @@ def _test_scores(path: Path, folder: Path, console: Console) -> list[Score]:
     """Return the mean scores of a data set's test images; none where all of it trains."""
     if not SPLITS[folder.name].has_test:
         return []
-    results = evaluate(Evaluation(path, folder, split="test"))
-    print_scores(results, console)
+    asked = Evaluation(path, folder, split="test")
+    findings = evaluate(asked)
+    print_findings(findings, asked, console)
+    (trial,) = findings.trials
     command = f"nuclick-wsi evaluate {path.stem} {folder.name} --split test"
-    data = f"{folder.name} test, {len(results)} images"
-    return [Score(data, metric, round(value, 4), command) for metric, value in mean_scores(results).items()]
+    data = f"{folder.name} test, {len(trial.images)} images"
+    means = mean_estimates(trial.tallies)
+    return [Score(data, metric, round(mean.value, 4), command) for metric, mean in means.items()]
 
 
 if __name__ == "__main__":

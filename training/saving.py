@@ -1,0 +1,96 @@
+"""An evaluation on disk: scores per image and in all, with what they were measured by, and figures."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from nuclick_wsi.files import write_atomically
+
+from .evaluate import Evaluation
+from .gallery import WORST, gallery, worst_first
+from .intervals import RESAMPLES, Estimates, mean_differences, mean_estimates, pooled_estimates
+from .plots import aji_against_jitter, dice_against_size
+from .results import Findings, Trial
+from .tables import notes
+
+
+def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: str) -> None:
+    """Write scores.csv, scores.json and figures into a folder, in the place of those of an earlier evaluation.
+
+    Raises
+    ------
+    ResultError
+        If the folder cannot be written to.
+    PlotError
+        If matplotlib is not installed.
+    """
+    objects = findings.trials[0].objects
+    files = {"scores.csv": _table(findings), "scores.json": _record(findings, asked, command)}
+    if objects:
+        files["dice_against_size.png"] = dice_against_size(objects)
+        files["worst.png"] = gallery(worst_first(objects)[:WORST], asked.data)
+    if len(findings.trials) > 1:
+        files["aji_against_jitter.png"] = aji_against_jitter(findings.trials)
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+
+
+def _table(findings: Findings) -> bytes:
+    """Return a CSV file of one line per image and trial."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(findings.trials[0].images[0].tally.scores)
+    writer.writerow(["jitter_px", "image", "um_per_px", "objects", "off_their_object", "outlines", *names])
+    for trial in findings.trials:
+        for image in trial.images:
+            scores = image.tally.scores
+            counts = f"{image.mpp:.5g}", len(image.objects), image.strayed, image.outlines
+            writer.writerow([f"{trial.jitter:g}", image.name, *counts, *(f"{scores[name]:.6g}" for name in names)])
+    return text.getvalue().encode()
+
+
+def _record(findings: Findings, asked: Evaluation, command: str) -> bytes:
+    """Return a JSON file of the scores in all, and of all that they depend on."""
+    record = {
+        "command": command,
+        "version": version("nuclick-wsi"),
+        "model": {"name": findings.card.name, "kind": findings.card.kind, "sha256": findings.sha256},
+        "data": {"folder": asked.data.name, "split": asked.split, "images": len(findings.trials[0].images)},
+        "settings": {
+            "click_at": asked.click_at,
+            "threshold": asked.threshold or findings.card.threshold,
+            "exclusion_maps": asked.exclusion,
+            "eight_turns_and_flips": asked.tta,
+            "um_per_px": "auto" if asked.mpp == "auto" else findings.trials[0].images[0].mpp,
+        },
+        "notes": list(notes(findings, asked)),
+        "intervals": f"95 %, percentiles of {RESAMPLES} bootstrap samples of the images",
+        "trials": list(_trials(findings)),
+    }
+    return (json.dumps(record, indent=2) + "\n").encode()
+
+
+def _trials(findings: Findings) -> Iterator[dict[str, object]]:
+    first: Trial = findings.trials[0]
+    for trial in findings.trials:
+        yield {
+            "jitter_px": trial.jitter,
+            "objects": len(trial.objects),
+            "off_their_object": sum(image.strayed for image in trial.images),
+            "outlines": sum(image.outlines for image in trial.images),
+            "mean_of_images": _plain(mean_estimates(trial.tallies)),
+            "all_objects_pooled": _plain(pooled_estimates(trial.tallies)),
+        } | ({} if trial is first else {"against_0": _plain(mean_differences(trial.tallies, first.tallies))})
+
+
+def _plain(estimates: Estimates) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "value": round(estimate.value, 6),
+            "interval": estimate.interval and [round(bound, 6) for bound in estimate.interval],
+        }
+        for name, estimate in estimates.items()
+    }
