@@ -4,16 +4,21 @@ A card's architecture and configuration go in, an untrained network comes out.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import nn
 
+from nuclick_wsi.network.baselines import Baseline, BaselineConfig
 from nuclick_wsi.network.folding import fused
 from nuclick_wsi.network.glance import STRIDE, Features, Glance, GlanceConfig
-from nuclick_wsi.network.nuclick import NuClick, NuClickConfig
+from nuclick_wsi.network.nuclick import MULTI_SCALE, NuClick, NuClickConfig
 
 __all__ = [
     "ARCHITECTURES",
+    "MULTI_SCALE",
     "STRIDE",
+    "Baseline",
+    "BaselineConfig",
     "Features",
     "Glance",
     "GlanceConfig",
@@ -32,7 +37,15 @@ def _glance(config: Mapping[str, object]) -> nn.Module:
     return Glance(GlanceConfig(**config))  # type: ignore[arg-type]
 
 
-ARCHITECTURES: Mapping[str, Callable[[Mapping[str, object]], nn.Module]] = {"glance": _glance, "nuclick": _nuclick}
+def _baseline(design: str, config: Mapping[str, object]) -> nn.Module:
+    return Baseline(BaselineConfig(design, **config))  # type: ignore[arg-type]
+
+
+ARCHITECTURES: Mapping[str, Callable[[Mapping[str, object]], nn.Module]] = {
+    "glance": _glance,
+    "nuclick": _nuclick,
+    **{design: partial(_baseline, design) for design in ("unet", "segnet", "fcn")},
+}
 
 
 def build(architecture: str, config: Mapping[str, object]) -> nn.Module:

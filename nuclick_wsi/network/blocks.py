@@ -1,5 +1,7 @@
 """The blocks that our networks are made of; `folding` knows a faster form of each for inference."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -39,6 +41,19 @@ class Residual(nn.Module):
         return torch.relu(y + self.second(y))
 
 
+class MultiScale(nn.Module):
+    """Four parallel convolutions of different reach, a quarter of the channels each, concatenated."""
+
+    def __init__(self, channels: int, kernels: Sequence[int], dilations: Sequence[int]) -> None:
+        super().__init__()
+        pairs = zip(kernels, dilations, strict=True)
+        self.branches = nn.ModuleList(ConvNorm(channels, channels // 4, k, d) for k, d in pairs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x channels x H x W to the same shape."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
 class Skip(nn.Module):
     """One convolution around which its own input is led."""
 
@@ -54,3 +69,8 @@ class Skip(nn.Module):
 def halved(x: torch.Tensor) -> torch.Tensor:
     """Max-pool by two."""
     return nn.functional.max_pool2d(x, 2)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a share of a channel count, as a multiple of four."""
+    return max(4, round(channels * width / 4) * 4)
