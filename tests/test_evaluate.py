@@ -43,6 +43,7 @@ from nuclick_wsi.crops import SignalField, plan_tiles, plan_views
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.looks import Place
 from nuclick_wsi.network import NuClick, NuClickConfig
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
@@ -243,8 +244,8 @@ def looks(segmenter, image: np.ndarray, prompts: list[Prompt]) -> dict[str, np.n
     views = plan_views(field, grid, nw.crops.CropSpec(64, 0.25), nw.GlandMode.CROP)
     tiles = []
     for tile in plan_tiles(views, 100, segmenter.around):
-        window, padded = tile.window, np.pad(image, ((128, 128), (128, 128), (0, 0)), constant_values=255)
-        rows, columns = slice(window.y + 128, window.bottom + 128), slice(window.x + 128, window.right + 128)
+        window, padded = tile.window, np.pad(image, ((400, 400), (400, 400), (0, 0)), constant_values=255)
+        rows, columns = slice(window.y + 400, window.bottom + 400), slice(window.x + 400, window.right + 400)
         tiles.append(TileImage(tile, padded[rows, columns]))
     assert len(tiles) > 1
     return {field.prompts[view.prompt].id: drawn for view, drawn in segmenter.predict(tiles, field)}
@@ -281,12 +282,11 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
     assert not np.allclose(mean.numpy(), np.stack(list(looks(held, image, prompts).values())), atol=1e-3)
 
 
-class WideSegmenter(DarkSegmenter):
-    """Needs more than the view, and says where the prompt's own signal is, as `pixels` and as `signals` have it."""
+class BlockSegmenter(DarkSegmenter):
+    """Needs a one-look network's block, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
 
     def around(self, view):
-        window = view.window
-        return dataclasses.replace(window, x=window.x - 10, width=window.width + 20)
+        return Place.of(view.window).block
 
     def predict(self, tiles, field):
         for tile in tiles:
@@ -295,18 +295,22 @@ class WideSegmenter(DarkSegmenter):
                 drawn = field.signals(view)[0].copy()
                 for row, column in field.pixels(view.prompt, view.grid) - (view.window.y, view.window.x):
                     drawn[row, column] += 2
+                drawn[(tile.image[view.window.slices_in(tile.tile.window)] == 0).all(axis=2)] += 4
                 yield view, drawn
 
 
 def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with_it():
-    image, prompts = tissue()
-    seen, straight = (
-        looks(segmenter, image, prompts)
-        for segmenter in (EightWays(WideSegmenter(tiny_card())), WideSegmenter(tiny_card()))
-    )
+    # Clicks in the first and last pixels of the lattice of blocks, on black pixels; a turn puts them into other blocks.
+    image = np.full((300, 300, 3), 255, np.uint8)
+    places = [(256, 256), (255, 256), (0, 0), (40, 255), (256, 130)]
+    prompts = [Prompt(str(n), ObjectKind.NUCLEUS, nw.Click(nw.Point(x, y))) for n, (x, y) in enumerate(places)]
+    for x, y in places:
+        image[y, x] = 0
+    held = BlockSegmenter(tiny_card())
+    seen, straight = looks(EightWays(held), image, prompts), looks(held, image, prompts)
     for prompt in prompts:
         assert np.array_equal(seen[prompt.id], straight[prompt.id])
-        assert straight[prompt.id].max() == 3  # inclusion map and pixels in one place
+        assert straight[prompt.id].max() == seen[prompt.id][32, 32] == 7
 
 
 def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):
