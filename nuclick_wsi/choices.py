@@ -46,3 +46,12 @@ class ClickAt(StrEnum):
 
     CENTROID = "centroid"
     INNER = "inner"
+
+
+class SplitBy(StrEnum):
+    """What of a data set is never in two parts."""
+
+    PATIENT = "patient"
+    SLIDE = "slide"
+    FIXED = "fixed"
+    """The parts that the project fixes for its own data sets, by patient."""

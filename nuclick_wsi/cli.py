@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from nuclick_wsi.choices import DEFAULT_PORT, ClickAt, GlandMode, ObjectType, ProjectAccess, ReaderChoice
-from nuclick_wsi.cli_groups import ClicksGroup, SquigglesGroup, asap_app, qupath_app, weights_app
+from nuclick_wsi.cli_groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 app.add_typer(qupath_app, name="qupath")
 app.add_typer(asap_app, name="asap")
+app.add_typer(dataset_app, name="dataset")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
@@ -159,7 +160,6 @@ def evaluate(
         ),
     ] = None,
     click_at: Annotated[ClickAt, typer.Option(help="Where each object is clicked.")] = ClickAt.CENTROID,
-    threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
     jitter: Annotated[
         str | None,
         typer.Option(help="Distances in pixels, such as 1,3,5,10: once more with clicks moved by each of them."),
@@ -168,17 +168,18 @@ def evaluate(
         bool, typer.Option("--no-exclusion", help="Leave exclusion maps empty: no prompt sees another.")
     ] = False,
     tta: Annotated[bool, typer.Option("--tta", help="Take the mean of all eight turns and flips.")] = False,
-    device: Device = "auto",
+    threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
     save: Annotated[
         Path | None, typer.Option(help="A folder for scores.csv, scores.json and figures (needs matplotlib).")
     ] = None,
-) -> None:
+    device: Device = "auto",
     batch_size: BatchSize = None,
+) -> None:
     """Score a model: the engine outlines every object of labelled images from simulated clicks or squiggles."""
     from nuclick_training.evaluate import Evaluation
-
     from nuclick_training.pixel_sizes import parse_mpp
     from nuclick_training.simulate import parse_jitter
+
     from nuclick_wsi import commands
 
     asked = Evaluation(

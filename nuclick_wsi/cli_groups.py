@@ -8,11 +8,15 @@ from typing import Annotated
 
 import typer
 
+from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
 weights_app = typer.Typer(help="The models: list them, read their cards, import other people's.", no_args_is_help=True)
 qupath_app = typer.Typer(help="NuClick in QuPath's Extensions menu.", no_args_is_help=True)
 asap_app = typer.Typer(help="ASAP's annotation files.", no_args_is_help=True)
+dataset_app = typer.Typer(
+    help="Data to train on: patches cut from slides, where a user has outlined everything.", no_args_is_help=True
+)
 
 UserDir = Annotated[
     Path | None, typer.Option(help="QuPath's user directory; else each that is in the folder QuPath of your home.")
@@ -116,3 +120,106 @@ def qupath_status(user_dir: UserDir = None) -> None:
 
     for folder in install.find_user_folders(user_dir):
         typer.echo(f"{folder.path}: {folder.presence().value}")
+
+
+@dataset_app.command("extract")
+def dataset_extract(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="QuPath projects, ASAP's .xml or folders of them, folders of images/ and instance maps in labels/.",
+        ),
+    ],
+    to: Annotated[Path, typer.Option(help="The zarr store to make.")],
+    model: Annotated[
+        str | None, typer.Option(help="The model that the patches are for: it says kind and pixel size.")
+    ] = None,
+    kind: Annotated[ObjectKind | None, typer.Option(help="What the objects are, instead of --model.")] = None,
+    patch_mpp: Annotated[
+        float | None, typer.Option(help="Pixel size in um of the patches; else that of the model, or of the kind's.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Pixel size in um of slides and images that do not say theirs.")
+    ] = None,
+    region_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Class (ASAP: group) of the shapes in which everything is outlined; may be repeated. Else Region, "
+            "Regions and QuPath's Region*."
+        ),
+    ] = None,
+    objects_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", help="Class (ASAP: group) of the objects; may be repeated. Else every shape of a fitting size."
+        ),
+    ] = None,
+    patch: Annotated[int, typer.Option(min=64, max=4096, help="Side of a patch in its pixels.")] = 512,
+    split_by: Annotated[
+        SplitBy,
+        typer.Option(
+            help="What is never in two parts: a patient, or only a slide; fixed: the parts of the project's own data."
+        ),
+    ] = SplitBy.PATIENT,
+    patient_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="What finds the patient in an image's name, by its first group if it has one. Else TCGA's ids; a "
+            "slide without one is a patient of its own.",
+        ),
+    ] = None,
+    validation: Annotated[float, typer.Option(help="Share of the patients that choose settings.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of the patients that only judge.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other parts.")] = 0,
+    slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that are elsewhere.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the store that is there.")] = False,
+) -> None:
+    """Cut patches with their instance maps out of slides, where an annotation says that everything is outlined.
+
+    What lies outside such a region is marked as unknown and trains nothing; shapes of a class Ignore* are cut out of
+    it. Exit code: 0 all well, 1 an image could not be used (it is named, the others are there), 2 wrong use.
+    """
+    from nuclick_training.parting import Division
+
+    from nuclick_wsi import dataset
+
+    asked = dataset.ExtractRequest(
+        sources=tuple(sources),
+        target=to,
+        model=model,
+        kind=kind,
+        patch_mpp=patch_mpp,
+        mpp=mpp,
+        regions=tuple(region_class or ()),
+        classes=tuple(objects_class or ()),
+        patch=patch,
+        division=Division(split_by, validation, test, seed),
+        patient_from=patient_from,
+        slides=slides,
+        overwrite=overwrite,
+    )
+    raise typer.Exit(dataset.extract_dataset(asked))
+
+
+@dataset_app.command("info")
+def dataset_info(store: Annotated[Path, typer.Argument(help="A store that `dataset extract` made.")]) -> None:
+    """Say what is in a store, part by part; exit code 1 if a patient or a slide is in two parts."""
+    from nuclick_wsi import dataset
+
+    raise typer.Exit(dataset.show_info(store))
+
+
+@dataset_app.command("show")
+def dataset_show(
+    store: Annotated[Path, typer.Argument(help="A store that `dataset extract` made.")],
+    to: Annotated[Path, typer.Option(help="The .png to write.")],
+    part: Annotated[str | None, typer.Option(help="train, validation or test; else all.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=200, help="How many patches to show at most.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed chooses other patches and clicks.")] = 0,
+) -> None:
+    """Draw patches with outlines and with the clicks or squiggles of a simulated user; dark is what is unknown."""
+    from nuclick_wsi import dataset
+
+    dataset.show_sheet(store, to, part, count, seed)

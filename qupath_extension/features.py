@@ -20,7 +20,7 @@ def features_of(objects: Iterable[PathObject], class_colors: Mapping[str, Color]
         if one.type is not ObjectType.ANNOTATION:
             lost[f"objects that are no annotations: {one.type.value}"] += 1
             continue
-        geometry = _geometry(one.roi) if one.roi is not None else None
+        geometry = shape_of(one.roi) if one.roi is not None else None
         if one.roi is None or geometry is None:
             lost[f"annotations of shape {one.roi.kind.value if one.roi else 'none'}"] += 1
             continue
@@ -28,7 +28,7 @@ def features_of(objects: Iterable[PathObject], class_colors: Mapping[str, Color]
     return Features(found, class_colors, lost)
 
 
-def _geometry(roi: Roi) -> shapely.Geometry | None:
+def shape_of(roi: Roi) -> shapely.Geometry | None:
     """Return the shape of a region of interest; None for those without corners, and where there is nothing."""
     vertices = roi.vertices
     match roi.kind:
