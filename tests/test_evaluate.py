@@ -218,6 +218,17 @@ def test_a_picture_of_unknown_pixel_size_is_scaled_by_its_objects():
     assert pixel_size_of(labels, 0.3, tiny_card()).mean == 0.3
 
 
+def test_an_image_without_objects_is_perfect_and_breaks_nothing(tmp_path, model):
+    bare = dataclasses.replace(picture(name="bare", size=72), labels=np.zeros((72, 72), np.int32))
+    folder_of([bare], tmp_path / "bare")
+    asked = Evaluation(model, tmp_path / "bare", mpp="auto")
+    findings = evaluate(asked)
+    assert float(findings.trials[0].images[0].tally.scores["AJI"]) == 1
+    save_findings(tmp_path / "out", findings, asked, "")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"scores.csv", "scores.json"}
+    print_findings(findings, asked, Console(file=io.StringIO()))
+
+
 def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch):
     monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
     folder_of([picture(name=name, size=72) for name in "abc"], tmp_path / "discs")
