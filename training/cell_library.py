@@ -20,6 +20,9 @@ Colour = npt.NDArray[np.float64]
 
 MARGIN = 6
 """Pixels of ground that stay around a cell, for the blending."""
+LARGEST = 128
+"""Pixels across a cell, at most: 24 um."""
+_LEAST_GROUND = 0.1
 _FEWEST_CELLS = 8
 _DARKEST = 0.02
 
@@ -114,9 +117,18 @@ def read_cell(folder: Path, name: str) -> LibraryCell:
             f"128 for cytoplasm and 255 for the nucleus, not {labels.max() + 1}. Is it a library of single cells?"
         )
     mask = cleaned(labels > 0)
-    plasma = plasma_colour(image, mask)
-    ground = np.clip(image / plasma, _DARKEST, 1.2).astype(np.float32)
+    nucleus = mask & (labels == 2)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    around = ~ndimage.binary_dilation(mask, iterations=4)
+    if not nucleus.any() or around.mean() < _LEAST_GROUND or max(np.ptp(rows), np.ptp(columns)) >= LARGEST:
+        across = f"{np.ptp(rows) + 1} x {np.ptp(columns) + 1}"
+        raise DataError(
+            f"{folder / 'images' / name}: composing needs a picture of one cell with a nucleus, at most {LARGEST} "
+            f"pixels across, and ground around it, not a cell of {across} pixels with "
+            f"{nucleus.sum()} of nucleus and {around.mean():.0%} ground."
+        )
+    plasma = plasma_colour(image, around)
+    ground = np.clip(image / plasma, _DARKEST, 1.2).astype(np.float32)
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     around = _grown(box, mask.shape)
     return LibraryCell(
@@ -124,7 +136,7 @@ def read_cell(folder: Path, name: str) -> LibraryCell:
         ground[around],
         mask[around],
         plasma,
-        -np.log(ground[(labels == 2) & mask]).mean(axis=0, dtype=np.float64),
+        -np.log(ground[nucleus]).mean(axis=0, dtype=np.float64),
         _ground(ground, _only_ground(ground, mask)),
     )
 
@@ -146,11 +158,11 @@ def cleaned(mask: Mask) -> Mask:
     return np.asarray(ndimage.binary_fill_holes(largest))
 
 
-def plasma_colour(image: Rgb, mask: Mask) -> Colour:
-    """Return the colour between the red cells: the median of the brighter half around the white one."""
-    around = image[~ndimage.binary_dilation(mask, iterations=4)]
-    light = around.sum(axis=1, dtype=np.int64)
-    colour: Colour = np.median(around[light >= np.median(light)], axis=0).clip(1)
+def plasma_colour(image: Rgb, around: Mask) -> Colour:
+    """Return the colour between the red cells: the median of the brighter half of what lies around the white one."""
+    ground = image[around]
+    light = ground.sum(axis=1, dtype=np.int64)
+    colour: Colour = np.median(ground[light >= np.median(light)], axis=0).clip(1)
     return colour
 
 

@@ -17,10 +17,10 @@ from .ground import composed_ground
 from .ground_pieces import Mask, Transmittance
 
 PIXEL_SIZE = 0.19
-"""Microns per pixel of the library: whole red cells, 7.5 um wide, measure 39 pixels (34 to 49 in ten of them)."""
+"""Microns per pixel of the library, an estimate: red cells, 7.5 um wide, measure about 39 pixels (34 to 49)."""
 FEWEST, MOST = 10, 30
 SMALLEST_SIZE = 400
-_PAD = 112
+_PAD = 128
 _VISIBLE, _INSIDE = 0.75, 0.6
 _TRIES = 40
 _Centre = npt.NDArray[np.float64]
@@ -172,11 +172,11 @@ class _Canvas:
         return True
 
     def _lay(self, shape: _Shape, centre: _Centre, rng: np.random.Generator) -> None:
-        """Blend a cell in: opaque inside but for a hint of what lies below, its halo multiplied outside."""
+        """Blend a cell in: what lies below shows through its rim, and hardly through its body; its halo multiplies."""
         place = self._place(shape, centre)
         outside = ndimage.distance_transform_edt(~shape.mask)
         depth = ndimage.distance_transform_edt(shape.mask) - outside
-        body = np.clip(depth / 4, 0, 1)[..., None].astype(np.float32)
+        body = np.clip(ndimage.gaussian_filter(depth, 1) / 4, 0, 1)[..., None].astype(np.float32)
         halo = np.clip(1.25 - outside / 4, 0, 1)[..., None].astype(np.float32)
         below = self.transmittance[place]
         seen_through = below ** np.float32(rng.uniform(0.05, 0.3))

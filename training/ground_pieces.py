@@ -19,7 +19,7 @@ _LEAST_RING, _LEAST_SEEN = 0.45, 0.45
 _AT_MOST = 3
 _BESIDE = 4
 _RIM = 6
-_DARKEST_RIM, _MOST_UNEVEN = 0.5, 0.08
+_DARKEST_RIM, _MOST_UNEVEN, _SECTORS = 0.5, 0.05, 12
 _STEPS = 180
 _STEP = 2 * np.pi / _STEPS
 _LEAST_ARC = 72
@@ -99,18 +99,25 @@ def _whole(transmittance: Transmittance, usable: Mask, ring: tuple[int, int, int
     first, length = _seen_arc(usable, ring)
     if length < _LEAST_ARC:
         return None
-    angle = _seen_angle(np.arctan2(rows, columns), first, length)
+    around = np.arctan2(rows, columns)
+    angle = _seen_angle(around, first, length)
     places = np.stack([row + distance * np.sin(angle), column + distance * np.cos(angle)])
     colours = [ndimage.map_coordinates(transmittance[..., c], places, order=1, mode="nearest") for c in range(3)]
     patch: Transmittance = np.stack(colours, 2)
     known = _at(usable, places)
     inner = known & (distance < radius - _BESIDE)
     patch[~known] = patch[inner].mean(axis=0) if inner.any() else 1
-    rim = patch[np.abs(distance - radius) < 3]
-    if rim.min() < _DARKEST_RIM or rim.mean(axis=1).std() > _MOST_UNEVEN:
-        return None  # a white cell's edge, or dirt
+    if _is_something_else(patch[..., 1], around, np.abs(distance - radius) < 3):
+        return None
     fade = np.clip((half - distance) / 3, 0, 1)[..., None].astype(np.float32)
     return np.asarray(1 + fade * (np.minimum(patch, 1.05) - 1))
+
+
+def _is_something_else(light: _Plane, around: _Angles, rim: Mask) -> bool:
+    """Whether a rim is too dark or too uneven for a red cell's: a white cell's edge, or dirt."""
+    sectors = (around[rim] / (2 * np.pi) * _SECTORS).astype(np.int64) % _SECTORS
+    means = np.bincount(sectors, light[rim]) / np.bincount(sectors)
+    return bool(light[rim].min() < _DARKEST_RIM or means.std() > _MOST_UNEVEN)
 
 
 def _seen_arc(usable: Mask, ring: tuple[int, int, int]) -> tuple[int, int]:
