@@ -64,15 +64,20 @@ def extract_dataset(request: ExtractRequest) -> int:
         reports = extract(sources, cutting, writer, lambda report: _print_slide(console, report))
         failed = {report.name: report.error for report in reports if report.error is not None}
         if not writer.slides:
-            raise DataError(
-                f"{request.target}: not written, for no image has anything to cut. Draw an annotation of class "
-                f"{' or '.join(rule.regions) or 'Region'} (ASAP: a polygon in a group of that name) around a part in "
-                "which every object is outlined."
-            )
+            raise DataError(f"{request.target}: not written. {_what_to_do(rule, bool(failed))}")
         writer.finish(request.division, failed)
     store = read_store(request.target)
     _print_store(console, store)
     return 1 if failed else 0
+
+
+def _what_to_do(rule: OutlineRule, some_failed: bool) -> str:
+    if some_failed:
+        return "Nothing can be cut from any image; what is wrong with them is said above."
+    return (
+        f"No image has a region: draw an annotation of class {' or '.join(rule.regions) or 'Region'} (ASAP: a polygon "
+        "in a group of that name) around a part in which every object is outlined."
+    )
 
 
 def show_info(path: Path) -> int:
@@ -87,6 +92,8 @@ def show_sheet(path: Path, target: Path, part: str | None, count: int, seed: int
     if part not in (None, *PARTS):
         raise SettingsError(f"--part {part}: a store has the parts {', '.join(PARTS)}.")
     store = read_store(path)
+    if not any(part in (None, slide.part) for slide in store.slides):
+        raise SettingsError(f"--part {part}: {path} keeps nothing for it; see `nuclick-wsi dataset info`.")
     content, shown = contact_sheet(store, part, count, seed)
     write_atomically(target, content)
     _say(make_console(), f"{target}: {shown} of {len(store.patches['slide'])} patches")

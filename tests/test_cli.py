@@ -34,6 +34,7 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
         ["qupath"],
         ["convert"],
         ["asap", "inspect"],
+        ["dataset", "extract"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:

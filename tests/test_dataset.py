@@ -15,7 +15,7 @@ from nuclick_training.extract import patch_windows
 from nuclick_training.filling import filled
 from nuclick_training.outlined import OutlineRule, Shown, outlined_by
 from nuclick_training.parting import Division, divide, leaks, patient_of
-from nuclick_training.store import StoredSlide, StoreWriter, Terms, pictures, read_store
+from nuclick_training.store import Patch, StoredSlide, StoreWriter, Terms, pictures, read_store
 from PIL import Image
 from projects import SIDE, write_project
 from projects import Image as ProjectImage
@@ -25,7 +25,7 @@ from qpdata_writer import Roi as DrawnRoi
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli import main
 from nuclick_wsi.dataset import ExtractRequest, extract_dataset, show_info, show_sheet
-from nuclick_wsi.errors import ResultError, SettingsError
+from nuclick_wsi.errors import ResultError, SettingsError, SlideError
 from nuclick_wsi.features import Feature
 from nuclick_wsi.outlines import outline
 from nuclick_wsi.prompts import ObjectKind, Plane
@@ -408,7 +408,7 @@ def test_a_store_is_replaced_only_when_asked_and_nothing_else_ever(tmp_path):
         extracted(target, folder, mpp=0.25)
     # One that fails leaves the old one as it was.
     (folder / "labels" / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="no image has anything to cut"):
+    with pytest.raises(DataError, match="what is wrong with them is said above"):
         extract_dataset(ExtractRequest([folder], target, kind=ObjectKind.NUCLEUS, mpp=0.25, overwrite=True))
     assert read_store(target).slides == before.slides
     extracted(target, folder_of(tmp_path / "data", ["a", "b"]), mpp=0.25, overwrite=True)
@@ -432,6 +432,31 @@ def test_an_extraction_that_is_stopped_leaves_nothing(tmp_path):
         StoreWriter(tmp_path / "file" / "store.zarr", Terms(ObjectKind.NUCLEUS, 0.25, 64))
 
 
+def test_a_slide_that_fails_half_way_leaves_no_patch(tmp_path):
+    def patches(value: int, count: int, fails: bool):
+        for index in range(count):
+            image = np.full((64, 64, 3), value, np.uint8)
+            labels = np.full((64, 64), index + 1, np.int32)
+            yield Patch(0, Window(64 * index, 0, 64, 64), image, labels, labels > 0)
+        if fails:
+            raise SlideError("torn")
+
+    first, torn, last = slides_of("a", "b", "c")
+    names = [None] * 20
+    with StoreWriter(tmp_path / "store.zarr", Terms(ObjectKind.NUCLEUS, 1, 64)) as writer:
+        assert writer.add(first, patches(1, 3, False), names) == (3, 3)
+        with pytest.raises(SlideError):
+            writer.add(torn, patches(2, 20, True), names)
+        assert writer.add(last, patches(3, 2, False), names) == (2, 2)
+        writer.finish(Division(validation=0, test=0), {"b": "torn"})
+    store = read_store(tmp_path / "store.zarr")
+    assert [store.patch(index).image.max() for index in range(5)] == [1, 1, 1, 3, 3]
+    assert store.pixels[0].shape == (5, 64, 64, 3)
+    assert store.patches["slide"].tolist() == store.objects["slide"].tolist() == [0, 0, 0, 1, 1]
+    chunks = [path for path in (tmp_path / "store.zarr" / "images" / "c").rglob("*") if path.is_file()]
+    assert len(chunks) == 5, "nothing of the torn slide takes up space"
+
+
 def test_what_is_no_store_is_named(tmp_path):
     with pytest.raises(DataError, match="there is no such store"):
         read_store(tmp_path / "nowhere")
@@ -452,6 +477,9 @@ def test_what_is_no_store_is_named(tmp_path):
             read_store(target)
     with pytest.raises(SettingsError, match="no 'testing'"):
         pictures(target, "testing")
+    (target / "zarr.json").write_text(json.dumps(meta))
+    with pytest.raises(SettingsError, match="keeps nothing for it"):
+        show_sheet(target, tmp_path / "sheet.png", "test", 12, 0)
 
 
 def test_the_sheet_shows_outlines_and_a_mark_in_every_object(tmp_path):

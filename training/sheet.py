@@ -32,13 +32,12 @@ def contact_sheet(store: Store, part: str | None, count: int, seed: int) -> tupl
     Parameters
     ----------
     part
-        train, validation or test; None for all.
+        train, validation or test, of which there must be a patch; None for all.
     """
     chosen = _chosen(store, part, count, np.random.default_rng(seed))
     drawn = [_drawn(store, index, np.random.default_rng((seed, index))) for index in chosen]
-    columns = max(1, min(len(drawn), math.ceil(math.sqrt(len(drawn) * 4 / 3))))
-    width = max((picture.width for picture in drawn), default=_LEAST_SIDE)
-    height = max((picture.height for picture in drawn), default=_CAPTION)
+    columns = min(len(drawn), math.ceil(math.sqrt(len(drawn) * 4 / 3)))
+    width, height = max(picture.width for picture in drawn), max(picture.height for picture in drawn)
     rows = math.ceil(len(drawn) / columns)
     sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + _GAP) + _GAP), _PAPER)
     for place, picture in enumerate(drawn):
