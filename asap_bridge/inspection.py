@@ -53,9 +53,9 @@ def described(one: Annotation, choice: AsapChoice) -> str:
         case ReadAs.CLICK:
             count = len(one.points)
             what = "click" if count == 1 else f"{count} clicks"
-            return f"{what}: {choice.objects.of_points or 'not asked for'}"
+            return f"{what}: {' and '.join(choice.objects.of_points) or 'not asked for'}"
         case ReadAs.SQUIGGLE:
-            return f"squiggle{_how(one)}: {choice.objects.of_lines or 'not asked for'}"
+            return f"squiggle{_how(one)}: {' and '.join(choice.objects.of_lines) or 'not asked for'}"
         case ReadAs.RESULT:
             return "left alone: a result that you have changed or moved, or in a group for results"
     return f"left alone: {_why(one.type)}"

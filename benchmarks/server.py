@@ -116,7 +116,7 @@ def together(clicks: Places) -> None:
         for what, places in (("new", clicks), ("again", clicks), ("one of them moved", moved)):
             ours, whole, recalled = client.ask(places, [])
             print(
-                f"{len(places)} clicks, {what}: {recalled} recalled, {ours:.2f} s without the network, {whole:.2f} in all"
+                f"{len(places)} clicks, {what}: {recalled} known, {ours:.2f} s without the network, {whole:.2f} in all"
             )
 
 

@@ -51,7 +51,12 @@ def run(
     clicks_group: ClicksGroup = None,
     squiggles_group: SquigglesGroup = None,
     objects: Annotated[
-        ObjectChoice, typer.Option("--object", help="What to outline; auto: points are nuclei, lines are glands.")
+        ObjectChoice,
+        typer.Option(
+            "--object",
+            help="What to outline; auto: points are nuclei, lines are glands; cell+nucleus: the cell around each "
+            "point and its nucleus, in QuPath one cell object.",
+        ),
     ] = ObjectChoice.AUTO,
     model: ModelChoice = None,
     image: Annotated[list[str] | None, typer.Option(help="Only the image of this name; may be repeated.")] = None,

@@ -20,7 +20,7 @@ from nuclick_wsi.instances import Reason
 from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, file_stem
 from nuclick_wsi.journal import FILE_NAME, Journal
 from nuclick_wsi.prompt_files import read_prompts
-from nuclick_wsi.prompts import ObjectChoice, ObjectKind
+from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.report import RunReport
 from nuclick_wsi.run import Options, run
 from nuclick_wsi.scale import Area, PixelSize
@@ -78,7 +78,8 @@ def run_target(request: RunRequest) -> int:
     work = _work_of(request)
     shelf = Shelf(request.models, request.device, request.batch_size)
     if request.objects is not ObjectChoice.AUTO:
-        shelf.path(ObjectKind(request.objects.value))  # a kind without a model is wrong before the first image is
+        for kind in (*request.objects.of_points, *request.objects.of_lines):
+            shelf.path(kind)  # a kind without a model is wrong before the first image is
     options = Options(
         out=work.out,
         settings=Settings(masks=request.masks, gland_mode=request.gland_mode),

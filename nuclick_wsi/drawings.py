@@ -22,6 +22,7 @@ from nuclick_wsi.prompts import (
     Prompt,
     Role,
     Squiggle,
+    cell_id,
     prompt_id,
     stroke_length,
     unusable_id,
@@ -30,6 +31,7 @@ from nuclick_wsi.prompts import (
 _DEFAULT_PLANE = Plane()
 
 Parts: TypeAlias = tuple[NDArray[np.float64], ...]
+Kinds: TypeAlias = tuple[ObjectKind, ...]
 
 
 class Mark(StrEnum):
@@ -103,7 +105,8 @@ def prompts_of_drawings(
     """Return the prompts that drawings ask for.
 
     Every point of a drawing of points is a click, and a drawing of lines is one squiggle, of the kinds that
-    `choice` names. What cannot be a prompt is rejected by name, what was not asked for is counted.
+    `choice` names; of two kinds, it is two prompts. What cannot be a prompt is rejected by name, what was not asked
+    for is counted.
 
     Parameters
     ----------
@@ -115,11 +118,11 @@ def prompts_of_drawings(
     others = Counter(left_alone or {})
     ids = _Ids()
     for drawing in drawings:
-        kind = choice.of_points if drawing.mark is Mark.POINTS else choice.of_lines
-        if kind is None:
+        kinds = choice.of_points if drawing.mark is Mark.POINTS else choice.of_lines
+        if not kinds:
             others[f"{drawing.mark}: not asked for"] += _size(drawing)
             continue
-        found, refused = (_clicks if drawing.mark is Mark.POINTS else _squiggle)(drawing, kind, ids)
+        found, refused = (_clicks if drawing.mark is Mark.POINTS else _squiggle)(drawing, kinds, ids)
         prompts += found
         if drawing.role is Role.SEGMENT:
             rejections += refused
@@ -151,12 +154,12 @@ def _size(drawing: Drawing) -> int:
     return sum(len(part) for part in drawing.parts) if drawing.mark is Mark.POINTS else 1
 
 
-def _clicks(drawing: Drawing, kind: ObjectKind, ids: _Ids) -> tuple[list[Prompt], list[Rejection]]:
+def _clicks(drawing: Drawing, kinds: Kinds, ids: _Ids) -> tuple[list[Prompt], list[Rejection]]:
     found: list[Prompt] = []
     refused: list[Rejection] = []
     for x, y in (position for part in drawing.parts for position in part.tolist()):
         if np.isfinite((x, y)).all():
-            found.append(_prompt(drawing, kind, Click(Point(x, y)), ids))
+            found += _prompts(drawing, kinds, Click(Point(x, y)), ids)
         else:
             refused.append(_rejection(drawing, Reason.NOT_FINITE, f"({x}, {y})", ids))
     if not found and not refused:
@@ -164,7 +167,7 @@ def _clicks(drawing: Drawing, kind: ObjectKind, ids: _Ids) -> tuple[list[Prompt]
     return found, refused
 
 
-def _squiggle(drawing: Drawing, kind: ObjectKind, ids: _Ids) -> tuple[list[Prompt], list[Rejection]]:
+def _squiggle(drawing: Drawing, kinds: Kinds, ids: _Ids) -> tuple[list[Prompt], list[Rejection]]:
     broken = [position for part in drawing.parts for position in part.tolist() if not np.isfinite(position).all()]
     if broken:
         return [], [_rejection(drawing, Reason.NOT_FINITE, f"({broken[0][0]}, {broken[0][1]})", ids)]
@@ -173,12 +176,17 @@ def _squiggle(drawing: Drawing, kind: ObjectKind, ids: _Ids) -> tuple[list[Promp
     if not long_ones:
         where = next((f"at ({stroke[0].x:g}, {stroke[0].y:g})" for stroke in strokes if stroke), "")
         return [], [_rejection(drawing, Reason.NO_LENGTH, where, ids)]
-    return [_prompt(drawing, kind, Squiggle(long_ones), ids)], []
+    return _prompts(drawing, kinds, Squiggle(long_ones), ids), []
 
 
-def _prompt(drawing: Drawing, kind: ObjectKind, signal: Click | Squiggle, ids: _Ids) -> Prompt:
+def _prompts(drawing: Drawing, kinds: Kinds, signal: Click | Squiggle, ids: _Ids) -> list[Prompt]:
+    """Return a prompt of each kind; the first has the id that it has alone, the cell beside it one made of that."""
     identity = ids.prompt(drawing.origin, signal)
-    return Prompt(identity, kind, signal, drawing.class_name, drawing.plane, drawing.role)
+    identities = (identity, cell_id(identity)) if len(kinds) > 1 else (identity,)
+    return [
+        Prompt(one, kind, signal, drawing.class_name, drawing.plane, drawing.role)
+        for one, kind in zip(identities, kinds, strict=True)
+    ]
 
 
 def _rejection(drawing: Drawing, reason: Reason, seen: str, ids: _Ids) -> Rejection:

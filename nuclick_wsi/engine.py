@@ -269,11 +269,11 @@ class _KindJob:
 
 
 def _findable(rejections: Iterable[Rejection], prompts: Iterable[Prompt]) -> Iterator[Rejection]:
-    """Yield rejections with the class and the place of their prompts."""
+    """Yield rejections with the class, the place and the kind of their prompts."""
     by_id = {prompt.id: prompt for prompt in prompts}
     for rejection in rejections:
         prompt = by_id[rejection.prompt_id]
-        yield replace(rejection, class_name=prompt.class_name, position=prompt.signal.strokes[0][0])
+        yield replace(rejection, class_name=prompt.class_name, position=prompt.signal.strokes[0][0], kind=prompt.kind)
 
 
 def _inside(pixels: Pixels, window: Window) -> Pixels:

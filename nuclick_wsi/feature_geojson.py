@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from shapely.geometry import mapping, shape
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import PromptError
 from nuclick_wsi.features import Feature, Features, Lost
-from nuclick_wsi.geojson import GENERATOR, MEAN_PROBABILITY, Color, color_of, importable
+from nuclick_wsi.geojson import GENERATOR, MEAN_PROBABILITY, NUCLEI, Color, color_of, importable
 from nuclick_wsi.geojson_parts import Json, class_name_of, features_in, object_id, parse_json, plane_of, table_at
 from nuclick_wsi.prompts import Plane
 
@@ -32,12 +33,14 @@ def features_of_geojson(data: bytes, source: str) -> Features:
     """
     content = parse_json(data, source)
     is_ours = isinstance(content, dict) and content.get("generator") == GENERATOR
+    nuclei = table_at(content, NUCLEI) if is_ours else {}
     found: list[Feature] = []
     colors: dict[str, Color] = {}
     lost: Lost = Counter()
     for number, one in enumerate(features_in(content, source), start=1):
         try:
             feature = _feature(one, is_ours, lost)
+            nucleus = _nucleus(one, feature, nuclei, lost)
         except (ValueError, TypeError, OverflowError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
             raise PromptError(f"{source}, feature {number}: its geometry cannot be read ({error}).") from error
         if feature is not None:
@@ -45,6 +48,8 @@ def features_of_geojson(data: bytes, source: str) -> Features:
             color = _color(one)
             if feature.class_name is not None and color is not None:
                 colors[feature.class_name] = color
+        if nucleus is not None:
+            found.append(nucleus)
     return Features(found, colors, lost)
 
 
@@ -67,8 +72,6 @@ def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
     kind = properties.get("objectType", properties.get("object_type", "annotation"))
     if kind not in _KINDS:
         lost[f"that an object is a {kind}"] += 1
-    if "nucleusGeometry" in one:
-        lost["nuclei inside cells"] += 1
     name = properties.get("name")
     measurements = _measurements(properties.get("measurements"))
     return Feature(
@@ -80,6 +83,16 @@ def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
         plane=plane_of(geometry),
         measurements=measurements,
     )
+
+
+def _nucleus(one: Json, cell: Feature | None, nuclei: Json, lost: Lost) -> Feature | None:
+    """Return the nucleus of a cell as a result of its own, where it is one of ours."""
+    if cell is None or "nucleusGeometry" not in one:
+        return None
+    if cell.id not in nuclei:
+        lost["nuclei inside cells"] += 1
+        return None
+    return replace(cell, geometry=shapely.force_2d(shape(one["nucleusGeometry"])), id=str(nuclei[cell.id]))
 
 
 def _measurements(found: Any) -> tuple[str, ...]:

@@ -1,14 +1,18 @@
-"""Results as GeoJSON that QuPath 0.4 to 0.7 imports as it is: one feature per instance, under the prompt's id."""
+"""Results as GeoJSON that QuPath 0.4 to 0.7 imports as it is: one feature per instance, under the prompt's id.
+
+A cell with its nucleus inside is one feature, under the id of the cell's prompt.
+"""
 
 import colorsys
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 from shapely.geometry import MultiPolygon, Polygon
 
+from nuclick_wsi.cells import nuclei_of_cells
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.files import back_up, write_atomically
 from nuclick_wsi.instances import Instance
@@ -19,12 +23,14 @@ GENERATOR = "nuclick-wsi"
 AREA = "Area µm^2"
 """QuPath's own name for this measurement, so that both fill one column."""
 MEAN_PROBABILITY = "NuClick: Mean probability"
+NUCLEI = "nuclei"
+"""The entry of a collection that says which nucleus, by its prompt's id, is in which cell."""
 
 
 def feature_collection(
-    instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color]
+    instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], apart: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return the instances as a GeoJSON FeatureCollection.
+    """Return the instances as a GeoJSON FeatureCollection; as detections, cells have their nuclei inside.
 
     Parameters
     ----------
@@ -32,14 +38,23 @@ def feature_collection(
         In any order; it decides nothing.
     colors
         Colours of the project's classes; a class without one gets a colour that depends on its name alone.
+    apart
+        Prompt ids of nuclei that are put into no cell.
     """
     # A plain class before those derived from it: QuPath makes up a colour for a parent that it meets too late.
     ordered = sorted(instances, key=lambda instance: ((instance.class_name or "").count(":"), instance.prompt_id))
-    return {
-        "type": "FeatureCollection",
-        "generator": GENERATOR,
-        "features": [_feature(instance, as_type, colors) for instance in ordered],
-    }
+    # To QuPath a cell is a detection: no annotation has a nucleus.
+    nuclei = nuclei_of_cells(ordered, apart) if as_type is ObjectType.DETECTION else {}
+    inside = {nucleus.prompt_id for nucleus in nuclei.values()}
+    features = [
+        _cell(one, nuclei[one.prompt_id], colors) if one.prompt_id in nuclei else _feature(one, as_type, colors)
+        for one in ordered
+        if one.prompt_id not in inside
+    ]
+    collection: dict[str, Any] = {"type": "FeatureCollection", "generator": GENERATOR, "features": features}
+    if nuclei:
+        collection[NUCLEI] = {cell: nuclei[cell].prompt_id for cell in sorted(nuclei)}
+    return collection
 
 
 def write_results(path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color]) -> bool:
@@ -60,6 +75,19 @@ def write_results(path: Path, instances: Iterable[Instance], as_type: ObjectType
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         return f'"generator":"{GENERATOR}"'.encode() in file.read(200)
+
+
+def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:
+    feature = _feature(cell, ObjectType.DETECTION, colors)
+    # QuPath's own names for a cell's measurements; by the last it is known as ours, as a detection is.
+    measurements = {
+        f"Nucleus: {AREA}": round(nucleus.area_um2, 4),
+        f"Cell: {AREA}": round(cell.area_um2, 4),
+        f"{MEAN_PROBABILITY} of nucleus": round(nucleus.mean_probability, 4),
+        MEAN_PROBABILITY: round(cell.mean_probability, 4),
+    }
+    feature["properties"] |= {"objectType": "cell", "measurements": measurements}
+    return {**feature, "nucleusGeometry": _geometry(nucleus.polygon, nucleus.plane)}
 
 
 def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:

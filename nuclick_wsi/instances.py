@@ -36,8 +36,9 @@ class Rejection:
     ----------
     detail
         What was seen, beyond the reason.
-    class_name, position
-        The prompt's class and its first point, so that the user can find it; None where there is none to name.
+    class_name, position, kind
+        The prompt's class, its first point and what it asked for, so that the user can find it; None where there is
+        none to name.
     """
 
     prompt_id: str
@@ -45,6 +46,7 @@ class Rejection:
     detail: str
     class_name: str | None = None
     position: Point | None = None
+    kind: ObjectKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

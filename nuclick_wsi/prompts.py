@@ -21,24 +21,36 @@ class ObjectKind(StrEnum):
 
 
 class ObjectChoice(StrEnum):
-    """What the user asks for: one kind, or points as nuclei and lines as glands."""
+    """What the user asks for: one kind; points as nuclei and lines as glands; or of each point cell and nucleus."""
 
     AUTO = "auto"
     NUCLEUS = "nucleus"
     CELL = "cell"
     GLAND = "gland"
+    CELL_AND_NUCLEUS = "cell+nucleus"
 
     @property
-    def of_points(self) -> ObjectKind | None:
-        """The kind that a point asks for; None where points are left alone."""
-        if self is ObjectChoice.AUTO:
-            return ObjectKind.NUCLEUS
-        return None if self is ObjectChoice.GLAND else ObjectKind(self.value)
+    def of_points(self) -> tuple[ObjectKind, ...]:
+        """The kinds that a point asks for; none where points are left alone."""
+        match self:
+            case ObjectChoice.AUTO | ObjectChoice.NUCLEUS:
+                return (ObjectKind.NUCLEUS,)
+            case ObjectChoice.CELL:
+                return (ObjectKind.CELL,)
+            case ObjectChoice.CELL_AND_NUCLEUS:
+                return ObjectKind.NUCLEUS, ObjectKind.CELL
+        return ()
 
     @property
-    def of_lines(self) -> ObjectKind | None:
-        """The kind that a line asks for; None where lines are left alone."""
-        return ObjectKind.GLAND if self in (ObjectChoice.AUTO, ObjectChoice.GLAND) else None
+    def of_lines(self) -> tuple[ObjectKind, ...]:
+        """The kinds that a line asks for; none where lines are left alone."""
+        return (ObjectKind.GLAND,) if self in (ObjectChoice.AUTO, ObjectChoice.GLAND) else ()
+
+    @property
+    def left_alone(self) -> "tuple[ObjectChoice, ...]":
+        """The choices that ask for everything that can come of what this one leaves alone."""
+        points = () if self.of_points else (ObjectChoice.CELL_AND_NUCLEUS,)
+        return points if self.of_lines else (*points, ObjectChoice.GLAND)
 
 
 class Role(StrEnum):
@@ -127,6 +139,11 @@ def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
     """
     drawn = ";".join(",".join(f"{_hundredths(p.x)} {_hundredths(p.y)}" for p in stroke) for stroke in signal.strokes)
     return _id_of(source, type(signal).__name__, drawn, repeat)
+
+
+def cell_id(click_id: str) -> str:
+    """Return the id of the cell around a click of which the nucleus is asked for too, and has the click's own id."""
+    return str(uuid.uuid5(_NAMESPACE, f"{click_id}|{ObjectKind.CELL}"))
 
 
 def unusable_id(source: str, drawn: str, repeat: int = 0) -> str:

@@ -87,6 +87,7 @@ class ImageReport:
                     "prompt": r.prompt_id,
                     "reason": r.reason.value,
                     "detail": r.detail,
+                    "kind": r.kind,
                     "class": r.class_name,
                     "position": r.position and [r.position.x, r.position.y],
                 }

@@ -175,7 +175,8 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
 
 def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageMemory:
     """Return what is known of an image's prompts, as long as neither slide, reader, model nor program changed."""
-    assert report.fingerprint is not None and report.reader is not None, "the slide is open"
+    assert report.fingerprint is not None, "the slide is open"
+    assert report.reader is not None, "the slide is open"
     about = {}
     for kind in map(ObjectKind, report.prompts):
         line.shelf[kind]  # loads the model

@@ -17,7 +17,7 @@ from nuclick_wsi.geojson import Color
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompt_geojson import drawings_of_content
-from nuclick_wsi.prompts import Click, ObjectChoice, Prompt, Role
+from nuclick_wsi.prompts import Click, ObjectChoice, Prompt, Role, cell_id
 from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.slide import Frame
@@ -49,8 +49,8 @@ class SegmentRequest:
     Attributes
     ----------
     known
-        The ids of all that was drawn, neighbours and what was not asked for too: outlines of other ids are of
-        prompts that are gone.
+        The ids of all that was drawn, neighbours and what was not asked for too, whatever can be asked of them:
+        outlines of other ids are of prompts that are gone.
     """
 
     image: ImageAsked
@@ -115,19 +115,21 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
     asked = drawings_of_content(content["prompts"], "prompts")
     beside = drawings_of_content(content.get("neighbours", []), "neighbours")
     own = prompts_of_drawings(asked.drawings, choice, asked.left_alone)
-    drawn = prompts_of_drawings(asked.drawings + beside.drawings, ObjectChoice.AUTO).prompts
+    together = asked.drawings + beside.drawings
+    drawn = prompts_of_drawings(together, choice).prompts
     # An id depends on what was drawn and on its equals before it: so the prompts have the same in both.
     ids = {prompt.id for prompt in own.prompts}
-    others = [_as_neighbour(prompt, choice) for prompt in drawn if prompt.id not in ids]
-    prompts = (*own.prompts, *(prompt for prompt in others if prompt is not None))
-    return replace(own, prompts=prompts), tuple(prompt.id for prompt in drawn)
+    others = [_as_neighbour(prompt) for prompt in drawn if prompt.id not in ids]
+    known = [prompt.id for prompt in drawn]
+    for left_alone in choice.left_alone:
+        known += [prompt.id for prompt in prompts_of_drawings(together, left_alone).prompts]
+    if choice is not ObjectChoice.CELL_AND_NUCLEUS:
+        known += [cell_id(prompt.id) for prompt in others if isinstance(prompt.signal, Click)]
+    return replace(own, prompts=(*own.prompts, *others)), tuple(known)
 
 
-def _as_neighbour(prompt: Prompt, choice: ObjectChoice) -> Prompt | None:
-    """Return what a prompt that was found by AUTO is beside those that are asked for; None where it is nothing."""
-    kind = choice.of_points if isinstance(prompt.signal, Click) else choice.of_lines
-    role = Role.NEIGHBOUR if prompt.role is Role.SEGMENT else prompt.role
-    return None if kind is None else replace(prompt, kind=kind, role=role)
+def _as_neighbour(prompt: Prompt) -> Prompt:
+    return replace(prompt, role=Role.NEIGHBOUR) if prompt.role is Role.SEGMENT else prompt
 
 
 def _image(image: _Json) -> ImageAsked:

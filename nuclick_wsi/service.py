@@ -163,6 +163,7 @@ def _rejection(rejection: Rejection) -> dict[str, Any]:
         "prompt": rejection.prompt_id,
         "reason": rejection.reason,
         "detail": rejection.detail,
+        "kind": rejection.kind,
         "class": rejection.class_name,
         "position": rejection.position and [rejection.position.x, rejection.position.y],
     }

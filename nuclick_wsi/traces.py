@@ -17,7 +17,7 @@ class Trace:
     Attributes
     ----------
     shape
-        A digest of its outline and plane.
+        A digest of its outline and plane; of a cell, of its nucleus too.
     look
         What else of it a user can change, as text.
     feature

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import shapely
 
-from nuclick_wsi.geojson_parts import class_name_of, plane_of
+from nuclick_wsi.geojson_parts import Json, class_name_of, plane_of
 from nuclick_wsi.traces import Trace
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.rois import Roi, RoiKind
@@ -73,7 +73,8 @@ class Changes:
 def trace_of(one: PathObject, feature: Feature | None) -> Trace:
     """Return the trace of an object as it is now, written for a feature."""
     look = json.dumps([one.type.value, one.class_name, one.name, one.is_locked])
-    return Trace(_shape(one.roi), look, digest(feature) if feature else b"")
+    shape = _shape(one.roi) if one.nucleus is None else _shape(one.roi) + _shape(one.nucleus)
+    return Trace(shape, look, digest(feature) if feature else b"")
 
 
 def digest(feature: Feature) -> bytes:
@@ -191,9 +192,15 @@ def _looks_like(one: PathObject, feature: Feature) -> bool:
     """Whether an object of unknown origin is what we would write."""
     if one.is_locked or one.roi is None or one.type.value != feature["properties"]["objectType"]:
         return False
-    region, wanted = _region(one.roi), shapely.geometry.shape(feature["geometry"])
     if (one.class_name, one.roi.plane) != (class_name_of(feature), plane_of(feature["geometry"])):
         return False
+    return _is_nearly(one.roi, feature["geometry"]) and _is_nearly(one.nucleus, feature.get("nucleusGeometry"))
+
+
+def _is_nearly(roi: Roi | None, geometry: Json | None) -> bool:
+    if roi is None or geometry is None:
+        return roi is None and geometry is None
+    region, wanted = _region(roi), shapely.geometry.shape(geometry)
     if region is None or not region.is_valid:
         return False
     return bool(region.symmetric_difference(wanted).area <= _NEARLY_PX * wanted.length)

@@ -3,18 +3,18 @@
 Comes in: results under the ids of their prompts. Goes out: the image's data.qpdata, replaced whole or not at all.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import orjson
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import ProjectError
-from nuclick_wsi.geojson import feature_collection
+from nuclick_wsi.geojson import NUCLEI, feature_collection
 from nuclick_wsi.jobs import Results, Written
 from nuclick_wsi.journal import Journal
 from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.traces import Traces
+from nuclick_wsi.traces import Trace, Traces
 from qupath_extension.changes import Changes, Feature, plan_changes, trace_of
 from qupath_extension.entry_file import Stamp, put_in_place, require_unchanged, temporary_beside, update_summary
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
@@ -47,7 +47,7 @@ class HierarchyEntry:
             return self._image.read_data()  # empty, or what to do about a copy that QuPath left
         self._read = Stamp.of(self._path)
         data = self._qupath.read(self._path)
-        self._spared = _ids(data, ObjectChoice.AUTO) - _ids(data, choice)
+        self._spared = set().union(*(_ids(data, left_alone) for left_alone in choice.left_alone))
         return data
 
     def write(self, results: Results) -> Written:
@@ -60,21 +60,19 @@ class HierarchyEntry:
         ProjectError
             If QuPath cannot work on it; then too.
         """
-        return self._bring_up_to_date(
-            feature_collection(results.instances, self._as_type, results.class_colors)["features"]
-        )
+        return self._bring_up_to_date(results)
 
     def clear(self) -> None:
         """Take away what earlier runs wrote, as far as it is still ours."""
         if self._read is not None and self._traces.read():
-            self._bring_up_to_date([])
+            self._bring_up_to_date(Results((), {}, (), {}))
 
-    def _bring_up_to_date(self, features: Sequence[Feature]) -> Written:
+    def _bring_up_to_date(self, results: Results) -> Written:
         if self._read is None:
             raise ProjectError(f"{self._path} does not exist, so nothing can be written to it.")
         require_unchanged(self._path, self._read)
         known = self._traces.read()
-        changes = plan_changes(read_image_data(self._path).objects, known, features, self._spared)
+        changes = self._changes(results, known)
         if changes.new or changes.obsolete:
             self._rewrite(changes, is_first=not known)
         self._traces.replace(changes.traces)
@@ -85,6 +83,19 @@ class HierarchyEntry:
             "unchanged": len(changes.unchanged),
         }
         return Written(self._path, counts, {identity: why.value for identity, why in changes.kept.items()})
+
+    def _changes(self, results: Results, known: Mapping[str, Sequence[Trace]]) -> Changes:
+        objects = read_image_data(self._path).objects
+        apart: set[str] = set()
+        while True:
+            collection = feature_collection(results.instances, self._as_type, results.class_colors, apart)
+            changes = plan_changes(objects, known, collection["features"], self._spared)
+            # A nucleus that the user has made theirs stays where it is: its cell gets none inside.
+            staying = {one.id for one in objects} - set(changes.remove)
+            theirs = {nucleus for nucleus in collection.get(NUCLEI, {}).values() if nucleus in staying}
+            if not theirs:
+                return changes
+            apart |= theirs
 
     def _rewrite(self, changes: Changes, is_first: bool) -> None:
         assert self._read is not None, "a file is read before it is written"

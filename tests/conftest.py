@@ -1,12 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nuclick_wsi.card import find_model
+from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.weights import load_model, save_model
 
 MakeSlide = Callable[..., Path]
 
@@ -19,6 +23,15 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the real data in {SHARED_DATA}, which is not part of the project")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def cell_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model for cells that sees what the one for nuclei sees, so that every cell is its nucleus."""
+    model = load_model(find_model("nuclei"))
+    path = tmp_path_factory.mktemp("model") / "cells-as-nuclei.safetensors"
+    save_model(path, model.network, replace(model.card, kind=ObjectKind.CELL, name="cells-as-nuclei"))
+    return str(path)
 
 
 @pytest.fixture

@@ -15,7 +15,19 @@ PACKAGES = {
 LAYERS = (
     {"errors", "choices", "geometry", "prompts", "scale"},
     {"instances", "slide", "card", "signals", "files"},
-    {"admission", "blend", "contenders", "crops", "drawings", "masks", "memory", "outlines", "pipeline", "stitch"},
+    {
+        "admission",
+        "blend",
+        "cells",
+        "contenders",
+        "crops",
+        "drawings",
+        "masks",
+        "memory",
+        "outlines",
+        "pipeline",
+        "stitch",
+    },
     {
         "geojson",
         "geojson_parts",

@@ -33,6 +33,20 @@ def drawn(one: Feature) -> PathObject:
     return PathObject(ObjectType.DETECTION, one["id"], None, None, name, False, {}, roi)
 
 
+def cell(reach: float = 2) -> Feature:
+    outline, nucleus = shapely.box(FAR, 5, FAR + 9, 15), shapely.box(FAR + 1, 6, FAR + 1 + reach, 8)
+    instances = [
+        Instance(ID, ObjectKind.CELL, outline, "Tumor", Plane(), 1.0, 0.5),
+        Instance(OTHER, ObjectKind.NUCLEUS, nucleus, "Tumor", Plane(), 1.0, 0.5),
+    ]
+    return feature_collection(instances, AsType.DETECTION, {})["features"][0]
+
+
+def drawn_cell(one: Feature) -> PathObject:
+    inner = drawn({**one, "geometry": one["nucleusGeometry"]}).roi
+    return replace(drawn(one), type=ObjectType.CELL, nucleus=inner)
+
+
 def plan(
     objects: list[PathObject], traces: dict[str, list[Trace]], features: list[Feature], spared: tuple[str, ...] = ()
 ) -> Changes:
@@ -114,3 +128,20 @@ def test_a_run_that_was_killed_while_it_wrote_knows_its_objects_whichever_file_i
     assert plan([drawn(new)], both, [new]).unchanged == [ID]
     assert plan([drawn(old)], both, [new]).replace == [new]
     assert plan([], both, [new]).add == [new]
+
+
+def test_a_cell_is_what_its_outline_and_its_nucleus_are() -> None:
+    written = {ID: [trace_of(drawn_cell(cell()), cell())]}
+    assert plan([drawn_cell(cell())], written, [cell()]).unchanged == [ID]
+    assert plan([drawn_cell(cell())], written, [cell(reach=3)]).replace == [cell(reach=3)]
+    assert plan([drawn_cell(cell(reach=3))], written, [cell()]).kept == {ID: Why.EDITED}
+    for other in (drawn_cell(cell(reach=3)), replace(drawn_cell(cell()), nucleus=None)):
+        assert plan([other], {}, [cell()]).kept == {ID: Why.UNKNOWN}
+    assert plan([drawn_cell(cell())], {}, [cell()]).traces == written
+
+
+def test_a_detection_becomes_a_cell_and_the_nucleus_beside_it_goes() -> None:
+    alone = feature(identity=OTHER)
+    before = {**WRITTEN, OTHER: [trace_of(drawn(alone), alone)]}
+    changes = plan([drawn(feature()), drawn(alone)], before, [cell()])
+    assert (changes.replace, changes.remove, changes.kept) == ([cell()], [OTHER], {})

@@ -25,7 +25,7 @@ from nuclick_wsi.geojson import AREA
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.jobs import Results, Written
 from nuclick_wsi.journal import Journal
-from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane
+from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, cell_id
 from qupath_extension import hierarchy_sink
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
@@ -284,6 +284,43 @@ def test_running_again_touches_only_what_changed_and_keeps_what_the_user_made_of
     assert objects[ids[2]].roi.geometry.equals(larger[2].polygon)  # type: ignore[union-attr]
     assert not (book.data.parent / "data.qpdata.backup2").exists()
     assert not list(book.data.parent.glob(".*.part"))
+
+
+def test_a_cell_and_its_nucleus_are_one_object_until_the_user_makes_the_nucleus_theirs(
+    qupath: QuPath, tmp_path: Path
+) -> None:
+    book = Notebook(qupath, a_project(qupath, tmp_path, annotation(1, REGION)))
+    nuclei = outlines((50, 50), (100, 50), (150, 50), class_name="Tumor", side=5)
+    cells = [
+        replace(one, prompt_id=cell_id(one.prompt_id), kind=ObjectKind.CELL, polygon=one.polygon.buffer(3, quad_segs=2))
+        for one in nuclei
+    ]
+    assert counts(book.write(nuclei)) == (3, 0, 0, 0)
+    assert counts(book.write([*nuclei, *cells])) == (3, 0, 3, 0)
+    modified = book.data.stat().st_mtime_ns
+    assert counts(book.write([*cells, *nuclei])) == (0, 0, 0, 3)
+    assert book.data.stat().st_mtime_ns == modified
+    objects = book.objects
+    for cell, nucleus in zip(cells, nuclei, strict=True):
+        one = objects[cell.prompt_id]
+        assert (one.type, one.class_name) == (PathType.CELL, "Tumor")
+        assert one.nucleus is not None
+        assert one.nucleus.geometry.equals(nucleus.polygon)  # type: ignore[union-attr]
+        assert nucleus.prompt_id not in objects
+    # Other nuclei, another class, and a lock by the user: these cells stay as they are.
+    book.change(cells[0].prompt_id, isLocked=True)
+    smaller = [replace(one, polygon=one.polygon.buffer(-1, join_style="mitre")) for one in nuclei]
+    again = book.write([*cells, *smaller])
+    assert counts(again) == (0, 2, 0, 0)
+    assert again.kept == {cells[0].prompt_id: "locked"}
+    # Nuclei alone: cells that are ours go. A nucleus that the user locks then gets no twin inside a cell.
+    assert counts(book.write(nuclei)) == (3, 0, 2, 0)
+    book.change(nuclei[1].prompt_id, isLocked=True)
+    both = book.write([*cells, *nuclei])
+    assert both.kept == {cells[0].prompt_id: "locked", nuclei[1].prompt_id: "locked"}
+    assert book.objects[cells[1].prompt_id].type is PathType.DETECTION
+    assert book.objects[cells[2].prompt_id].type is PathType.CELL
+    assert counts(book.write([*cells, *nuclei])) == (0, 0, 0, 2)
 
 
 def test_a_user_who_makes_annotations_of_detections_keeps_them(qupath: QuPath, tmp_path: Path) -> None:

@@ -276,3 +276,30 @@ def test_in_qupath_the_project_script_imports_results_and_imports_them_again(qup
     assert "2 objects from 1 colon_ihc.svs.geojson, 1 kept" in qupath.run(script)
     widths = {one: float(np.ptp(found.roi.x)) for one, found in qupath.outlines().items() if found.roi is not None}
     assert widths == {ids[0]: 20, ids[1]: 30, ids[3]: 30}
+
+
+def test_in_qupath_the_project_script_turns_detections_into_cells_and_back(qupath: QuPath, tmp_path: Path) -> None:
+    results = qupath.project.parent / "nuclick" / "1 colon_ihc.svs.geojson"
+    nuclei, cells = (
+        [
+            Instance(
+                f"{digit}0000000-0000-4000-8000-00000000000{n}", kind, shapely.box(*edges), None, Plane(), 9.0, 0.5
+            )
+            for n, edges in enumerate([(50, 50, 50 + side, 60), (100, 50, 100 + side, 60)])
+        ]
+        for digit, kind, side in ((1, ObjectKind.NUCLEUS, 10), (2, ObjectKind.CELL, 12))
+    )
+
+    def imported(instances: list[Instance]) -> dict[str, ObjectType]:
+        write_results(results, instances, choices.ObjectType.DETECTION, {})
+        qupath.run(qupath.project.parent / "scripts" / IMPORT_NAME)
+        (image,) = read_project(qupath.project).images
+        types = {str(one.id): one.type for one in image.read_data().objects}
+        return {identity: types[identity] for identity in types if identity[1:].startswith("0000000-")}
+
+    offer_import_script(qupath.project.parent)
+    ids = [one.prompt_id for one in cells]
+    assert imported(cells) == dict.fromkeys(ids, ObjectType.DETECTION)
+    assert imported([*cells, *nuclei]) == dict.fromkeys(ids, ObjectType.CELL)
+    assert imported([*cells, nuclei[0]]) == {ids[0]: ObjectType.CELL, ids[1]: ObjectType.DETECTION}
+    assert imported(nuclei) == dict.fromkeys([one.prompt_id for one in nuclei], ObjectType.DETECTION)

@@ -52,3 +52,17 @@ def test_qupath_imports_every_shape_and_class_under_its_id(as_type: ObjectType, 
         assert float(one.getMeasurementList().get(AREA)) == 12.5
     assert str(objects[instances[0].prompt_id].getPathClass()) == "Tumor: Positive"
     assert objects[instances[3].prompt_id].getPathClass() is None
+
+
+def test_qupath_imports_a_cell_with_its_nucleus(qupath: Any, tmp_path: Path) -> None:
+    outer, inner = shapely.box(0, 0, 20.25, 20), shapely.box(5, 5, 25, 15)
+    values = ("Tumor", Plane(z=1), 12.5, 0.75)
+    cell = Instance("00000000-0000-4000-8000-000000000001", ObjectKind.CELL, outer, *values)
+    nucleus = Instance("00000000-0000-4000-8000-000000000002", ObjectKind.NUCLEUS, inner, *values)
+    write_results(tmp_path / "results.geojson", [nucleus, cell], ObjectType.DETECTION, {"Tumor": (200, 0, 0)})
+    path = qupath.JClass("java.nio.file.Paths").get(str(tmp_path / "results.geojson"))
+    (one,) = qupath.JClass("qupath.lib.io.PathIO").readObjects(path)
+    assert (str(one.getID()), bool(one.isCell()), str(one.getPathClass())) == (cell.prompt_id, True, "Tumor")
+    assert float(one.getNucleusROI().getArea()) == pytest.approx(15.25 * 10)
+    assert int(one.getNucleusROI().getZ()) == 1
+    assert float(one.getMeasurementList().get(f"Cell: {AREA}")) == 12.5

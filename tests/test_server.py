@@ -86,7 +86,7 @@ def shelf() -> Shelf:
 def start(shelf: Shelf) -> Iterator[Callable[..., Running]]:
     servers = []
 
-    def start_one(folder: Path, recent: RecentMasks | None = None) -> Running:
+    def start_one(folder: Path, recent: RecentMasks | None = None, shelf: Shelf = shelf) -> Running:
         listener = listen(0)
         port = listener.getsockname()[1]
         slides = OpenSlides(most=2)
@@ -194,8 +194,33 @@ def test_only_what_is_asked_for_is_outlined_and_all_that_is_drawn_is_known(serve
     others = clicks((310, 66), (700, 700), number=2)
     about = server.segment(slide, prompts, neighbours=others, options={"object": "nucleus"}).body["nuclick"]
     assert len(about["prompts"]) == 1
-    assert len(about["known"]) == 4
+    assert len(about["known"]) == 4 + 2  # what is known of neighbours includes the cells around them
     assert about["prompts"][0] in about["known"]
+
+
+def test_cells_come_with_their_nuclei_where_both_are_asked_for(
+    start: Callable[..., Running], cell_model: str, tmp_path: Path
+) -> None:
+    server = start(tmp_path, shelf=Shelf([cell_model], "cpu"))
+    slide = server.folder / "a.svs"
+    write_pyramid(slide, np.tile(immunohistochemistry(), (2, 2, 1)), PixelSize(0.5, 0.5))
+    prompts, others = clicks(*scattered(8)), clicks(*scattered(3, seed=1), number=2)
+    nuclei = server.segment(slide, prompts, neighbours=others).body
+    both = server.segment(slide, prompts, neighbours=others, options={"object": "cell+nucleus"}).body
+    about = both["nuclick"]
+    inside = both["nuclei"]
+    rejected = [one["prompt"] for one in about["rejections"]]
+    assert sorted(about["prompts"]) == sorted([*outlines(both), *inside.values(), *rejected])
+    assert {kind for one in about["rejections"] for kind in [one["kind"]]} <= {"nucleus", "cell"}
+    # The model for cells is that for nuclei, so every cell is its nucleus.
+    assert set(inside.values()) == set(outlines(nuclei))
+    for cell, nucleus in inside.items():
+        assert outlines(both)[cell]["nucleusGeometry"] == outlines(nuclei)[nucleus]["geometry"]
+    # What was made of neighbours stays, whatever they were asked for; cells of clicks asked for nuclei go.
+    assert len(about["known"]) == 2 * (8 + 3)
+    assert set(about["known"]) - set(nuclei["nuclick"]["known"]) == set(about["prompts"]) - set(
+        nuclei["nuclick"]["prompts"]
+    )
 
 
 def compared(server: Running, slide: Path, count: int, tmp_path: Path) -> None:

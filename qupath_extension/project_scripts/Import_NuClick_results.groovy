@@ -18,13 +18,13 @@ if (file == null) {
 }
 
 def results = PathIO.readObjects(file)
-def types = results.collectEntries { [(it.getID()): it.getClass()] }
+def annotation = results.collectEntries { [(it.getID()): it.isAnnotation()] }
 def hierarchy = getCurrentHierarchy()
 def ours = hierarchy.getAllObjects(false).findAll { one ->
-    types.containsKey(one.getID()) || one.getMeasurementList().getMeasurementNames().contains('NuClick: Mean probability')
+    annotation.containsKey(one.getID()) || one.getMeasurementList().getMeasurementNames().contains('NuClick: Mean probability')
 }
 def kept = ours.findAll { one ->
-    one.isLocked() || (types.containsKey(one.getID()) && one.getClass() != types[one.getID()])
+    one.isLocked() || (annotation.containsKey(one.getID()) && one.isAnnotation() != annotation[one.getID()])
 }
 def keptIds = kept.collect { it.getID() } as Set
 def fresh = results.findAll { !keptIds.contains(it.getID()) }
