@@ -1,3 +1,2 @@
 // Outlines the selected squiggles of the image, or all of them; the others are neighbours.
-def nuclick = new GroovyShell(getClass().classLoader).parse(new File('@FOLDER@', 'NuClick.groovy')).run()
-nuclick.segmentCurrent('squiggles', 'Segment_squiggles.groovy')
+evaluate(new File('@FOLDER@', 'Load.groovy')).segmentCurrent('squiggles', 'Segment squiggles')

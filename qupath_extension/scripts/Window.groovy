@@ -15,7 +15,11 @@ import javafx.scene.control.ProgressBar
 import javafx.scene.control.TextArea
 import javafx.scene.layout.VBox
 import javafx.stage.Stage
+import javafx.util.Duration
+import org.controlsfx.control.Notifications
 import qupath.lib.gui.QuPathGUI
+
+FEW = 4      // lines that a user reads in passing
 
 class Shown {
     Stage stage
@@ -52,9 +56,10 @@ class Shown {
 }
 
 /** Shows a progress bar, does the work in a thread of its own, and says what came of it. */
-def run(String title, Closure work) {
+def run(String name, Closure work) {
+    def title = 'NuClick: ' + name
     def owner = QuPathGUI.getInstance().getStage()
-    def label = new Label('')
+    def label = new Label('One moment')
     def bar = new ProgressBar(-1)
     def button = new Button('Cancel')
     def box = new VBox(10, label, bar, button)
@@ -71,11 +76,11 @@ def run(String title, Closure work) {
     def thread = new Thread({
         try {
             def said = work(shown)
-            Platform.runLater { stage.close(); say(Alert.AlertType.INFORMATION, title, said.toString(), owner) }
+            Platform.runLater { stage.close(); tell(title, said.toString(), owner) }
         } catch (CancellationException ignored) {
             Platform.runLater { stage.close() }
         } catch (Throwable problem) {
-            problem.printStackTrace()
+            if (problem.class.simpleName != 'NuClickException') problem.printStackTrace()
             Platform.runLater { stage.close(); say(Alert.AlertType.ERROR, title, problem.message ?: problem.toString(), owner) }
         }
     }, 'nuclick')
@@ -84,8 +89,15 @@ def run(String title, Closure work) {
     title
 }
 
+/** Says what came of work: a few lines go by themselves, so that the next click need not wait for a button. */
+void tell(String title, String text, owner) {
+    if (text.readLines().size() > FEW) say(Alert.AlertType.INFORMATION, title, text, owner)
+    else Notifications.create().owner(owner).title(title).text(text).hideAfter(Duration.seconds(8)).showInformation()
+}
+
 /** Lets the user change a text file; `check` throws where the text is none that the file may have. */
-void edit(String title, File file, Closure check) {
+void edit(String name, File file, Closure check) {
+    def title = 'NuClick: ' + name
     def area = new TextArea(file.getText('UTF-8'))
     def alert = new Alert(Alert.AlertType.CONFIRMATION)
     alert.initOwner(QuPathGUI.getInstance().getStage())
@@ -110,6 +122,8 @@ void say(Alert.AlertType type, String title, String text, owner) {
     def area = new TextArea(text)
     area.setEditable(false)
     area.setWrapText(true)
+    area.setPrefColumnCount(60)
+    area.setPrefRowCount(Math.min(20, 2 + text.readLines().sum { 1 + it.size().intdiv(60) }))
     alert.getDialogPane().setContent(area)
     alert.show()
 }

@@ -5,6 +5,15 @@ import qupath.lib.gui.prefs.PathPrefs
 
 def folder = new File('@FOLDER@')
 def own = new File(folder.parentFile, 'startup.groovy')
+
+// QuPath 0.4 runs this file by itself; later versions run the one that a preference names. `QuPath script` sets it, too.
+if (PathPrefs.metaClass.respondsTo(PathPrefs, 'startupScriptProperty')) {
+    def preference = PathPrefs.startupScriptProperty()
+    if (!preference.get()) preference.set(own.path)
+    else if (new File(preference.get()) != own)
+        println "QuPath starts with ${preference.get()}: add this line to it to have NuClick there, too:\nevaluate(new File('${own.path.replace('\\', '/')}'))"
+}
+
 def gui = QuPathGUI.getInstance()
 if (gui == null) return
 
@@ -18,13 +27,8 @@ if (gui == null) return
     'About': 'About.groovy',
 ].each { name, script -> gui.installGroovyCommand('Extensions>NuClick>' + name, new File(folder, script)) }
 
-// QuPath 0.4 runs this file by itself; later versions run the one that a preference names.
-if (PathPrefs.metaClass.respondsTo(PathPrefs, 'startupScriptProperty')) {
-    def preference = PathPrefs.startupScriptProperty()
-    if (!preference.get()) preference.set(own.path)
-    else if (new File(preference.get()) != own)
-        println "QuPath starts with ${preference.get()}: add this line to it to have NuClick there, too:\nevaluate(new File('${own.path.replace('\\', '/')}'))"
-}
+// Compiled ahead of the first click; an action that comes first compiles by itself.
+Thread.startDaemon { evaluate(new File(folder, 'Load.groovy')) }
 
 def before = new File(folder.parentFile, 'startup.before-nuclick.groovy')
 if (before.exists()) gui.runScript(before, null)

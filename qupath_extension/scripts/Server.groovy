@@ -1,0 +1,158 @@
+// The local server: starts it, asks it, and ends it with QuPath.
+
+import com.google.gson.JsonObject
+import com.google.gson.JsonParseException
+import com.google.gson.JsonParser
+import java.net.ConnectException
+import java.net.URI
+import java.net.http.HttpClient
+import java.net.http.HttpRequest
+import java.net.http.HttpResponse
+import java.time.Duration
+import java.util.concurrent.CancellationException
+
+Map settings() {
+    def file = new File(folder, 'settings.json')
+    if (!file.exists()) throw new NuClickException("${file} is gone. Run `nuclick-wsi qupath install` again.")
+    def defaults = [clicks: 'nucleus', as: 'detection', gland_mode: 'crop', device: 'auto', allow: [], models: []]
+    defaults + checked(file.getText('UTF-8'))
+}
+
+/** What settings say; a user writes them by hand. */
+Map checked(String text) {
+    def said
+    try {
+        said = gson.fromJson(text, Map)
+    } catch (JsonParseException problem) {
+        throw new NuClickException("The settings are not JSON: ${(problem.cause ?: problem).message}")
+    }
+    def missing = ['port', 'python', 'token'].findAll { said?.get(it) == null }
+    if (missing) throw new NuClickException("The settings lack ${missing.join(', ')}. Run `nuclick-wsi qupath install` again.")
+    if (!(said.port instanceof Number) || !(said.port > 0 && said.port < 65536)) throw new NuClickException("The settings have port ${said.port}; it is a number below 65536.")
+    said
+}
+
+/** The folders of the slides of a project, which the user has opened in QuPath. */
+Set foldersOf(project, imageData) {
+    def uris = project == null ? imageData.getServer().getURIs() : project.getImageList().collectMany { it.getURIs() }
+    (uris + imageData.getServer().getURIs()).findAll { it.getScheme() == 'file' }.collect { new File(it).getParent() }.findAll { it && new File(it).isDirectory() } as Set
+}
+
+HttpRequest.Builder builder(settings, String path) {
+    def token = new File(settings.token.toString())
+    HttpRequest.newBuilder(URI.create("http://127.0.0.1:${settings.port as int}${path}"))
+        .header('Authorization', 'Bearer ' + (token.exists() ? token.text.trim() : 'none'))
+}
+
+HttpClient client() { HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(Duration.ofSeconds(5)).build() }
+
+Map health(settings) {
+    def answer = client().send(builder(settings, '/health').timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString())
+    def body
+    try {
+        body = gson.fromJson(answer.body(), Map)
+    } catch (JsonParseException ignored) {
+        throw new NuClickException("Another program has port ${settings.port as int}. Choose another in NuClick's settings.")
+    }
+    if (answer.statusCode() == 401)
+        throw new NuClickException("The NuClick server at port ${settings.port as int} does not take the token in ${settings.token}: " +
+            "somebody else started it. Choose another port in NuClick's settings.", 401)
+    if (answer.statusCode() != 200) throw new NuClickException("${body?.error} ${body?.hint}", answer.statusCode())
+    body
+}
+
+/** Answers a request, with a server that may open slides in these folders. */
+JsonObject answer(settings, Set folders, String request, progress) {
+    progress.tell('Waiting for the server', -1)
+    ensure(settings, folders, progress)
+    try {
+        return ask(settings, request, progress)
+    } catch (NuClickException refusal) {
+        // A server of our own was started for another project's folders: start it for these, too.
+        if (refusal.status != 403 || !restart(settings, folders, progress)) throw refusal
+        return ask(settings, request, progress)
+    }
+}
+
+JsonObject ask(settings, String request, progress) {
+    def http = builder(settings, '/segment').header('Content-Type', 'application/json').header('Accept', 'application/x-ndjson')
+        .POST(HttpRequest.BodyPublishers.ofString(request)).build()
+    def answer = client().send(http, HttpResponse.BodyHandlers.ofInputStream())
+    def stream = answer.body()
+    progress.onCancel { stream.close() }     // the server stops when nobody listens
+    def last = null
+    try {
+        stream.newReader('UTF-8').eachLine { line ->
+            last = JsonParser.parseString(line).getAsJsonObject()
+            if (last.has('progress')) {
+                def step = gson.fromJson(last.get('progress'), Map)
+                progress.tell("${step.done as int} of ${step.total as int} prompts".toString(), step.done / Math.max(1, step.total))
+            }
+        }
+    } catch (IOException problem) {
+        if (progress.isCancelled()) throw new CancellationException()
+        throw new NuClickException("The server has gone away (${problem.message}). Run the action again; the log is ${log(settings)}.")
+    } finally {
+        stream.close()
+    }
+    if (progress.isCancelled()) throw new CancellationException()
+    if (last?.has('error')) throw new NuClickException("${last.get('error').asString} ${last.get('hint').asString}", answer.statusCode())
+    if (!last?.has('result')) throw new NuClickException("The server ended without an answer. Its log is ${log(settings)}.")
+    last.get('result').getAsJsonObject()
+}
+
+File log(settings) { new File(new File(settings.token.toString()).parentFile, 'server.log') }
+
+/** Starts the server where none answers; the process is one for all of QuPath. */
+synchronized void ensure(settings, Set folders, progress) {
+    try {
+        health(settings)
+    } catch (ConnectException ignored) {
+        start(settings, folders, progress)
+    }
+}
+
+synchronized boolean restart(settings, Set folders, progress) {
+    def process = System.getProperties().get('nuclick.server')
+    if (process == null || !process.isAlive()) return false
+    process.destroy()
+    process.waitFor()
+    start(settings, folders, progress)
+    true
+}
+
+void start(settings, Set folders, progress) {
+    def served = (System.getProperties().get('nuclick.folders') ?: [] as Set) + folders
+    System.getProperties().put('nuclick.folders', served)
+    def command = [settings.python, '-c', 'from nuclick_wsi.cli import main; main()', 'serve', '--port', "${settings.port as int}".toString(),
+                   '--device', settings.device, '--idle', '60']
+    (settings.allow + served).each { command += ['--allow', it.toString()] }
+    settings.models.each { command += ['--model', it.toString()] }
+    progress.tell('Starting the NuClick server', -1)
+    log(settings).parentFile.mkdirs()
+    def process
+    try {
+        def maker = new ProcessBuilder(command*.toString()).redirectErrorStream(true).redirectOutput(log(settings))
+        maker.environment().put('NUCLICK_WSI_STATE', new File(settings.token.toString()).parent)
+        process = maker.start()
+    } catch (IOException problem) {
+        throw new NuClickException("The server cannot be started with ${settings.python} (${problem.message}). Run `nuclick-wsi qupath install` again.")
+    }
+    System.getProperties().put('nuclick.server', process)
+    Runtime.getRuntime().addShutdownHook(new Thread({ process.destroy() } as Runnable))
+    def until = System.currentTimeMillis() + 120_000
+    while (System.currentTimeMillis() < until) {
+        if (progress.isCancelled()) throw new CancellationException()
+        try {
+            health(settings)
+            progress.tell('The server is ready', -1)
+            return
+        } catch (IOException ignored) {     // not there yet, or gone again; perhaps another QuPath's has the port in a moment
+            if (!process.isAlive()) throw new NuClickException("The server ended at once, with exit code ${process.exitValue()}:\n${log(settings).getText('UTF-8').trim()}")
+            Thread.sleep(200)
+        }
+    }
+    throw new NuClickException("The server does not answer after two minutes. Its log is ${log(settings)}.")
+}
+
+this
