@@ -1,23 +1,30 @@
 """The loop learns from the lessons of either network, logs, stops and goes on as if it had never been stopped."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 from made_pictures import folder_of, picture
-from nuclick_training import sampling
+from nuclick_training import glands, sampling
 from nuclick_training.calibrate import finish
-from nuclick_training.fit import CHECKPOINT, LOG, FitSettings, Run, fit, mean_dice, new_run
-from nuclick_training.lessons import CropLessons, LookLessons
+from nuclick_training.fit import DivergedError, fit, mean_dice
+from nuclick_training.lessons import Batch, CropLessons, LookLessons
 from nuclick_training.looks import LookSampler
+from nuclick_training.loss import nuclick_loss
 from nuclick_training.recipes import NUCLEI_BY_CROPS, Source
+from nuclick_training.run import BEST, CHECKPOINT, Run, best_weights, new_run
+from nuclick_training.run_folder import note
+from nuclick_training.settings import FitSettings
 from nuclick_training.splits import GLAS, SPLITS
+from nuclick_training.watching import LOG
 
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.network import NuClick, NuClickConfig, build
 from nuclick_wsi.weights import load_model
 
-SHORT = FitSettings(steps=4, batch=2, rate=5e-3, averaging=0.8)
+SHORT = FitSettings(steps=4, batch=2, rate=5e-3, averaging=0.8, check_steps=1, device="cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -34,42 +41,208 @@ def started(settings: FitSettings) -> Run:
     return new_run(NuClick(NuClickConfig(1 / 16)), settings)
 
 
-def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path):
-    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+class KilledError(Exception):
+    pass
+
+
+@dataclasses.dataclass
+class Mortal:
+    """Lessons of a run that is killed when it asks for its third batch."""
+
+    lessons: CropLessons
+    drawn: int = 0
+
+    def batch(self, rng, count, plain=False):
+        self.drawn += 1
+        if self.drawn > 2:
+            raise KilledError
+        return self.lessons.batch(rng, count, plain)
+
+
+@pytest.mark.parametrize("sampler", [sampling.ClickSampler, glands.SquiggleSampler])
+def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path, sampler):
+    def lessons() -> CropLessons:
+        return CropLessons(sampler([picture(radius=12)], 64))  # a new process has nothing that an old one drew
+
+    validation = [lessons().batch(np.random.default_rng(1), 2, plain=True)]
+    folders = [tmp_path / name for name in ("whole", "killed")]
+    for folder in folders:
+        folder.mkdir()
     whole, killed, resumed = started(SHORT), started(SHORT), started(SHORT)
-    fit(whole, lessons, [], SHORT, tmp_path)
-    killed_after = dataclasses.replace(SHORT, check_minutes=0.0)  # a checkpoint after every step
-
-    class KilledError(Exception):
-        pass
-
-    class Mortal:
-        drawn = 0
-
-        def batch(self, rng, count, plain=False):
-            self.drawn += 1
-            if self.drawn > 2:
-                raise KilledError
-            return lessons.batch(rng, count, plain)
-
+    fit(whole, lessons(), validation, SHORT, folders[0])
     with pytest.raises(KilledError):
-        fit(killed, Mortal(), [], killed_after, tmp_path)
-    resumed.load(tmp_path / CHECKPOINT)
+        fit(killed, Mortal(lessons()), validation, SHORT, folders[1])
+    resumed.load(folders[1] / CHECKPOINT)
     assert resumed.step == 2
-    fit(resumed, lessons, [], SHORT, tmp_path)
+    fit(resumed, lessons(), validation, SHORT, folders[1])
     assert resumed.step == whole.step == SHORT.steps
     for name, tensor in whole.averaged.network.state_dict().items():
         assert torch.equal(resumed.averaged.network.state_dict()[name], tensor)
+    logs = [[line.split(",")[:1] + line.split(",")[2:] for line in (f / LOG).read_text().splitlines()] for f in folders]
+    assert logs[0] == logs[1]  # but for the minutes
+
+
+def test_what_a_killed_run_logged_beyond_its_checkpoint_is_dropped(tmp_path):
+    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    fit(started(SHORT), lessons, [], SHORT, tmp_path)
+    (tmp_path / LOG).write_text((tmp_path / LOG).read_text() + "9,0.1,1.0,0.5,0.5\n")
+    run = started(SHORT)
+    run.load(tmp_path / CHECKPOINT)
+    fit(run, lessons, [], dataclasses.replace(SHORT, steps=5), tmp_path)
+    assert [line.split(",")[0] for line in (tmp_path / LOG).read_text().splitlines()] == ["step", *"12345"]
 
 
 def test_the_loop_learns_and_logs(tmp_path):
-    settings = dataclasses.replace(SHORT, steps=16, check_minutes=0.0, rate=1e-2)
+    settings = dataclasses.replace(SHORT, steps=16, rate=1e-2)
     lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
     fit(started(settings), lessons, [lessons.batch(np.random.default_rng(1), 1, plain=True)], settings, tmp_path)
     lines = (tmp_path / LOG).read_text().splitlines()
     assert lines[0] == "step,minutes,loss,dice,threshold"
     losses = [float(line.split(",")[2]) for line in lines[1:]]
     assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
+    settings = dataclasses.replace(SHORT, steps=0, minutes=1 / 600)
+    run = started(settings)
+    fit(run, CropLessons(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+    assert run.step >= 1
+    assert 0.1 <= run.seconds < 30
+
+
+def test_who_draws_the_batches_changes_nothing(tmp_path):
+    ends = []
+    for workers in (0, 2):
+        settings = dataclasses.replace(SHORT, workers=workers)
+        run = started(settings)
+        fit(run, CropLessons(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+        ends.append(run.network.state_dict())
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+
+
+def test_a_run_stops_where_nothing_gets_better_and_the_best_weights_are_kept(tmp_path):
+    settings = dataclasses.replace(SHORT, steps=40, patience=2, rate=1e-9, averaging=0.0)  # it cannot get better
+    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    run = started(settings)
+    run.network.eval()
+    fit(run, lessons, [lessons.batch(np.random.default_rng(1), 2, plain=True)], settings, tmp_path)
+    scores = [float(line.split(",")[3]) for line in (tmp_path / LOG).read_text().splitlines()[1:]]
+    best = int(np.argmax(scores))
+    assert len(scores) == best + 3 < 40
+    assert best_weights(tmp_path)[1] == best + 1 < run.step
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(tmp_path):
+    class Broken:
+        objects = 1
+
+        def batch(self, rng, count, plain=False):
+            return Batch((torch.full((1, 5, 64, 64), math.nan),), torch.ones(1, 1, 64, 64, dtype=torch.uint8))
+
+    with pytest.raises(DivergedError, match=r"step 0 is nan .*--resume and a lower rate"):
+        fit(started(SHORT), Broken(), [], SHORT, tmp_path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    started(SHORT).save(tmp_path / CHECKPOINT)
+    other = new_run(NuClick(NuClickConfig(1 / 8)), SHORT)
+    with pytest.raises(SettingsError, match="another network or optimizer"):
+        other.load(tmp_path / CHECKPOINT)
+    with pytest.raises(SettingsError, match="there is no run to go on from"):
+        other.load(tmp_path / "elsewhere" / CHECKPOINT)
+    (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+    with pytest.raises(SettingsError, match="cannot be read as a checkpoint"):
+        other.load(tmp_path / CHECKPOINT)
+
+
+def test_mixed_precision_learns_too(tmp_path):
+    settings = dataclasses.replace(SHORT, precision="bfloat16")
+    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    one, other = started(settings), started(SHORT)
+    fit(one, lessons, [], settings, tmp_path)
+    fit(other, lessons, [], SHORT, tmp_path)
+    pairs = zip(one.network.parameters(), other.network.parameters(), strict=True)
+    distances = [float((a - b).detach().abs().max()) for a, b in pairs]
+    assert 0 < max(distances) < 0.2  # not the same numbers, and not far from them
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("architecture", ["nuclick", "glance"])
+def test_a_gpu_trains_resumes_and_scores(tmp_path, architecture):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    device = torch.device("cuda")
+    settings = dataclasses.replace(SHORT, batch=1, device="cuda")
+    if architecture == "glance":
+        lessons = LookLessons(LookSampler([picture(size=420)], crop=64))
+    else:
+        lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    validation = [lessons.batch(np.random.default_rng(1), 1, plain=True)]
+    config = {} if architecture == "glance" else {"width": 1 / 16}
+    run = new_run(build(architecture, config), settings, device)
+    fit(run, lessons, validation, settings, tmp_path)
+    again = new_run(build(architecture, config), settings, device)
+    again.load(tmp_path / CHECKPOINT)
+    fit(again, lessons, validation, dataclasses.replace(settings, steps=6), tmp_path)
+    assert again.step == 6
+    assert all(parameter.isfinite().all() for parameter in again.network.parameters())
+
+
+def test_tensorboard_gets_the_figures_of_the_log(tmp_path):
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard (the train extra)"
+    )
+    settings = dataclasses.replace(SHORT, tensorboard=True)
+    fit(started(settings), CropLessons(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4]
+    assert set(events.Tags()["scalars"]) == {"loss", "dice", "threshold"}
+
+
+# ------------------------------------------------------------------------------------------------ unknown pixels
+
+
+def test_what_nobody_has_labelled_is_shown_and_not_asked():
+    item = picture()
+    known = np.zeros(item.labels.shape, bool)
+    known[:, :80] = True
+    item = dataclasses.replace(item, labels=np.where(known, item.labels, 0), known=known)
+    sampler, rng = sampling.ClickSampler([item], size=64), np.random.default_rng(0)
+    drawn = [sampler.draw(rng) for _ in range(40)]
+    hidden = [one for one in drawn if (one.target == sampling.UNKNOWN).any()]
+    assert hidden
+    assert all((one.target == sampling.OBJECT).any() for one in drawn)
+    dark = [(one.image.mean(axis=2) < 128) & (one.target == sampling.UNKNOWN) for one in hidden]
+    assert any(pixels.any() for pixels in dark)  # nuclei that nobody has outlined are in the picture
+
+
+def test_what_is_unknown_costs_nothing_and_scores_nothing():
+    target = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    target[..., 2:4, 2:4], target[..., 5:, :] = sampling.OBJECT, sampling.UNKNOWN
+    logits = torch.where(target == sampling.OBJECT, 9.0, -9.0)
+    astray = torch.where(target == sampling.UNKNOWN, 9.0, logits)
+    assert nuclick_loss(astray, target) == nuclick_loss(logits, target)
+    assert nuclick_loss(-logits, target) > nuclick_loss(logits, target) + 1
+
+    class Fixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.nothing = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            return x
+
+    assert mean_dice(Fixed(), [Batch((astray,), target)])[0.5] == 1
+
+
+def test_pictures_without_objects_are_refused_at_once():
+    with pytest.raises(sampling.DataError, match="no object of 20 pixels"):
+        sampling.ClickSampler([picture(radius=2)], size=64)
+    with pytest.raises(sampling.DataError, match="no object of 20 pixels"):
+        LookSampler([picture(radius=2)], crop=64)
+
+
+# -------------------------------------------------------------------------------------------------------- lessons
 
 
 def test_the_rate_warms_up_and_ends_at_nothing():
@@ -94,7 +267,7 @@ def test_the_paper_s_network_is_given_colour_then_signals():
 def test_looks_are_what_the_engine_would_show_of_the_same_clicks():
     item = picture(size=420, step=1.0)
     plain = LookSampler([item], crop=64).draw(np.random.default_rng(0), plain=True)
-    assert plain.image.shape == (256, 256, 3)
+    assert plain.image.shape == (224, 224, 3)
     assert (plain.corners % 2 == 0).all()
     for corner, distances, target in zip(plain.corners, plain.distances, plain.targets, strict=True):
         assert target.shape == (66, 66)
@@ -118,7 +291,7 @@ def test_turned_looks_stay_true():
 
 def test_a_one_look_network_learns_from_its_lessons(tmp_path):
     torch.manual_seed(0)
-    settings = dataclasses.replace(SHORT, steps=12, batch=1, check_minutes=0.0, rate=1e-2)
+    settings = dataclasses.replace(SHORT, steps=12, batch=1, rate=1e-2)
     lessons = LookLessons(sampling.MixedSampler([LookSampler([picture(size=420)], crop=64)], [1.0]))
     network = build("glance", {"trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]})
     validation = [lessons.batch(np.random.default_rng(1), 1, plain=True)]
@@ -134,8 +307,12 @@ def test_a_run_becomes_a_model_with_a_card(tmp_path, monkeypatch):
         NUCLEI_BY_CROPS, name="tiny", crop=64, sources=(Source("discs", "CC0", 0.25),), config={"width": 1 / 16}
     )
     run = new_run(NuClick(NuClickConfig(1 / 16)), SHORT)
+    note(tmp_path, recipe, SHORT)
     fit(run, recipe.lessons(tmp_path), recipe.validation(tmp_path, objects=2), SHORT, tmp_path)
     card = finish(recipe, tmp_path, tmp_path, tmp_path / "tiny.safetensors", objects=3)
     assert load_model(tmp_path / "tiny.safetensors").card == card
-    assert card.settings["steps"] == run.step
+    best = torch.load(tmp_path / BEST, weights_only=True)
+    assert card.settings["steps"] == best["step"] <= run.step
+    stored = load_model(tmp_path / "tiny.safetensors").network.state_dict()
+    assert torch.allclose(stored["head.bias"], best["averaged"]["head.bias"], atol=1e-3)
     assert card.data[0].licence == "CC0"

@@ -1,72 +1,33 @@
-"""`python -m nuclick_training fit|finish RECIPE ...`: train a network by a recipe, and make a model file of it."""
+"""`python -m nuclick_training fit|finish|fine-tune|compose`: train a network, make a model file; compose pictures."""
 
 import argparse
-import dataclasses
-from collections.abc import Callable
-from pathlib import Path
+import sys
 
-import torch
+from nuclick_wsi.errors import NuclickError, SettingsError
 
-from nuclick_wsi.network import build
-
-from .calibrate import finish
-from .fit import CHECKPOINT, FitSettings, fit, new_run
-from .recipes import RECIPES
+from .commands import add_fine_tune, add_finish, add_fit
+from .composing import add_compose
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
-    options = _parser().parse_args(arguments)
+def main(arguments: list[str] | None = None, program: str = "python -m nuclick_training") -> None:
+    """Run the command line; a user's mistake is a `NuclickError`."""
+    options = _parser(program).parse_args(arguments)
     options.run(options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m nuclick_training", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    command = _recipe_command(commands.add_parser("fit", help="train a network"), _fit)
-    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    for item in dataclasses.fields(FitSettings):
-        flag = "--" + item.name.replace("_", "-")
-        command.add_argument(
-            flag, type=type(item.default), default=None, help=f"default: the recipe's ({item.default})"
-        )
-    command = _recipe_command(commands.add_parser("finish", help="make a model file of a checkpoint"), _finish)
-    command.add_argument("--model", type=Path, required=True, help="the .safetensors file to write")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="Train networks, and make models of them.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_fit(commands.add_parser("fit", help="train a network by a recipe"))
+    add_finish(commands.add_parser("finish", help="make a model file of a run"))
+    add_fine_tune(commands.add_parser("fine-tune", help="train a model on, on corrected objects of your own"))
+    add_compose(commands.add_parser("compose", help="write pictures of touching white blood cells"))
     return parser
 
 
-def _recipe_command(
-    command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]
-) -> argparse.ArgumentParser:
-    command.add_argument("recipe", choices=sorted(RECIPES))
-    command.add_argument("--data", type=Path, required=True, help="folder that holds the data sets' folders")
-    command.add_argument("--out", type=Path, required=True, help="folder of the log and the checkpoint")
-    command.add_argument("--threads", type=int, default=1)
-    command.set_defaults(run=run)
-    return command
-
-
-def _finish(options: argparse.Namespace) -> None:
-    """Choose the threshold and write the model file."""
-    torch.set_num_threads(options.threads)
-    card = finish(RECIPES[options.recipe], options.out, options.data, options.model)
-    print(f"{options.model}: threshold {card.threshold}, {card.scores[0].metric} {card.scores[0].value}")
-
-
-def _fit(options: argparse.Namespace) -> None:
-    """Train by a recipe."""
-    torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
-    recipe = RECIPES[options.recipe]
-    given = {item.name: getattr(options, item.name) for item in dataclasses.fields(FitSettings)}
-    settings = dataclasses.replace(recipe.fit, **{name: value for name, value in given.items() if value is not None})
-    torch.manual_seed(settings.seed)
-    run = new_run(build(recipe.architecture, recipe.config), settings)
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.resume:
-        run.load(options.out / CHECKPOINT)
-    fit(run, recipe.lessons(options.data), recipe.validation(options.data), settings, options.out)
-
-
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NuclickError as mistake:
+        print(f"error: {mistake}", file=sys.stderr)
+        sys.exit(2 if isinstance(mistake, SettingsError) else 1)

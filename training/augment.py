@@ -3,6 +3,8 @@
 An example's image (S, S, 3) uint8 goes in, float32 in [0, 1] comes out; geometry is left to the samplers.
 """
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -32,6 +34,8 @@ def augmented(image: Rgb, rng: np.random.Generator) -> Image01:
         picture = _restained(image, rng)
     if rng.random() < 0.5:
         picture = np.asarray(picture @ _hue_and_saturation(rng), np.float32)
+    if rng.random() < 0.04:
+        picture = picture[..., rng.permutation(3)]
     if rng.random() < 0.6:
         picture = picture * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.uniform(-0.1, 0.1))
     if rng.random() < 0.3:
@@ -41,6 +45,26 @@ def augmented(image: Rgb, rng: np.random.Generator) -> Image01:
     if rng.random() < 0.25:
         noise = rng.standard_normal(picture.shape, np.float32)
         picture = picture + noise * np.float32(rng.uniform(0.005, 0.04))
+    return np.clip(picture, 0, 1).astype(np.float32, copy=False)
+
+
+def augmented_as_in_paper(image: Rgb, rng: np.random.Generator) -> Image01:
+    """Return an image varied in what section IV-B of the paper names, each in half of the cases.
+
+    Brightness, contrast, sharpness, hue and saturation, the order of the channels, Gaussian noise. The paper gives no
+    amounts; they are those of `augmented`.
+    """
+    picture = unchanged(image)
+    if rng.random() < 0.5:
+        picture = np.asarray(picture @ _hue_and_saturation(rng), np.float32)
+    if rng.random() < 0.5:
+        picture = picture * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.uniform(-0.1, 0.1))
+    if rng.random() < 0.5:
+        picture = _sharpness(picture, rng)
+    if rng.random() < 0.5:
+        picture = picture[..., rng.permutation(3)]
+    if rng.random() < 0.5:
+        picture = picture + rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0.005, 0.04))
     return np.clip(picture, 0, 1).astype(np.float32, copy=False)
 
 
@@ -91,3 +115,9 @@ def _sharpness(picture: Image01, rng: np.random.Generator) -> Image01:
         return np.asarray(blurred, np.float32)
     sharpened: Image01 = picture + (picture - blurred) * np.float32(rng.uniform(0.3, 1.0))
     return sharpened
+
+
+AUGMENTATIONS: Mapping[str, Callable[[Rgb, np.random.Generator], Image01]] = {
+    "modern": augmented,
+    "paper": augmented_as_in_paper,
+}

@@ -1,38 +1,64 @@
-"""From a checkpoint to a model file: the threshold is chosen on the validation objects, the card written.
+"""From a finished run to a model file: the threshold is chosen on the validation objects, the card written.
 
-A recipe and a finished run go in, a model file comes out; test pictures take no part.
+A recipe and a run go in, a model file comes out; test pictures take no part. The weights are the averaged ones of the
+check at which validation was best.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
+from torch import nn
 
 from nuclick_wsi.card import Card, DataSource, Score
 from nuclick_wsi.network import build, fused
-from nuclick_wsi.weights import save_model
+from nuclick_wsi.weights import fill, save_model
 
-from .fit import CHECKPOINT, SETTINGS, mean_dice
+from .fit import mean_dice
+from .lessons import Batch
 from .recipes import Recipe
+from .run import best_weights
+from .run_folder import network_of, settings_of
+
+_METRIC = "mean Dice of a crop's object"
 
 
-def finish(recipe: Recipe, run: Path, data: Path, target: Path, objects: int = 300) -> Card:
-    """Write the averaged weights of a run, with the threshold that is best on the validation objects."""
-    state = torch.load(run / CHECKPOINT, weights_only=True)
-    settings = json.loads((run / SETTINGS).read_text())
-    network = build(recipe.architecture, recipe.config).eval()
-    network.load_state_dict(state["averaged"])
-    dice = mean_dice(fused(network), recipe.validation(data, objects))
-    threshold = max(dice, key=lambda tried: dice[tried])
-    card = card_of(recipe, settings | {"steps": state["step"]})
-    command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
-    score = Score("validation objects", "mean Dice of a crop's object", round(dice[threshold], 4), command)
-    card = replace(card, threshold=threshold, scores=(score,))
+def finish(
+    recipe: Recipe, run: Path, data: Path, target: Path, objects: int = 300, threshold: float | None = None
+) -> Card:
+    """Write the best weights of a run, with the threshold that is best on the validation objects, or with a given one.
+
+    Without validation objects the threshold is the given one or a half.
+    """
+    recipe = network_of(run, recipe)
+    network, step = trained(recipe, run)
+    batches = recipe.validation(data, objects)
+    chosen, dice = judged(network, batches, threshold)
+    card = card_of(recipe, settings_of(run) | {"steps": step})
+    if batches:
+        command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
+        card = replace(card, scores=(Score("validation objects", _METRIC, round(dice, 4), command),))
+    card = replace(card, threshold=chosen)
     save_model(target, network, card, half=True)
     return card
+
+
+def trained(recipe: Recipe, run: Path) -> tuple[nn.Module, int]:
+    """Return the network with a run's best weights, and the step that they are of."""
+    weights, step = best_weights(run)
+    network = build(recipe.architecture, recipe.config)
+    fill(network, weights, str(run))
+    return network, step
+
+
+def judged(network: nn.Module, batches: Sequence[Batch], threshold: float | None = None) -> tuple[float, float]:
+    """Return the threshold of the best mean Dice, or the nearest that was tried to a given one, and that Dice."""
+    dice = mean_dice(fused(network), batches)
+    if threshold is None and batches:
+        threshold = max(dice, key=lambda tried: dice[tried])
+    chosen = 0.5 if threshold is None else threshold
+    return chosen, dice[min(dice, key=lambda tried: abs(tried - chosen))]
 
 
 def card_of(recipe: Recipe, settings: Mapping[str, object]) -> Card:

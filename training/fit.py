@@ -1,208 +1,162 @@
 """The fitting loop: lessons and settings go in; a log, checkpoints and averaged weights come out.
 
 It runs for a set time, with the learning rate following the clock, so that a run ends when it was asked to; or for a
-set number of steps, and then a run that was killed and resumed ends as one that was not.
+set number of steps, and then a run that was killed and resumed ends as one that was not. Every step's batch has a seed
+of its own, so it does not matter who draws it or when.
 """
 
-import copy
-import csv
-import json
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.network import fused
 
 from .lessons import Batch, Lessons
 from .loss import nuclick_loss
-from .sampling import OBJECT
+from .machine import Machine
+from .run import CHECKPOINT, Run
+from .sampling import OBJECT, UNKNOWN
+from .settings import FitSettings
+from .watching import Silent, Watch, Watcher
 
-LOG, CHECKPOINT, SETTINGS = "log.csv", "checkpoint.pt", "settings.json"
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(15))
+ALONE = Machine(torch.device("cpu"))
+_LAST_STEP = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """How long and how fast a network learns.
-
-    Attributes
-    ----------
-    minutes
-        Wall time of the whole run, over all resumptions.
-    steps
-        Number of steps instead; 0 leaves the end to the clock.
-    batch
-        Crops per step, or blocks of a one-look network.
-    rate
-        Highest learning rate of AdamW, after the warm-up; it falls to zero along half a cosine.
-    warm_up
-        Share of the time in which the rate rises.
-    decay
-        Weight decay of AdamW.
-    averaging
-        Decay per step of the running average of the weights, which is what is kept.
-    largest_alpha
-        Cap of the loss's adaptive weight.
-    check_minutes
-        Time between two looks at the validation examples, each with a checkpoint.
-    """
-
-    minutes: float = 55.0
-    steps: int = 0
-    batch: int = 12
-    rate: float = 2e-3
-    warm_up: float = 0.04
-    decay: float = 1e-2
-    averaging: float = 0.998
-    largest_alpha: float = 1.0
-    check_minutes: float = 5.0
-    seed: int = 0
-
-    def progress(self, step: int, seconds: float) -> float:
-        """Return the share of the run that is done, 1 at its end."""
-        return step / self.steps if self.steps else seconds / (self.minutes * 60)
-
-    def rate_at(self, progress: float) -> float:
-        """Return the learning rate at a share of the run."""
-        if progress < self.warm_up:
-            return self.rate * max(progress / self.warm_up, 0.01)
-        share = min((progress - self.warm_up) / (1 - self.warm_up), 1)
-        return self.rate * 0.5 * (1 + math.cos(math.pi * share))
+class DivergedError(NuclickError, ArithmeticError):
+    """The loss or its gradient is no finite number any more."""
 
 
-class Averaged:
-    """A running average of a network's weights and of its batch norms' statistics."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self._decay, self.updates = decay, 0
-
-    def update(self, network: nn.Module) -> None:
-        """Take in one more state; the first ones count more, so that the start is soon forgotten."""
-        self.updates += 1
-        keep = min(self._decay, self.updates / (self.updates + 10))
-        mine, theirs = self.network.state_dict(), network.state_dict()
-        for name, value in mine.items():
-            if value.is_floating_point():
-                value.lerp_(theirs[name], 1 - keep)
-            else:
-                value.copy_(theirs[name])
-
-
-@dataclass(slots=True)
-class Run:
-    """Everything that a checkpoint keeps."""
-
-    network: nn.Module
-    averaged: Averaged
-    optimizer: torch.optim.Optimizer
-    rng: np.random.Generator
-    step: int = 0
-    seconds: float = 0.0
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint in place of the last one."""
-        state = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.network.state_dict(),
-            "updates": self.averaged.updates,
-            "optimizer": self.optimizer.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        torch.save(state, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint of our own."""
-        state = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.averaged.network.load_state_dict(state["averaged"])
-        self.averaged.updates = state["updates"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = state["rng"]
-        self.step, self.seconds = state["step"], state["seconds"]
-
-
-def new_run(network: nn.Module, settings: FitSettings) -> Run:
-    """Return a run at its start."""
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.decay)
-    return Run(network, Averaged(network, settings.averaging), optimizer, np.random.default_rng(settings.seed))
-
-
-def fit(run: Run, lessons: Lessons, validation: Sequence[Batch], settings: FitSettings, folder: Path) -> None:
-    """Train until the time is over; `folder` gets a log, the settings and checkpoints.
+def fit(
+    run: Run,
+    lessons: Lessons,
+    validation: Sequence[Batch],
+    settings: FitSettings,
+    folder: Path,
+    machine: Machine = ALONE,
+) -> None:
+    """Train until the time is over or nothing gets better; `folder` gets a log and checkpoints.
 
     Parameters
     ----------
     validation
         Fixed plain batches; the log shows the averaged network's mean Dice on them at its best threshold.
+
+    Raises
+    ------
+    DivergedError
+        The loss is not finite; the last checkpoint is from before.
     """
-    (folder / SETTINGS).write_text(json.dumps(asdict(settings), indent=2))
+    watch: Watcher = Watch(folder, run.step, settings.tensorboard) if machine.leads else Silent()
+    network = machine.parallel(run.network)
+    batches = _batches(lessons, settings, run.step, machine)
     losses: list[float] = []
     checked = run.seconds
     started = time.monotonic() - run.seconds
     while (progress := settings.progress(run.step, run.seconds)) < 1:
-        batch = lessons.batch(run.rng, settings.batch)
-        losses.append(_step(run, batch, settings.rate_at(progress), settings.largest_alpha))
-        run.seconds = time.monotonic() - started
+        losses.append(_step(run, network, next(batches), settings))
+        (run.seconds,) = machine.agreed(time.monotonic() - started)
+        watch.stepped(run.step, progress, losses[-1])
         over = settings.progress(run.step, run.seconds) >= 1
-        if run.seconds - checked >= settings.check_minutes * 60 or over:
+        if over or settings.check_is_due(run.step, run.seconds - checked):
             checked = run.seconds
-            dice = mean_dice(fused(run.averaged.network), validation)
-            best = max(dice, key=lambda threshold: dice[threshold])
-            _log(folder / LOG, run, {"loss": float(np.mean(losses)), "dice": dice[best], "threshold": best})
+            if machine.leads:
+                _check(run, validation, folder, float(np.mean(losses)), watch)
             losses = []
-            run.save(folder / CHECKPOINT)
+            (stale,) = machine.agreed(run.stale)
+            if settings.patience and stale >= settings.patience and not over:
+                watch.noted(f"Stopped at step {run.step}: {settings.patience} checks without a better score.")
+                break
 
 
-def _step(run: Run, batch: Batch, rate: float, largest_alpha: float) -> float:
+def _check(run: Run, validation: Sequence[Batch], folder: Path, loss: float, watch: Watcher) -> None:
+    """Look at the validation objects, keep the weights if they are the best, and write a checkpoint."""
+    dice = mean_dice(fused(run.averaged.network), validation)
+    threshold = max(dice, key=lambda tried: dice[tried])
+    if validation:
+        run.judged(dice[threshold], folder)
+    watch.checked(run.step, run.seconds / 60, {"loss": loss, "dice": dice[threshold], "threshold": threshold})
+    run.save(folder / CHECKPOINT)
+
+
+def _step(run: Run, network: nn.Module, batch: Batch, settings: FitSettings) -> float:
     """Take one step and return its loss."""
+    rate = settings.rate_at(settings.progress(run.step, run.seconds))
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    run.network.train()
-    loss = nuclick_loss(run.network(*batch.inputs), batch.target, largest_alpha)
+    network.train()
+    device = next(run.network.parameters()).device
+    batch = batch.to(device)
+    mixed = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+        logits = network(*batch.inputs)
+    loss = nuclick_loss(logits.float(), batch.target, settings.largest_alpha)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip or float("inf"))
+    value = float(loss.detach())
+    # The gradient is the same in all processes, so that all stop together.
+    if not torch.isfinite(norm):
+        raise DivergedError(
+            f"The loss at step {run.step} is {value:.3g} and its gradient not finite: training has diverged. Go on "
+            f"from the last checkpoint with --resume and a lower rate (it is {settings.rate:g}; try --rate "
+            f"{settings.rate / 3:.1g}), limit gradients with --clip 5, or use --precision float32."
+        )
     run.optimizer.step()
     run.averaged.update(run.network)
     run.step += 1
-    return float(loss.detach())
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps(Dataset[Batch]):
+    """The batch of every step, whoever draws it."""
+
+    lessons: Lessons
+    count: int
+    seeds: tuple[int, int]
+
+    def __getitem__(self, step: int) -> Batch:
+        """Draw the batch of a step."""
+        return self.lessons.batch(np.random.default_rng([*self.seeds, step]), self.count)
+
+
+def _batches(lessons: Lessons, settings: FitSettings, step: int, machine: Machine) -> Iterator[Batch]:
+    """Return the batches from a step on, drawn ahead by `workers` processes if there are any."""
+    steps = _Steps(lessons, settings.batch, (settings.seed, machine.rank))
+    order = range(step, settings.steps or _LAST_STEP)
+    return iter(DataLoader(steps, None, sampler=order, num_workers=settings.workers, collate_fn=_as_it_is))
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def mean_dice(network: nn.Module, batches: Sequence[Batch]) -> dict[float, float]:
-    """Return, per threshold, the mean Dice of the objects' masks as the network draws them; 0 where there are none."""
+    """Return, per threshold, the mean Dice of the objects' masks as the network draws them; 0 where there are none.
+
+    Pixels that nobody has labelled count nowhere.
+    """
     if not batches:
         return dict.fromkeys(THRESHOLDS, 0.0)
     areas, found = (1, 2, 3), []
-    for batch in batches:
+    device = next(network.parameters()).device
+    for batch in (each.to(device) for each in batches):
         with torch.inference_mode():
             probability = torch.sigmoid(network(*batch.inputs))
-        wanted = batch.target == OBJECT
-        masks = [probability > threshold for threshold in THRESHOLDS]
+        wanted, known = batch.target == OBJECT, batch.target != UNKNOWN
+        masks = [(probability > threshold) & known for threshold in THRESHOLDS]
         found.append(
             torch.stack([2 * (m & wanted).sum(areas) / (m.sum(areas) + wanted.sum(areas)).clamp(min=1) for m in masks])
         )
     means = torch.cat(found, dim=1).mean(dim=1)
     return dict(zip(THRESHOLDS, means.tolist(), strict=True))
-
-
-def _log(path: Path, run: Run, figures: dict[str, float]) -> None:
-    """Append one line to the log."""
-    line = {"step": run.step, "minutes": run.seconds / 60, **figures}
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, line)
-        if fresh:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.4f}" if isinstance(value, float) else value for key, value in line.items()})
-    print(" ".join(f"{key} {value:.4g}" for key, value in line.items()), flush=True)

@@ -9,7 +9,7 @@ from PIL import Image
 from nuclick_wsi.signals import REACH, Pixels, guiding_signals, rasterize
 
 from .data import Picture, objects_of
-from .sampling import Example, PaddedPicture, Points, Window, kept_others, target_of, turned
+from .sampling import Example, PaddedPicture, Points, Window, kept_others, require_objects, target_of, turned
 from .squiggles import Mask, Stroke, Strokes, random_squiggle, walked_skeleton
 
 _SPARE_SQUIGGLES = 3
@@ -23,19 +23,20 @@ class _Gland:
         self.number, self.mask = number, mask
         self._corner, self._step = corner, step
         self._plain = [self._in_picture(stroke) for stroke in walked_skeleton(mask)]
-        self._spare: list[Strokes] = []
+        self._spare: dict[int, Strokes] = {}
 
     def squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
         """Return strokes in picture pixels."""
         return self._plain if plain else [self._in_picture(s) for s in random_squiggle(self.mask, rng)]
 
     def neighbour_squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
-        """Return strokes in picture pixels, taken from a small store."""
+        """Return strokes in picture pixels: one of a few that are drawn once, the same in every run."""
         if plain:
             return self._plain
-        if len(self._spare) < _SPARE_SQUIGGLES:
-            self._spare.append(self.squiggle(rng, plain=False))
-        return self._spare[int(rng.integers(len(self._spare)))]
+        which = int(rng.integers(_SPARE_SQUIGGLES))
+        if which not in self._spare:
+            self._spare[which] = self.squiggle(np.random.default_rng([self.number, which]), plain=False)
+        return self._spare[which]
 
     def _in_picture(self, stroke: Stroke) -> Stroke:
         return stroke * self._step + self._corner
@@ -55,6 +56,12 @@ class SquiggleSampler:
                 self._padded.append(PaddedPicture(picture, int(size * picture.step)))
                 self._glands.append(glands)
                 self._targets.append(targets)
+        require_objects(self.objects, smallest)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are large enough to draw."""
+        return sum(map(len, self._targets))
 
     def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
         """Return an example of a random gland of a random picture."""

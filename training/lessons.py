@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .augment import augmented, unchanged
+from .augment import AUGMENTATIONS, Image01, unchanged
+from .data import Rgb
 from .looks import Look
 from .sampling import Example, Sampler
 
-Colour = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Colour = Callable[[Rgb], Image01]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Batch:
     inputs
         The arguments of the network's `forward`.
     target
-        (N, 1, S, S) uint8: BACKGROUND, OBJECT or OTHERS.
+        (N, 1, S, S) uint8: BACKGROUND, OBJECT, OTHERS or UNKNOWN.
     """
 
     inputs: tuple[torch.Tensor, ...]
@@ -41,6 +42,11 @@ class Batch:
 class Lessons(Protocol):
     """Batches to learn from, drawn at random."""
 
+    @property
+    def objects(self) -> int:
+        """How many objects there are to learn from."""
+        ...
+
     def batch(self, rng: np.random.Generator, count: int, plain: bool = False) -> Batch:
         """Return a batch of `count` draws; a plain one is not varied in size, turn, neighbours or colour."""
         ...
@@ -51,11 +57,17 @@ class CropLessons:
     """Crops with their guiding signals, for the paper's network: (N, 5, S, S)."""
 
     sampler: Sampler[Example]
+    augmentation: str = "modern"
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are to learn from."""
+        return self.sampler.objects
 
     def batch(self, rng: np.random.Generator, count: int, plain: bool = False) -> Batch:
         """Return a batch of `count` crops."""
         drawn = [self.sampler.draw(rng, plain) for _ in range(count)]
-        colour = _colour(rng, plain)
+        colour = _colour(rng, None if plain else self.augmentation)
         planes = [np.concatenate([colour(one.image), np.moveaxis(one.signals, 0, 2)], axis=2) for one in drawn]
         target = torch.from_numpy(np.stack([one.target for one in drawn])[:, None])
         return Batch((_channels_last(planes),), target)
@@ -66,11 +78,17 @@ class LookLessons:
     """Blocks with several clicks each, for the one-look network."""
 
     sampler: Sampler[Look]
+    augmentation: str = "modern"
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are to learn from."""
+        return self.sampler.objects
 
     def batch(self, rng: np.random.Generator, count: int, plain: bool = False) -> Batch:
         """Return a batch of `count` blocks."""
         drawn = [self.sampler.draw(rng, plain) for _ in range(count)]
-        colour = _colour(rng, plain)
+        colour = _colour(rng, None if plain else self.augmentation)
         owners = np.repeat(np.arange(count), [len(look.corners) for look in drawn])
         corners, distances, targets = (
             torch.from_numpy(np.concatenate([getattr(look, name) for look in drawn]))
@@ -80,8 +98,8 @@ class LookLessons:
         return Batch((blocks, torch.from_numpy(owners), corners, distances), targets[:, None])
 
 
-def _colour(rng: np.random.Generator, plain: bool) -> Colour:
-    return unchanged if plain else lambda image: augmented(image, rng)
+def _colour(rng: np.random.Generator, augmentation: str | None) -> Colour:
+    return unchanged if augmentation is None else lambda image: AUGMENTATIONS[augmentation](image, rng)
 
 
 def _channels_last(images: Sequence[npt.NDArray[np.float32]]) -> torch.Tensor:

@@ -14,9 +14,19 @@ from nuclick_wsi.network import STRIDE
 from nuclick_wsi.signals import Map, Pixels, guiding_signals
 
 from .data import Labels, Picture, Rgb
-from .sampling import LARGEST_ZOOM, ClickableObjects, PaddedPicture, Target, Window, kept_others, target_of
+from .sampling import (
+    LARGEST_ZOOM,
+    ClickableObjects,
+    PaddedPicture,
+    Target,
+    Window,
+    kept_others,
+    require_objects,
+    target_of,
+)
 
-_BLOCK = 256
+_CLICKED = 160
+"""Side of the middle of a block, in which clicks have their whole crop in the block."""
 _MOST_CLICKS = 16
 
 
@@ -33,7 +43,7 @@ class Look:
     distances
         (N, 2, S/2, S/2) float32, as `nuclick_wsi.looks.distance_maps` makes them.
     targets
-        (N, S, S) uint8: BACKGROUND, OBJECT or OTHERS.
+        (N, S, S) uint8: BACKGROUND, OBJECT, OTHERS or UNKNOWN.
     """
 
     image: Rgb
@@ -47,14 +57,23 @@ class LookSampler:
 
     def __init__(self, pictures: list[Picture], crop: int, smallest: int = 20) -> None:
         self._crop = crop
+        self._side = crop + _CLICKED
         self._smallest = smallest
+        self._count = 0
         self._pictures, self._padded, self._objects = [], [], []
         for picture in pictures:
             objects = ClickableObjects(picture.labels)
             if (objects.areas >= smallest * picture.step**2).any():
                 self._pictures.append(picture)
-                self._padded.append(PaddedPicture(picture, int(_BLOCK * picture.step * LARGEST_ZOOM) + 2))
+                self._padded.append(PaddedPicture(picture, int(self._side * picture.step * LARGEST_ZOOM) + 2))
                 self._objects.append(objects)
+                self._count += int((objects.areas >= smallest * picture.step**2).sum())
+        require_objects(self._count, smallest)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are large enough to click."""
+        return self._count
 
     def draw(self, rng: np.random.Generator, plain: bool = False) -> Look:
         """Return a look at a random place of a random picture that has an object to click."""
@@ -70,8 +89,8 @@ class LookSampler:
             step *= float(LARGEST_ZOOM ** rng.uniform(-1, 1))
         # About a random object, so that no time is spent on empty tissue.
         middle = objects.centres[int(rng.integers(len(objects.centres))), ::-1]
-        corner = np.round(middle - (0.5 + rng.uniform(-0.3, 0.3, 2)) * _BLOCK * step)
-        window = Window(float(corner[0]), float(corner[1]), step, _BLOCK)
+        corner = np.round(middle - (0.5 + rng.uniform(-0.3, 0.3, 2)) * self._side * step)
+        window = Window(float(corner[0]), float(corner[1]), step, self._side)
         resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
         image, labels = self._padded[which].cut(window, resample)
         points = objects.centres if plain or rng.random() < 0.25 else objects.random_points(rng)
@@ -85,7 +104,7 @@ class LookSampler:
         side = self._crop + STRIDE
         views = block.pixels - self._crop // 2
         corners = views // STRIDE * STRIDE
-        inside = ((corners >= 0) & (corners <= _BLOCK - side)).all(axis=1)
+        inside = ((corners >= 0) & (corners <= self._side - side)).all(axis=1)
         chosen = rng.permutation(np.flatnonzero(inside & (block.numbers > 0)))[:_MOST_CLICKS]
         distances = np.empty((len(chosen), 2, side // STRIDE, side // STRIDE), np.float32)
         targets = np.empty((len(chosen), side, side), np.uint8)

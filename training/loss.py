@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from .sampling import OBJECT, OTHERS
+from .sampling import OBJECT, OTHERS, UNKNOWN
 
 
 def nuclick_loss(logits: torch.Tensor, target: torch.Tensor, largest_alpha: float = 1.0) -> torch.Tensor:
@@ -11,24 +11,25 @@ def nuclick_loss(logits: torch.Tensor, target: torch.Tensor, largest_alpha: floa
 
     The weights are W = alpha^2 G + alpha G~ + 1 with alpha = max(sum G~ / sum G, 1), G the object, G~ the others.
     In crowded crops alpha reaches tens, and masks trained so come out too large (a threshold of 0.7 to 0.8 then
-    beats 0.5); `largest_alpha` caps it. At 1, the default, W = G + G~ + 1.
+    beats 0.5); `largest_alpha` caps it. At 1, the default, W = G + G~ + 1; at 0 there is no cap, as in the paper.
 
-    The Dice term has the factor two that equation 1 leaves out, so that a perfect mask costs nothing.
+    The Dice term has the factor two that equation 1 leaves out, so that a perfect mask costs nothing. Pixels that
+    nobody has labelled cost nothing either.
 
     Parameters
     ----------
     logits
         (N, 1, H, W) float32.
     target
-        (N, 1, H, W) integers: BACKGROUND, OBJECT or OTHERS.
+        (N, 1, H, W) integers: BACKGROUND, OBJECT, OTHERS or UNKNOWN.
     """
-    wanted, others = (target == OBJECT).float(), (target == OTHERS).float()
+    wanted, others, known = (target == OBJECT).float(), (target == OTHERS).float(), (target != UNKNOWN).float()
     areas = (1, 2, 3)
     alpha = others.sum(areas, keepdim=True) / wanted.sum(areas, keepdim=True).clamp(min=1)
-    alpha = alpha.clamp(1, max(largest_alpha, 1))
-    weights = alpha**2 * wanted + alpha * others + 1
-    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, weight=weights)
-    probability = torch.sigmoid(logits)
+    alpha = alpha.clamp(1, max(largest_alpha, 1) if largest_alpha else None)
+    weights = (alpha**2 * wanted + alpha * others + 1) * known
+    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, weight=weights, reduction="sum") / known.sum()
+    probability = torch.sigmoid(logits) * known
     overlap = 2 * (probability * wanted).sum(areas) + 1
     dice = 1 - overlap / (probability.sum(areas) + wanted.sum(areas) + 1)
     return dice.mean() + entropy

@@ -12,13 +12,16 @@ import numpy as np
 
 from nuclick_wsi.prompts import ObjectKind
 
-from .data import Picture, picture_names, read_picture, typical_step
-from .fit import FitSettings
+from .cell_library import read_library
+from .compose import PIXEL_SIZE, compose_pool
+from .data import DataError, Picture, read_picture, typical_step
+from .folders import is_store, names_of
 from .glands import SquiggleSampler
 from .lessons import Batch, CropLessons, Lessons, LookLessons
 from .looks import LookSampler
 from .sampling import ClickSampler, MixedSampler
-from .splits import SPLITS
+from .settings import FitSettings
+from .store import pictures
 
 _MONUSEG_SPLIT = (
     "MoNuSeg by image and patient: 11 train, 5 validation (choose the threshold), 14 test (choose nothing), "
@@ -28,20 +31,24 @@ _MONUSEG_SPLIT = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A folder of training pictures.
+    """A folder of training pictures, or a store.
 
     Attributes
     ----------
     mpp
-        Microns per pixel; None where nobody knows, then the median object is brought to `Recipe.typical` pixels.
+        Microns per pixel; None where nobody knows, then the median object is brought to `Recipe.typical` pixels. A
+        store knows by itself.
     share
         Share of the training crops that come from here.
+    composed
+        Training pictures to compose, where the folder holds single cells; 0 where it holds pictures.
     """
 
     folder: str
     licence: str
     mpp: float | None
     share: float = 1.0
+    composed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +84,41 @@ class Recipe:
     architecture: str = "nuclick"
     config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
 
-    def lessons(self, data: Path) -> Lessons:
+    def lessons(self, data: Path, augmentation: str = "modern") -> Lessons:
         """Return what the network learns from."""
         parts = [self.pictures(data, source, "train") for source in self.sources]
-        return self._lessons(parts, [source.share for source in self.sources])
+        for part, source in zip(parts, self.sources, strict=True):
+            if not part:
+                raise DataError(f"{data / source.folder}: no picture of it is for training.")
+        return self._lessons(parts, [source.share for source in self.sources], augmentation)
 
-    def validation(self, data: Path, objects: int = 80) -> list[Batch]:
-        """Return fixed plain batches of the validation pictures, of that many objects or somewhat more."""
-        pictures = [p for source in self.sources for p in self.pictures(data, source, "validation")]
-        lessons, rng = self._lessons([pictures], [1.0]), np.random.default_rng(0)
+    def validation(self, data: Path, objects: int = 80, part: str = "validation") -> list[Batch]:
+        """Return fixed plain batches of the pictures of a part, of that many objects or somewhat more; or none."""
+        found = [picture for source in self.sources for picture in self.pictures(data, source, part)]
+        if not any(picture.labels.any() for picture in found):
+            return []
+        lessons, rng = self._lessons([found], [1.0]), np.random.default_rng(0)
         batches: list[Batch] = []
         while sum(len(batch.target) for batch in batches) < objects:
             batches.append(lessons.batch(rng, 1, plain=True))
         return batches
 
-    def _lessons(self, parts: list[list[Picture]], shares: list[float]) -> Lessons:
+    def _lessons(self, parts: list[list[Picture]], shares: list[float], augmentation: str = "modern") -> Lessons:
         """Return the lessons that suit the network and the kind of object."""
         if self.architecture == "glance":
-            return LookLessons(MixedSampler([LookSampler(part, self.crop) for part in parts], shares))
+            return LookLessons(MixedSampler([LookSampler(part, self.crop) for part in parts], shares), augmentation)
         sampler = SquiggleSampler if self.kind is ObjectKind.GLAND else ClickSampler
-        return CropLessons(MixedSampler([sampler(part, self.crop) for part in parts], shares))
+        return CropLessons(MixedSampler([sampler(part, self.crop) for part in parts], shares), augmentation)
 
     def pictures(self, data: Path, source: Source, part: str) -> list[Picture]:
         """Return the pictures of one part of a source's split."""
-        folder, split = data / source.folder, SPLITS[source.folder]
-        names = [name for name in picture_names(folder) if split.part_of(name) == part]
+        if source.composed:
+            count = source.composed if part == "train" else source.composed // 10
+            return list(compose_pool(read_library(data / source.folder, part), count, 0, self.mpp / PIXEL_SIZE))
+        folder = data / source.folder
+        if is_store(folder):
+            return pictures(folder, part, self.mpp)
+        names = names_of(folder, part)
         if source.mpp is not None:
             return [read_picture(folder, name, self.mpp / source.mpp) for name in names]
         unscaled = [read_picture(folder, name, 1.0) for name in names]
@@ -132,6 +149,23 @@ NUCLEI_BY_CROPS = dataclasses.replace(
     NUCLEI, name="nuclei-crops", architecture="nuclick", config={"width": 0.25}, crop=128, fit=FitSettings()
 )
 
+CELLS = Recipe(
+    name="cells",
+    kind=ObjectKind.CELL,
+    architecture="glance",
+    config={},
+    crop=128,
+    mpp=0.32,
+    typical=44,
+    sources=(Source("wbc_jtsc", "research use (Jiangxi Tecom; repository GPL-3)", mpp=PIXEL_SIZE, composed=120),),
+    smallest_um2=15.0,
+    fill_holes_um2=20.0,
+    terms="research use (inherited from the Jiangxi Tecom images, whose repository is under GPL-3)",
+    split="white blood cells by source cell, in nuclick_training.splits; pictures composed of the cells of one part",
+    limits="cells of tissue; smears of other stains or of crowded blast cells; cells wider than 30 um",
+    fit=FitSettings(batch=6, minutes=45),
+)
+
 GLANDS = Recipe(
     name="glands",
     kind=ObjectKind.GLAND,
@@ -155,4 +189,4 @@ def known_pixel_size(folder: str) -> float | None:
     return next((source.mpp for source in sources if source.folder == folder), None)
 
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, GLANDS)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, CELLS, GLANDS)}

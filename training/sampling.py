@@ -14,13 +14,15 @@ from scipy import ndimage
 
 from nuclick_wsi.signals import Map, Pixels, guiding_signals
 
-from .data import Labels, Picture, Rgb, objects_of
+from .data import DataError, Labels, Picture, Rgb, objects_of
 
 Points = npt.NDArray[np.floating]
 Target = npt.NDArray[np.uint8]
 
-BACKGROUND, OBJECT, OTHERS = 0, 1, 2
+BACKGROUND, OBJECT, OTHERS, UNKNOWN = 0, 1, 2, 3
 LARGEST_ZOOM = 1.2
+_UNLABELLED = -1
+"""Stands in labels for what nobody has said anything about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Example:
     signals
         (2, S, S) float32: inclusion, exclusion.
     target
-        (S, S) uint8: BACKGROUND, OBJECT or OTHERS.
+        (S, S) uint8: BACKGROUND, OBJECT, OTHERS or UNKNOWN.
     """
 
     image: Rgb
@@ -47,6 +49,11 @@ Drawn_co = TypeVar("Drawn_co", covariant=True)
 
 class Sampler(Protocol[Drawn_co]):
     """Draws examples; `plain` ones have no random zoom, flips or missing neighbours."""
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are to draw."""
+        ...
 
     def draw(self, rng: np.random.Generator, plain: bool = False) -> Drawn_co:
         """Return one example."""
@@ -69,16 +76,23 @@ class Window:
 
 
 class PaddedPicture:
-    """A picture with white around it, so that windows may leave it."""
+    """A picture with white around it, so that windows may leave it.
+
+    White is background, but around a part of a slide, where it hides what nobody has labelled.
+    """
 
     def __init__(self, picture: Picture, margin: int) -> None:
         around = ((margin, margin), (margin, margin))
         self._image = np.pad(picture.image, (*around, (0, 0)), constant_values=255)
-        self._labels = np.pad(picture.labels, around)
+        if picture.known is None:
+            self._labels = np.pad(picture.labels, around)
+        else:
+            labels = np.where(picture.known, picture.labels, np.int32(_UNLABELLED))
+            self._labels = np.pad(labels, around, constant_values=_UNLABELLED)
         self._margin = margin
 
     def cut(self, window: Window, resample: Image.Resampling) -> tuple[Rgb, Labels]:
-        """Return image (S, S, 3) uint8 and labels (S, S) int32 under a window."""
+        """Return image (S, S, 3) uint8 and labels (S, S) int32, negative where unknown, under a window."""
         x, y = window.x + self._margin, window.y + self._margin
         end = window.size * window.step
         height, width = self._labels.shape
@@ -91,6 +105,15 @@ class PaddedPicture:
         image = Image.fromarray(self._image[part]).resize(size, resample, box)
         labels = Image.fromarray(self._labels[part]).resize(size, Image.Resampling.NEAREST, box)
         return np.asarray(image), np.asarray(labels)
+
+
+def require_objects(count: int, smallest: int) -> None:
+    """Refuse pictures in which there is nothing to learn."""
+    if not count:
+        raise DataError(
+            f"There is no object of {smallest} pixels of the model or more in these pictures: is the pixel size right, "
+            "and are the labels instance maps?"
+        )
 
 
 def turned(example: Example, turn: int) -> Example:
@@ -109,7 +132,9 @@ def turned(example: Example, turn: int) -> Example:
 
 def target_of(labels: Labels, number: int) -> Target:
     """Return the target for one object of a crop's labels."""
-    return np.where(labels == number, OBJECT, np.where(labels > 0, OTHERS, BACKGROUND)).astype(np.uint8)
+    target = np.where(labels == number, OBJECT, np.where(labels > 0, OTHERS, BACKGROUND)).astype(np.uint8)
+    target[labels < 0] = UNKNOWN
+    return target
 
 
 def kept_others(count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -172,6 +197,12 @@ class ClickSampler:
                 self._padded.append(PaddedPicture(picture, int((size / 2 + 2) * picture.step * LARGEST_ZOOM) + 2))
                 self._objects.append(objects)
                 self._targets.append(targets)
+        require_objects(self.objects, smallest)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are large enough to draw."""
+        return sum(map(len, self._targets))
 
     def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
         """Return an example of a random object of a random picture."""
@@ -202,6 +233,11 @@ class MixedSampler(Generic[Drawn_co]):
 
     def __init__(self, samplers: Sequence[Sampler[Drawn_co]], shares: Sequence[float]) -> None:
         self._samplers, self._shares = samplers, np.array(shares) / sum(shares)
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are in all."""
+        return sum(sampler.objects for sampler in self._samplers)
 
     def draw(self, rng: np.random.Generator, plain: bool = False) -> Drawn_co:
         """Return an example of a random sampler."""

@@ -113,7 +113,7 @@ class _Unpool(nn.Module):
 
     def forward(self, x: torch.Tensor, level: _Level) -> torch.Tensor:
         """N x inputs x H x W to N x outputs x 2H x 2W."""
-        drawn: torch.Tensor = self.draw(functional.max_unpool2d(x, level.places, 2))
+        drawn: torch.Tensor = self.draw(functional.max_unpool2d(x, level.places, [2, 2]))
         return drawn
 
 
@@ -126,7 +126,8 @@ class _AddScore(nn.Module):
 
     def forward(self, x: torch.Tensor, level: _Level) -> torch.Tensor:
         """N x 1 x H x W to N x 1 x 2H x 2W."""
-        return _enlarged(x) + self.score(level.given)
+        score: torch.Tensor = self.score(level.given)
+        return _enlarged(x) + score
 
 
 class _Enlarge(nn.Module):
@@ -138,7 +139,8 @@ class _Enlarge(nn.Module):
 
 
 def _enlarged(x: torch.Tensor) -> torch.Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    larger: torch.Tensor = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return larger
 
 
 def _convolutions(inputs: int, outputs: int, count: int) -> nn.Sequential:

@@ -43,5 +43,5 @@ def _merged_skip(block: ConvNorm) -> nn.Module:
     conv = fuse_conv_bn_eval(block.conv, block.norm)
     middle = conv.kernel_size[0] // 2
     with torch.no_grad():
-        conv.weight[:, :, middle, middle] += torch.eye(conv.out_channels)
+        conv.weight[:, :, middle, middle] += torch.eye(conv.out_channels, device=conv.weight.device)
     return conv

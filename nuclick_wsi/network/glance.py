@@ -134,7 +134,7 @@ class Glance(nn.Module):
         """
         size = distances.shape[-1]
         coarse = _crops(seen.coarse, owners, corners // STRIDE, size)
-        own, others = distances.clamp(max=self.far).split(1, dim=1)
+        own, others = distances.clamp(max=self.far).chunk(2, dim=1)
         weight = torch.exp(-((own / _SPREADS[0]) ** 2) / 2)
         under = (coarse * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-6)
         scale, shift = self.modulate(under)[:, :, None, None].chunk(2, dim=1)

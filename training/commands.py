@@ -1,0 +1,227 @@
+"""The commands `fit`, `finish` and `fine-tune`: options come in, and whatever they ask for is done.
+
+Nothing here needs more than torch, numpy, scipy, scikit-image, Pillow and safetensors; a zarr store needs zarr.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.network import build
+from nuclick_wsi.weights import Model, load_model
+
+from .calibrate import finish
+from .finetune import finish_tuning, tuning_recipe
+from .fit import fit
+from .machine import Machine, machine
+from .own_data import on_data
+from .pixel_sizes import parse_mpp
+from .recipes import RECIPES, Recipe
+from .run import CHECKPOINT, new_run
+from .run_folder import begin, network_of, note, settings_of
+from .settings import CHOICES, PRESETS, FitSettings, SettingsFile, preset, read_settings, settled
+
+_NO_FILE = SettingsFile(None, {}, None, {})
+
+
+def add_fit(command: argparse.ArgumentParser) -> None:
+    """Give a command the options of `fit`."""
+    command.add_argument("recipe", choices=sorted(RECIPES))
+    command.add_argument("--architecture", help="another network than the recipe's: nuclick, glance, unet, segnet, fcn")
+    command.add_argument("--config", metavar="JSON", help="""its configuration, such as '{"width": 0.25}'""")
+    command.add_argument("--preset", choices=PRESETS, help="the recipe's own settings (modern), or the paper's")
+    _add_run(command)
+    command.set_defaults(run=_fit)
+
+
+def add_fine_tune(command: argparse.ArgumentParser) -> None:
+    """Give a command the options of `fine-tune`."""
+    command.add_argument("parent", metavar="MODEL", help="name of a shipped model, or a file")
+    command.add_argument("--model", type=Path, help="the .safetensors file to write; else NAME.safetensors in --out")
+    command.add_argument("--name", help="of the new model; else that of the folder --out")
+    _add_run(command)
+    command.set_defaults(run=_fine_tune)
+
+
+def add_finish(command: argparse.ArgumentParser) -> None:
+    """Give a command the options of `finish`."""
+    command.add_argument("recipe", choices=sorted(RECIPES))
+    _add_data(command)
+    command.add_argument("--model", type=Path, required=True, help="the .safetensors file to write")
+    command.add_argument("--threshold", type=float, help="instead of the best on the validation objects")
+    command.set_defaults(run=_finish)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a store of `nuclick-wsi dataset extract`; a folder of images/ and labels/; or the folder that holds the "
+        "recipe's data sets",
+    )
+    command.add_argument("--mpp", help="pixel size in um of a folder's images, or auto")
+    command.add_argument("--terms", help="what your data may be used for; the model inherits it")
+    command.add_argument("--out", type=Path, required=True, help="folder of the run: log, settings, checkpoints")
+    command.add_argument("--threads", type=int, help="of one process on the CPU; default: torch's choice")
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    _add_data(command)
+    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    command.add_argument("--settings", type=Path, help="a TOML file of the settings below, preset and [network]")
+    for item in dataclasses.fields(FitSettings):
+        flag = "--" + item.name.replace("_", "-")
+        if item.type is bool:
+            command.add_argument(flag, action="store_true", default=None)
+        else:
+            said = f"default: the recipe's ({item.default})"
+            command.add_argument(flag, type=type(item.default), choices=CHOICES.get(item.name), help=said)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    """Train by a recipe."""
+    file = read_settings(options.settings) if options.settings else _NO_FILE
+    recipe, data = _recipe_on_data(RECIPES[options.recipe], options)
+    given = _json(options.config)
+    recipe = _with_network(recipe, file.architecture, file.config)
+    recipe = _with_network(recipe, options.architecture, given)
+    chosen = options.preset or file.preset
+    layers = [preset(chosen, recipe.kind)] if chosen else []
+    layers += [file.fit, _flags(options)]
+    if options.resume:
+        resumed = network_of(options.out, recipe)
+        if (file.architecture or file.config or options.architecture or given) and resumed != recipe:
+            raise SettingsError(
+                f"The run in {options.out} was begun with {resumed.architecture} {dict(resumed.config)}, not with "
+                f"{recipe.architecture} {dict(recipe.config)}: drop these options, or choose another --out."
+            )
+        recipe = resumed
+    _train(recipe, data, layers, options, lambda: _built(recipe))
+
+
+def _fine_tune(options: argparse.Namespace) -> None:
+    """Train a model on, and write the model that comes of it."""
+    file = read_settings(options.settings) if options.settings else _NO_FILE
+    if file.preset or file.architecture or file.config:
+        raise SettingsError(f"{options.settings}: preset and [network] are for fit; a model's network is given.")
+    parent = load_model(options.parent)
+    name = options.name or options.out.resolve().name
+    recipe, data = _recipe_on_data(tuning_recipe(parent, name), options)
+    if options.resume:
+        network_of(options.out, recipe)
+    leads = _train(recipe, data, [file.fit, _flags(options)], options, lambda: load_model(options.parent).network)
+    if leads:
+        _write_tuned(recipe, parent, data, options)
+
+
+def _write_tuned(recipe: Recipe, parent: Model, data: Path, options: argparse.Namespace) -> None:
+    target = options.model or options.out / f"{recipe.name}.safetensors"
+    tuned = finish_tuning(recipe, parent, options.out, data, target)
+    print(f"{target}: threshold {tuned.card.threshold}")
+    if not tuned.part:
+        print("No object was held out, so nobody knows whether it is better. Add a slide or image of another patient.")
+        return
+    chose = "" if tuned.part == "test" else ", which chose the threshold"
+    print(f"mean Dice of {tuned.part} objects{chose}: {tuned.before:.3f} before, {tuned.after:.3f} after")
+    if tuned.after <= tuned.before:
+        print(f"It is no better there: keep {parent.card.name}, or give it more objects.")
+
+
+def _finish(options: argparse.Namespace) -> None:
+    """Choose the threshold and write the model file."""
+    _use_threads(options.threads)
+    recipe, data = _recipe_on_data(RECIPES[options.recipe], options)
+    card = finish(recipe, options.out, data, options.model, threshold=options.threshold)
+    score = f"{card.scores[0].metric} {card.scores[0].value}" if card.scores else "no object to measure it on"
+    print(f"{options.model}: threshold {card.threshold}, {score}")
+
+
+def _train(
+    recipe: Recipe,
+    data: Path,
+    layers: list[Mapping[str, object]],
+    options: argparse.Namespace,
+    make_network: Callable[[], torch.nn.Module],
+) -> bool:
+    """Fit a network, from its start or from the checkpoint; return whether this process is the first of all."""
+    _use_threads(options.threads)
+    base = settled(recipe.fit, [settings_of(options.out)]) if options.resume else recipe.fit
+    settings = settled(base, layers)
+    with machine(settings.device) as here:
+        if not options.resume:
+            begin(options.out)
+        lessons = recipe.lessons(data, settings.augmentation)
+        settings = settings.counted(lessons.objects, here.processes)
+        validation = recipe.validation(data)
+        _check(settings, validation != [], recipe)
+        torch.manual_seed(settings.seed)
+        run = new_run(_trainable(make_network()), settings, here.device)
+        if options.resume:
+            run.load(options.out / CHECKPOINT)
+        if here.leads:
+            note(options.out, recipe, settings)
+            print(_opening(recipe, settings, lessons.objects, here), flush=True)
+        fit(run, lessons, validation, settings, options.out, here)
+        return here.leads
+
+
+def _check(settings: FitSettings, has_validation: bool, recipe: Recipe) -> None:
+    if settings.patience and not has_validation:
+        raise SettingsError(
+            f"patience needs objects to look at, and {recipe.sources[0].folder} has none for validation: drop it."
+        )
+
+
+def _opening(recipe: Recipe, settings: FitSettings, objects: int, here: Machine) -> str:
+    end = f"{settings.steps} steps" if settings.steps else f"{settings.minutes:g} minutes"
+    many = f" x {here.processes}" if here.processes > 1 else ""
+    return f"{recipe.name} ({recipe.architecture}): {objects} objects, {end}, on {here.device}{many}"
+
+
+def _built(recipe: Recipe) -> torch.nn.Module:
+    try:
+        return build(recipe.architecture, recipe.config)
+    except ValueError as error:
+        raise SettingsError(f"{error}.") from error
+
+
+def _trainable(network: torch.nn.Module) -> torch.nn.Module:
+    return network.train().requires_grad_(True)
+
+
+def _recipe_on_data(recipe: Recipe, options: argparse.Namespace) -> tuple[Recipe, Path]:
+    return on_data(recipe, options.data, parse_mpp(options.mpp), options.terms)
+
+
+def _with_network(recipe: Recipe, architecture: str | None, config: Mapping[str, object]) -> Recipe:
+    """Return the recipe with another network; a configuration adds to that of the same architecture."""
+    if architecture is None or architecture == recipe.architecture:
+        return dataclasses.replace(recipe, config={**recipe.config, **config})
+    return dataclasses.replace(recipe, architecture=architecture, config=config)
+
+
+def _json(text: str | None) -> Mapping[str, object]:
+    try:
+        told = json.loads(text or "{}")
+    except ValueError as error:
+        raise SettingsError(f"--config {text} is no JSON ({error}).") from error
+    if not isinstance(told, dict):
+        raise SettingsError(f"""--config {text} is no table: write it as '{{"width": 0.25}}'.""")
+    return told
+
+
+def _flags(options: argparse.Namespace) -> Mapping[str, object]:
+    given = {item.name: getattr(options, item.name) for item in dataclasses.fields(FitSettings)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
