@@ -87,7 +87,7 @@ def _draw(
     to_picture: ToPicture,
 ) -> None:
     for instance in outcome.instances:
-        for ring in shapely.get_rings(instance.polygon):
+        for ring in shapely.get_rings(shapely.get_parts(instance.polygon)):
             _line(pen, to_picture(shapely.get_coordinates(ring)), _color(instance.class_name, colors), 2)
     rejected = {rejection.prompt_id for rejection in outcome.rejections}
     for prompt in prompts:

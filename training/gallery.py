@@ -63,7 +63,7 @@ def _draw(axes: "Axes", found: ObjectResult, picture: Picture) -> None:
         _draw_mask(axes, crop == number, box, _NEIGHBOUR, 0.7)
     _draw_mask(axes, crop == own, box, _TRUTH, 1.6)
     if isinstance(found.came, Instance):
-        for ring in shapely.get_rings(found.came.polygon):
+        for ring in shapely.get_rings(shapely.get_parts(found.came.polygon)):
             axes.plot(*shapely.get_coordinates(ring).T, color=_PREDICTED, linewidth=1.4)
     for stroke in found.prompt.signal.strokes:
         points = np.array([(point.x, point.y) for point in stroke])
