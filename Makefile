@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-dev
 
-.PHONY: install demo test test-slow test-gpu lint types bench clean
+.PHONY: install demo groovy test test-slow test-gpu lint types bench clean
 
 install: $(INSTALLED)
 
@@ -15,6 +15,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: install
 	$(BIN)/nuclick-wsi demo demo
+
+# A Groovy 4 compiler for the tests of QuPath's scripts, which run it where there is Java; needs npm.
+GROOVY := .groovy/node_modules/npm-groovy-lint
+
+groovy: $(GROOVY)
+
+$(GROOVY):
+	npm install --prefix .groovy --ignore-scripts --no-audit --no-fund npm-groovy-lint@16.2.0
 
 test: install
 	$(BIN)/python -m pytest
@@ -40,4 +48,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .mypy build dist demo *.egg-info
+	rm -rf $(VENV) .groovy .mypy build dist demo *.egg-info
