@@ -53,21 +53,21 @@ def compose(
     if size < SMALLEST_SIZE:
         raise DataError(f"A picture of {MOST} cells needs a side of {SMALLEST_SIZE} pixels or more, not {size}.")
     alike = library.alike(int(rng.integers(len(library.cells))))
-    canvas = _Canvas(composed_ground(alike, library.cells, size + 2 * _PAD, rng))
+    canvas = Canvas(composed_ground(alike, library.cells, size + 2 * _PAD, rng))
     sociable = rng.uniform(0.5, 0.95)
     wanted = int(rng.integers(FEWEST, MOST + 1))
     order = [alike[index] for index in np.concatenate([rng.permutation(len(alike)) for _ in range(MOST)])]
     for cell in order[: 2 * MOST]:
         if len(canvas.areas) == wanted:
             break
-        shape = _Shape(cell, alike[0], rng)
+        shape = Shape(cell, alike[0], rng)
         together = len(canvas.areas) > 0 and rng.random() < sociable
         canvas.add(shape, rng, together)
     image = _lit(canvas.transmittance[canvas.inner], alike[0].plasma, rng)
     return Picture(name, image, canvas.labels[canvas.inner].copy(), step)
 
 
-class _Shape:
+class Shape:
     """A cell as it will lie: deformed, resized, turned and restained.
 
     Attributes
@@ -105,7 +105,7 @@ class _Shape:
         return float(np.sqrt(self.area / np.pi))
 
 
-class _Canvas:
+class Canvas:
     """A picture in the making, with room around it for the cells that its border cuts."""
 
     def __init__(self, ground: Transmittance) -> None:
@@ -116,15 +116,15 @@ class _Canvas:
         self.centres: list[_Centre] = []
         self.radii: list[float] = []
 
-    def add(self, shape: _Shape, rng: np.random.Generator, together: bool) -> None:
+    def add(self, shape: Shape, rng: np.random.Generator, together: bool) -> None:
         """Lay a cell against another one, or alone; leave it away where there is no room."""
         for _ in range(_TRIES):
             centre = self._beside_another(shape, rng) if together else self._alone(shape, rng)
-            if centre is not None and self._fits(shape, self._place(shape, centre)):
-                self._lay(shape, centre, rng)
+            if centre is not None and self.fits(shape, centre):
+                self.lay(shape, centre, rng)
                 return
 
-    def _place(self, shape: _Shape, centre: _Centre) -> _Place:
+    def _place(self, shape: Shape, centre: _Centre) -> _Place:
         top, left = (int(value) for value in np.rint(centre - len(shape.mask) / 2))
         return np.s_[top : top + len(shape.mask), left : left + len(shape.mask)]
 
@@ -132,11 +132,11 @@ class _Canvas:
         low, high = _PAD + margin, len(self.labels) - _PAD - margin
         return bool((centre >= low).all() and (centre < high).all())
 
-    def _covered(self, shape: _Shape, centre: _Centre) -> int:
+    def _covered(self, shape: Shape, centre: _Centre) -> int:
         """Return how many pixels of other cells a shape would cover."""
         return int(np.count_nonzero(self.labels[self._place(shape, centre)][shape.mask]))
 
-    def _alone(self, shape: _Shape, rng: np.random.Generator) -> _Centre | None:
+    def _alone(self, shape: Shape, rng: np.random.Generator) -> _Centre | None:
         centre = rng.uniform(_PAD, len(self.labels) - _PAD, 2)
         apart = all(
             np.hypot(*(centre - other)) > shape.radius + radius + 8
@@ -144,7 +144,7 @@ class _Canvas:
         )
         return centre if apart and self._within(centre, 0) and not self._covered(shape, centre) else None
 
-    def _beside_another(self, shape: _Shape, rng: np.random.Generator) -> _Centre | None:
+    def _beside_another(self, shape: Shape, rng: np.random.Generator) -> _Centre | None:
         """Move a cell towards another one until they touch, or overlap slightly."""
         which = int(rng.integers(len(self.centres)))
         share = rng.uniform(0.03, 0.1) if rng.random() < 0.3 else rng.uniform(0.002, 0.025)
@@ -159,10 +159,10 @@ class _Canvas:
                 return centre if covered < 0.2 * shape.area else None
         return None
 
-    def _fits(self, shape: _Shape, place: _Place) -> bool:
+    def fits(self, shape: Shape, centre: _Centre) -> bool:
         """Whether the picture holds most of the cell, and every cell stays one piece and mostly uncovered."""
         mine = np.zeros(self.labels.shape, bool)
-        mine[place] = shape.mask
+        mine[self._place(shape, centre)] = shape.mask
         if mine[self.inner].sum() < _INSIDE * shape.area or not _one_piece(mine[self.inner]):
             return False
         for number in np.unique(self.labels[mine]):
@@ -171,7 +171,7 @@ class _Canvas:
                 return False
         return True
 
-    def _lay(self, shape: _Shape, centre: _Centre, rng: np.random.Generator) -> None:
+    def lay(self, shape: Shape, centre: _Centre, rng: np.random.Generator) -> None:
         """Blend a cell in: what lies below shows through its rim, and hardly through its body; its halo multiplies."""
         place = self._place(shape, centre)
         outside = ndimage.distance_transform_edt(~shape.mask)

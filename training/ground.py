@@ -10,7 +10,7 @@ import numpy as np
 from .cell_library import Ground, LibraryCell
 from .ground_pieces import Transmittance
 
-_SPACING = 40
+_SPACING = 56
 _FEATHER = 8.0
 _MOST_PIECES = 60
 """Red cells and platelets per 512 x 512 pixels, at most."""
