@@ -93,13 +93,13 @@ class Recipe:
         return self._lessons(parts, [source.share for source in self.sources], augmentation)
 
     def validation(self, data: Path, objects: int = 80, part: str = "validation") -> list[Batch]:
-        """Return fixed plain batches of the pictures of a part, of that many objects or somewhat more; or none."""
+        """Return fixed plain batches of the pictures of a part, of that many objects if there are."""
         found = [picture for source in self.sources for picture in self.pictures(data, source, part)]
         if not any(picture.labels.any() for picture in found):
             return []
         lessons, rng = self._lessons([found], [1.0]), np.random.default_rng(0)
         batches: list[Batch] = []
-        while sum(len(batch.target) for batch in batches) < objects:
+        while sum(len(batch.target) for batch in batches) < min(objects, lessons.objects):
             batches.append(lessons.batch(rng, 1, plain=True))
         return batches
 
