@@ -105,7 +105,7 @@ class LookSegmenter:
     def _looked(self, blocks: Sequence[_Block]) -> Features:
         """Return the features of blocks; those of a block that comes alone may be kept from before."""
         images = np.stack([block.image for block in blocks])
-        content = hashlib.blake2b(images, digest_size=16).digest()
+        content = hashlib.blake2b(images.data, digest_size=16).digest()
         with self._guard:
             seen = self._recent.get(content)
         if seen is None:

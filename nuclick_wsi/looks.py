@@ -56,7 +56,7 @@ def distance_maps(signals: Map, corner: Pixels) -> Map:
     corner
         Row and column of the view's first pixel in its crop, which is `STRIDE` pixels wider.
     """
-    middles = np.arange(signals.shape[1] // STRIDE + 1, dtype=np.float32) * STRIDE + (STRIDE - 1) / 2
+    middles = np.arange((STRIDE - 1) / 2, signals.shape[1] + STRIDE, STRIDE, dtype=np.float32)
     return np.stack([_distances(np.argwhere(drawn) + corner, middles) for drawn in signals])
 
 

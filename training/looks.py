@@ -104,12 +104,12 @@ class LookSampler:
         side = self._crop + STRIDE
         views = block.pixels - self._crop // 2
         corners = views // STRIDE * STRIDE
-        inside = ((corners >= 0) & (corners <= self._side - side)).all(axis=1)
-        chosen = rng.permutation(np.flatnonzero(inside & (block.numbers > 0)))[:_MOST_CLICKS]
+        inside = np.flatnonzero(((corners >= 0) & (corners <= self._side - side)).all(axis=1) & (block.numbers > 0))
+        chosen = rng.permutation(inside)[:_MOST_CLICKS]
         distances = np.empty((len(chosen), 2, side // STRIDE, side // STRIDE), np.float32)
         targets = np.empty((len(chosen), side, side), np.uint8)
         for row, (index, corner) in enumerate(zip(chosen, corners[chosen], strict=True)):
-            keep = np.ones(len(inside), bool) if plain else kept_others(len(inside), rng)
+            keep = np.ones(len(corners), bool) if plain else kept_others(len(corners), rng)
             keep[index] = False
             others = list((block.pixels[keep] - views[index])[:, None])
             signals = guiding_signals(block.pixels[[index]] - views[index], others, self._crop)
