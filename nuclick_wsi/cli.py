@@ -204,6 +204,17 @@ def evaluate(
     commands.evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]))
 
 
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def train(context: typer.Context) -> None:
+    """Train a model on labelled data, or a shipped one on, on objects that you corrected: fit, finish, fine-tune."""
+    from nuclick_training import __main__ as training
+
+    training.main(context.args, "nuclick-wsi train")
+
+
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo's project goes; made if need be.")] = Path(

@@ -20,6 +20,7 @@ from nuclick_training.run_folder import SETTINGS
 from nuclick_training.settings import FitSettings, preset, read_settings, settled
 from nuclick_training.store import Patch, StoredSlide, StoreWriter, Terms
 
+from nuclick_wsi import cli
 from nuclick_wsi.errors import DeviceError, SettingsError
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
@@ -199,6 +200,23 @@ def test_table_i_s_networks_are_trained_by_configuration(tmp_path, discs):
 
 def state_of(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / CHECKPOINT, weights_only=True)["network"]
+
+
+def test_nuclick_wsi_train_is_the_same_command(tmp_path, discs, monkeypatch, capsys):
+    def called(*arguments: str) -> object:
+        monkeypatch.setattr(sys, "argv", ["nuclick-wsi", "train", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code
+
+    arguments = ["fit", "nuclei-crops", "--data", str(discs), "--mpp", "0.25", "--out", str(tmp_path / "run"), *TINY]
+    assert called(*arguments, "--steps", "1") == 0
+    assert (tmp_path / "run" / CHECKPOINT).exists()
+    capsys.readouterr()
+    assert called(*arguments, "--rate", "77") == 2
+    assert capsys.readouterr().err == "error: rate is a number from 1e-09 to 10, not 77.0.\n"
+    assert called("fine-tune", "--help") == 0
+    assert "nuclick-wsi train fine-tune" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------------------------------------------- fine-tuning

@@ -1,0 +1,150 @@
+"""`python -m nuclick_training.experiments presets|ablation|corrected`: the experiments that docs/training.md quotes.
+
+Data and a time go in; runs in a folder come out, and a table of what they reached. All of them train by the commands
+that everybody uses.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nuclick_wsi.files import write_atomically
+from nuclick_wsi.network import MULTI_SCALE
+
+from .__main__ import main as train
+from .data import Labels, Rgb, image_path, picture_names, read_image, read_labels
+from .evaluate import Evaluation, evaluate
+from .settings import PRESETS
+from .watching import LOG
+
+TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "U-Net": ("unet", {}),
+    "FCN-8s": ("fcn", {}),
+    "SegNet": ("segnet", {}),
+    **{f"NuClick, {n} multi-scale": ("nuclick", {"multi_scale": MULTI_SCALE[:n]}) for n in range(5)},
+}
+_FROM_EACH = 10
+"""Corrected objects of one image at most."""
+_OTHERS = 2
+"""Images of which one chooses the threshold and one tests: a fifth each of up to seven."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m nuclick_training.experiments", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, run in (("presets", _presets), ("ablation", _ablation)):
+        command = commands.add_parser(name)
+        command.add_argument("--recipe", default="nuclei-crops")
+        command.add_argument("--width", type=float, default=0.25, help="of the networks, as a share of the paper's")
+        command.set_defaults(run=run)
+        _add_common(command)
+    command = commands.add_parser("corrected")
+    command.add_argument("model", help="name of a shipped model, or a file")
+    command.add_argument("--objects", type=int, default=50, help="how many corrected objects train, at most")
+    command.set_defaults(run=_corrected)
+    _add_common(command)
+    options, passed_on = parser.parse_known_args(arguments)
+    options.run(options, passed_on)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command.epilog = "All other options are those of `python -m nuclick_training fit`, such as --minutes 30 --batch 12."
+
+
+def _presets(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
+    """Train the same network on the same data with each preset."""
+    for name in PRESETS:
+        _fit(options, name, ["--preset", name, "--config", json.dumps({"width": options.width})], passed_on)
+    _print_best(options.out, PRESETS)
+
+
+def _ablation(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
+    """Train each network of the paper's Table I alike."""
+    for name, (architecture, config) in TABLE_I.items():
+        told = json.dumps({"width": options.width, **config})
+        _fit(options, name, ["--architecture", architecture, "--config", told], passed_on)
+    _print_best(options.out, tuple(TABLE_I))
+
+
+def _fit(options: argparse.Namespace, name: str, how: Sequence[str], passed_on: Sequence[str]) -> None:
+    print(f"\n{name}", flush=True)
+    where = ["--data", str(options.data), "--out", str(options.out / name)]
+    train(["fit", options.recipe, *where, *how, *passed_on])
+
+
+def _print_best(out: Path, names: Sequence[str]) -> None:
+    """Print the best check of every run."""
+    print(f"\n{'':24}{'validation Dice':>16}{'threshold':>11}{'at step':>9}{'of':>7}")
+    for name in names:
+        with (out / name / LOG).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        best = max(rows, key=lambda row: float(row["dice"]))
+        figures = f"{float(best['dice']):16.3f}{float(best['threshold']):11.2f}{best['step']:>9}{rows[-1]['step']:>7}"
+        print(f"{name:24}{figures}")
+
+
+# ------------------------------------------------------------------------------------------------ corrected objects
+
+
+def _corrected(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
+    """Fine-tune on few objects of some images, and let the engine outline all objects of the other images."""
+    corrected, held_out = options.out / "corrected", options.out / "held-out"
+    names = picture_names(options.data)
+    names = [names[index] for index in np.random.default_rng(0).permutation(len(names))]
+    giving = -(-options.objects // _FROM_EACH) + _OTHERS
+    counts = [_copy_corner(options.data, corrected, name) for name in names[:giving]]
+    for name in names[giving:]:
+        _copy_whole(options.data, held_out, name)
+    print(f"{giving} images give {sum(counts)} corrected objects; {len(names) - giving} other images are held out.")
+    run = options.out / "tuned"
+    train(["fine-tune", options.model, "--data", str(corrected), "--mpp", "auto", "--out", str(run), *passed_on])
+    print(f"\n{'':24}{'Dice per object':>16}{'AJI':>8}{'objects':>9}   (held-out images, by the engine)")
+    for name, model in (("before", options.model), ("after", run / "tuned.safetensors")):
+        trial = evaluate(Evaluation(model, held_out, mpp="auto")).trials[0]
+        dice = np.mean([found.dice for found in trial.objects])
+        aji = np.mean([tally.scores["AJI"] for tally in trial.tallies])
+        print(f"{name:24}{dice:16.3f}{aji:8.3f}{len(trial.objects):9}", flush=True)
+
+
+def _copy_corner(source: Path, target: Path, name: str) -> int:
+    """Write the largest square about an object that has few enough of them; return how many it has."""
+    image, labels = read_image(image_path(source, name)), read_labels(source, name)
+    rows, columns = np.nonzero(labels)
+    chosen = int(np.random.default_rng(len(rows)).integers(len(rows)))
+    square = np.s_[:0, :0]
+    for reach in range(16, max(labels.shape), 4):
+        low = np.maximum([rows[chosen] - reach, columns[chosen] - reach], 0)
+        wider = np.s_[low[0] : rows[chosen] + reach, low[1] : columns[chosen] + reach]
+        if _count(labels[wider]) > _FROM_EACH:
+            break
+        square = wider
+    _write(target, name, image[square], labels[square])
+    return _count(labels[square])
+
+
+def _count(labels: Labels) -> int:
+    return len(np.unique(labels[labels > 0]))
+
+
+def _write(target: Path, name: str, image: Rgb, labels: Labels) -> None:
+    for part, pixels in (("images", image), ("labels", labels.astype(np.uint16))):
+        (target / part).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(target / part / f"{name}.png")
+
+
+def _copy_whole(source: Path, target: Path, name: str) -> None:
+    for part in ("images", "labels"):
+        path = next((source / part).glob(f"{name}.*"))
+        write_atomically(target / part / path.name, path.read_bytes())
+
+
+if __name__ == "__main__":
+    main()
