@@ -94,14 +94,23 @@ def asap_inspect(
 
 
 @qupath_app.command("install")
-def qupath_install(user_dir: UserDir = None) -> None:
+def qupath_install(
+    user_dir: UserDir = None,
+    qupath: Annotated[
+        Path | None,
+        typer.Option(help="Program of QuPath 0.5 or newer: it starts with NuClick from now on. Close QuPath first."),
+    ] = None,
+) -> None:
     """Put NuClick into the Extensions menu of each QuPath found; your own startup script is kept and called."""
     from qupath_extension import install
 
-    for folder in install.find_user_folders(user_dir):
+    for folder in (folders := install.find_user_folders(user_dir, only_one=qupath is not None)):
         folder.install()
         typer.echo(f"{folder.path}: installed")
-    typer.echo(f"QuPath 0.5 and newer, once: drag {install.STARTUP} from there onto QuPath and press Run.")
+    if qupath is None:
+        typer.echo(f"QuPath 0.5 and newer, once: drag {install.STARTUP} from there onto QuPath and press Run.")
+    else:
+        typer.echo(folders[0].choose_startup(qupath))
 
 
 @qupath_app.command("uninstall")

@@ -6,6 +6,7 @@ Everything is in one folder `nuclick` beside the startup script; taking it away 
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ STARTUP = "startup.groovy"
 BEFORE = "startup.before-nuclick.groovy"
 """What the user's own startup script is called while ours calls it."""
 
+_SAID = "NuClick: "
+_PATIENCE = 300
+"""Seconds; a QuPath that starts for the first time on a slow disk takes one minute."""
 _MADE_BY_US = "// nuclick-wsi made this file"
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 _OLDEST = (0, 4)
@@ -62,6 +66,33 @@ class UserFolder:
         for path, content in self._wanted().items():
             write_atomically(path, content)
         write_atomically(self.home / "settings.json", self._settings())
+
+    def choose_startup(self, program: Path) -> str:
+        """Have a QuPath (0.5 or newer) start with our startup script from now on; return what it says to that.
+
+        The script sets the preference itself, under `QuPath script`: every version and system keeps its preferences in
+        another place, which only QuPath knows. A startup script that the user has chosen stays chosen.
+
+        Raises
+        ------
+        SettingsError
+            If the program is none, or cannot run scripts.
+        """
+        try:
+            done = subprocess.run(  # noqa: S603 - the program that the user has named
+                [program, "script", self.path / STARTUP],
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SettingsError(f"--qupath {program}: cannot be run ({error}). Name QuPath's own program.") from error
+        lines = [line for line in done.stdout.splitlines() if line.startswith(_SAID)]
+        if not lines:
+            why = "".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+            raise SettingsError(f"--qupath {program}: ran no script ({why}). Name the program of QuPath 0.5 or newer.")
+        return lines[-1].removeprefix(_SAID)
 
     def uninstall(self) -> bool:
         """Take all of it away and put the user's own startup script back; return whether anything was there."""
@@ -123,13 +154,13 @@ class UserFolder:
             raise _cannot_change(self.path, error) from error
 
 
-def find_user_folders(named: Path | None = None) -> list[UserFolder]:
+def find_user_folders(named: Path | None = None, *, only_one: bool = False) -> list[UserFolder]:
     """Return the user's QuPath folders, the newest version first, or the one that is named.
 
     Raises
     ------
     SettingsError
-        If there are none, or the named one is no folder.
+        If there are none, or several where `only_one` will do, or the named one is no folder.
     """
     if named is not None:
         if not named.is_dir():
@@ -141,6 +172,9 @@ def find_user_folders(named: Path | None = None) -> list[UserFolder]:
             f"There is no folder of QuPath 0.4 or newer in {Path.home() / 'QuPath'}. Start QuPath once and let it make "
             "its user directory, or name it with --user-dir (Edit > Preferences > User directory)."
         )
+    if only_one and len(found) > 1:
+        names = ", ".join(found[version].name for version in sorted(found))
+        raise SettingsError(f"--qupath is one QuPath, and there are folders of {names}: name its own with --user-dir.")
     return [UserFolder(found[version]) for version in sorted(found, reverse=True)]
 
 

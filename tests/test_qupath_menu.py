@@ -127,6 +127,27 @@ def test_each_qupath_from_0_4_on_is_found(tmp_path: Path, monkeypatch: pytest.Mo
     assert [folder.path.name for folder in find_user_folders()] == ["v0.10", "v0.6", "v0.4"]
 
 
+def test_one_qupath_is_not_made_to_start_with_the_scripts_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("v0.5", "v0.6"):
+        (tmp_path / "QuPath" / name).mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"folders of v0\.5, v0\.6: name its own with --user-dir"):
+        find_user_folders(only_one=True)
+    (named,) = find_user_folders(tmp_path / "QuPath" / "v0.5", only_one=True)
+    assert named.path.name == "v0.5"
+
+
+@pytest.mark.parametrize(("program", "seen"), [(sys.executable, "ran no script"), ("no such program", "cannot be run")])
+def test_a_program_that_is_no_qupath_is_named(program: str, seen: str, user: UserFolder) -> None:
+    result = nuclick("qupath", "install", "--user-dir", user.path, "--qupath", program)
+    assert result.returncode == 2
+    assert f"--qupath {program}: {seen}" in said(result)
+    assert "Traceback" not in result.stderr
+    assert user.presence() is Presence.CURRENT
+
+
 def test_the_command_line_installs_says_so_and_uninstalls(user: UserFolder) -> None:
     arguments = ("--user-dir", user.path)
     assert "not installed" in said(nuclick("qupath", "status", *arguments))

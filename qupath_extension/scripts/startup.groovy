@@ -10,8 +10,8 @@ def own = new File(folder.parentFile, 'startup.groovy')
 if (PathPrefs.metaClass.respondsTo(PathPrefs, 'startupScriptProperty')) {
     def preference = PathPrefs.startupScriptProperty()
     if (!preference.get()) preference.set(own.path)
-    else if (new File(preference.get()) != own)
-        println "QuPath starts with ${preference.get()}: add this line to it to have NuClick there, too:\nevaluate(new File('${own.path.replace('\\', '/')}'))"
+    if (new File(preference.get()) == own) println "NuClick: QuPath starts with ${own.path}"
+    else println "NuClick: QuPath starts with ${preference.get()}. Add this line to it: evaluate(new File('${own.path.replace('\\', '/')}'))"
 }
 
 def gui = QuPathGUI.getInstance()
