@@ -8,6 +8,7 @@ import pytest
 import torch
 from made_pictures import folder_of, picture
 from nuclick_training import glands, sampling
+from nuclick_training.augment import AUGMENTATIONS
 from nuclick_training.calibrate import finish
 from nuclick_training.fit import DivergedError, fit, mean_dice
 from nuclick_training.lessons import Batch, CropLessons, LookLessons
@@ -233,6 +234,22 @@ def test_what_is_unknown_costs_nothing_and_scores_nothing():
             return x
 
     assert mean_dice(Fixed(), [Batch((astray,), target)])[0.5] == 1
+
+
+@pytest.mark.parametrize("name", ["modern", "paper"])
+def test_colours_change_places_at_times_and_everything_varies(name):
+    red = np.full((24, 24, 3), (200, 90, 90), np.uint8)
+    rng = np.random.default_rng(0)
+    varied = np.stack([AUGMENTATIONS[name](red, rng) for _ in range(400)])
+    assert varied.dtype == np.float32
+    assert varied.min() >= 0
+    assert varied.max() <= 1
+    strongest = varied.mean(axis=(1, 2)).argmax(axis=1)
+    assert set(strongest) == {0, 1, 2}
+    brightness = varied.mean(axis=(1, 2, 3))
+    noise = varied.std(axis=(1, 2)).mean(axis=1)
+    assert brightness.std() > 0.03
+    assert (noise > 0.003).mean() > {"modern": 0.15, "paper": 0.4}[name]
 
 
 def test_pictures_without_objects_are_refused_at_once():

@@ -251,6 +251,9 @@ def test_without_held_out_objects_fine_tuning_keeps_the_threshold_and_says_so(tm
     main(["fine-tune", str(parent), *arguments, "--steps", "1", *TINY[2:], "--name", "mine"])
     assert load_model(tmp_path / "tuned" / "mine.safetensors").card.threshold == 0.35
     assert "No object was held out" in capsys.readouterr().out
+    main(["fine-tune", str(parent), *arguments, "--resume", "--name", "mine", "--steps", "2", "--threads", "1"])
+    child = load_model(tmp_path / "tuned" / "mine.safetensors").card
+    assert (child.settings["steps"], child.settings["batch"]) == (2, 2)
 
 
 # ------------------------------------------------------------------------------------- several processes, and nodes

@@ -151,7 +151,7 @@ def _train(
 ) -> bool:
     """Fit a network, from its start or from the checkpoint; return whether this process is the first of all."""
     _use_threads(options.threads)
-    base = settled(recipe.fit, [settings_of(options.out)]) if options.resume else recipe.fit
+    base = FitSettings(**settings_of(options.out)) if options.resume else recipe.fit
     settings = settled(base, layers)
     with machine(settings.device) as here:
         if not options.resume:

@@ -47,7 +47,7 @@ def note(folder: Path, recipe: Recipe, settings: FitSettings) -> None:
     write_atomically(folder / SETTINGS, json.dumps(told, indent=2).encode())
 
 
-def settings_of(folder: Path) -> dict[str, object]:
+def settings_of(folder: Path) -> dict[str, Any]:
     """Return the settings that a run was last gone on with, those of fitting alone."""
     return {key: value for key, value in _told(folder).items() if key not in _BEGUN_WITH}
 
