@@ -1,0 +1,209 @@
+"""NuClick in QuPath's window, on a screen of its own: install, menu, outlines, a moved point.
+
+Runs where PAQUO_QUPATH_DIR names a QuPath with its program, and Xvfb is there. Clicks are those of a menu item's own
+`fire()`; the pointer itself is not tried.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_cli import nuclick, said
+
+from nuclick_wsi.access import STATE_VARIABLE
+from nuclick_wsi.demo import SLIDE, make_demo
+
+DRIVER = """
+import javafx.application.Platform
+import qupath.lib.gui.QuPathGUI
+def gui = QuPathGUI.getInstance()
+def fx = { Closure todo -> def task = new java.util.concurrent.FutureTask(todo as java.util.concurrent.Callable); Platform.runLater(task); task.get() }
+def shown = {
+    javafx.stage.Window.getWindows().findAll { it.isShowing() }.collectMany { it.getScene().getRoot().lookupAll('.label') + it.getScene().getRoot().lookupAll('.text-area') }.collect { it.getText() }
+}
+def waitFor = { Closure condition ->
+    def until = System.currentTimeMillis() + 200_000
+    while (!fx(condition)) { if (System.currentTimeMillis() > until) throw new Exception('waited in vain; shown is ' + fx(shown)); Thread.sleep(50) }
+}
+def menu = { String name -> gui.getMenuBar().getMenus().find { it.getText() == 'Extensions' }.getItems().find { it.getText() == 'NuClick' }.getItems().find { it.getText() == name } }
+def steps = { gui.getImageData().getHistoryWorkflow().getSteps().collect { it.getName() } }
+def choose = { String name, Closure done = null ->
+    def before = fx(steps).size()
+    Platform.runLater { menu(name).fire() }
+    waitFor(done ?: { steps().size() > before })
+}
+def outlines = { gui.getImageData().getHierarchy().getDetectionObjects().collectEntries { [(it.getID().toString()): it.getROI().getGeometry().toText()] } }
+Thread.startDaemon {
+    while (true) {
+        def asked = new File('@IO@').listFiles().findAll { it.name.endsWith('.groovy') }.sort()
+        asked.each { file ->
+            def answer
+            try {
+                def binding = new Binding(gui: gui, fx: fx, choose: choose, outlines: outlines, steps: steps, waitFor: waitFor)
+                answer = new groovy.json.JsonBuilder([value: new GroovyShell(QuPathGUI.classLoader, binding).evaluate(file)]).toString()
+            } catch (Throwable problem) {
+                answer = new groovy.json.JsonBuilder([failed: org.codehaus.groovy.runtime.StackTraceUtils.sanitize(problem).toString()]).toString()
+            }
+            file.delete()
+            def part = new File(file.path + '.part')
+            part.setText(answer, 'UTF-8')
+            part.renameTo(new File(file.path + '.json'))
+        }
+        Thread.sleep(50)
+    }
+}
+"""  # noqa: E501 - Groovy
+"""The user's own startup script: it does what it finds in a folder, and answers there. NuClick's calls it."""
+
+
+class Window:
+    """A QuPath that shows the demo."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self._folder = folder
+        self._process = process
+
+    def run(self, script: str) -> object:
+        """Return what a script says, as JSON has it."""
+        path = self._folder / f"{uuid.uuid4()}.groovy"
+        path.with_suffix(".part").write_text(script, encoding="utf-8")
+        path.with_suffix(".part").rename(path)
+        answer = Path(f"{path}.json")
+        until = time.monotonic() + 240
+        while not answer.exists():
+            assert self._process.poll() is None, "QuPath has ended"
+            assert time.monotonic() < until, f"no answer to {script}"
+            time.sleep(0.05)
+        said = json.loads(answer.read_text(encoding="utf-8"))
+        assert "failed" not in said, said
+        return said["value"]
+
+    def outlines(self) -> dict[str, str]:
+        """Return the shape of each outline by its id."""
+        found = self.run("fx { outlines() }")
+        assert isinstance(found, dict)
+        return found
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def screen() -> Iterator[str]:
+    program = shutil.which("Xvfb")
+    if program is None:
+        pytest.skip("needs Xvfb")
+    read, write = os.pipe()
+    command = [program, "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"]
+    process = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as numbers:
+        display = f":{numbers.readline().strip()}"
+    yield display
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def window(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+    program = Path(os.environ["PAQUO_QUPATH_DIR"], "bin", "QuPath")
+    for name in ("user", "io", "preferences"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setenv("DISPLAY", screen)
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Djava.util.prefs.userRoot={tmp_path / 'preferences'}")
+    project = make_demo(tmp_path / "demo")
+    content = json.loads(project.read_text(encoding="utf-8"))
+    content["images"][0]["serverBuilder"]["uri"] = (tmp_path / "demo" / SLIDE).as_uri()
+    project.write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "user" / "startup.groovy").write_text(DRIVER.replace("@IO@", str(tmp_path / "io")), encoding="utf-8")
+    installed = nuclick("qupath", "install", "--user-dir", tmp_path / "user", "--qupath", program, qupath=True)
+    assert "QuPath starts with" in said(installed)
+    settings = tmp_path / "user" / "nuclick" / "settings.json"
+    changed = json.loads(settings.read_text(encoding="utf-8")) | {"port": free_port(), "device": "cpu"}
+    settings.write_text(json.dumps(changed), encoding="utf-8")
+    with (tmp_path / "qupath.log").open("wb") as log:
+        command = [str(program), "-q", "-p", str(project), "-i", SLIDE.name]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        yield Window(tmp_path / "io", process)
+        process.terminate()
+        process.wait()
+
+
+MOVE = """
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+fx {
+    def hierarchy = gui.getImageData().getHierarchy()
+    def clicks = hierarchy.getAnnotationObjects().find { it.getROI().isPoint() && it.getPathClass().toString() == 'Stroma' }
+    def points = clicks.getROI().getAllPoints()
+    def x = points.collect { it.x } as double[]
+    x[0] += 4
+    clicks.setROI(ROIs.createPointsROI(x, points.collect { it.y } as double[], ImagePlane.getDefaultPlane()))
+    hierarchy.fireObjectsChangedEvent(this, [clicks])
+    hierarchy.getSelectionModel().clearSelection()
+}
+true
+"""  # noqa: E501 - Groovy
+
+STROKES = """
+import org.locationtech.jts.geom.Geometry
+import qupath.lib.objects.PathObjects
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.GeometryTools
+fx {
+    def hierarchy = gui.getImageData().getHierarchy()
+    def (one, other) = hierarchy.getAnnotationObjects().findAll { it.getROI().isLine() }.take(2)
+    def both = one.getROI().getGeometry().union(other.getROI().getGeometry())
+    def merged = PathObjects.createAnnotationObject(GeometryTools.geometryToROI(both, ImagePlane.getDefaultPlane()), one.getPathClass())
+    hierarchy.removeObjects([one, other], true)
+    hierarchy.addObject(merged)
+    both.getNumGeometries()
+}
+"""  # noqa: E501 - Groovy
+
+
+@pytest.mark.skipif(
+    not Path(os.environ.get("PAQUO_QUPATH_DIR") or "no such folder", "bin", "QuPath").exists(),
+    reason="needs a QuPath with a window, named by PAQUO_QUPATH_DIR",
+)
+def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_own(window: Window) -> None:
+    window.run("waitFor { gui.getImageData() != null }; choose('Segment clicks'); true")
+    first = window.outlines()
+    assert len(first) == 104
+    begun = time.monotonic()
+    window.run("choose('Segment clicks'); true")
+    assert time.monotonic() - begun < 20
+    assert window.outlines() == first
+
+    window.run(MOVE)
+    window.run("choose('Segment clicks'); true")
+    second = window.outlines()
+    assert len(set(first) - set(second)) == len(set(second) - set(first)) == 1
+    # Neighbours see where the point is, and may give or take a pixel; all the others are the very same.
+    assert sum(second[one] != first[one] for one in set(first) & set(second)) < 10
+
+    assert window.run(STROKES) == 2
+    window.run("choose('Segment squiggles'); true")
+    third = window.outlines()
+    assert len(third) == 104 + 3
+    assert {one: third[one] for one in second} == second
+
+    steps = window.run("fx { steps() }")
+    assert isinstance(steps, list)
+    assert [step for step in steps if "NuClick" in step] == [
+        *["NuClick: Segment clicks"] * 3,
+        "NuClick: Segment squiggles",
+    ]
+    window.run("choose('Remove NuClick objects') { outlines().isEmpty() }; true")
+    assert window.outlines() == {}
