@@ -1,7 +1,9 @@
 """The loop learns from the lessons of either network, logs, stops and goes on as if it had never been stopped."""
 
 import dataclasses
+import io
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from nuclick_training.run import BEST, CHECKPOINT, Run, best_weights, new_run
 from nuclick_training.run_folder import note
 from nuclick_training.settings import FitSettings
 from nuclick_training.splits import GLAS, SPLITS
-from nuclick_training.watching import LOG
+from nuclick_training.watching import LOG, Watch
 
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.network import NuClick, NuClickConfig, build
@@ -101,6 +103,24 @@ def test_the_loop_learns_and_logs(tmp_path):
     assert lines[0] == "step,minutes,loss,dice,threshold"
     losses = [float(line.split(",")[2]) for line in lines[1:]]
     assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_a_terminal_has_a_bar_with_the_held_out_score(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    watch = Watch(tmp_path, 0, tensorboard=False)
+    watch.checked(10, 1.0, {"loss": 0.7, "dice": 0.8123, "threshold": 0.5})
+    watch.stepped(11, 0.5, 0.69)
+    line, bar = shown.getvalue().split("\r")[1:]
+    assert line.endswith("dice 0.8123 threshold 0.5\n")
+    assert "50%, step 11, loss 0.690, held-out Dice 0.812" in bar
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    watch.stepped(12, 0.6, 0.68)
+    assert sys.stdout.getvalue() == ""  # no bar in a file
 
 
 def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):

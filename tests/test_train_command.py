@@ -67,7 +67,8 @@ def test_the_paper_s_preset_is_section_iv_b(kind, batch):
     assert (settings.optimizer, settings.rate, settings.decay) == ("adam", 3e-3, 5e-5)
     assert (settings.epochs, settings.batch, settings.largest_alpha) == (200, batch, 0)
     assert {settings.rate_at(progress) for progress in (0, 0.5, 1)} == {3e-3}
-    assert settings.counted(objects=1000, processes=1).steps == -(-200 * 1000 // batch)
+    assert settings.counted(objects=1000, prompts_per_step=batch).steps == -(-200 * 1000 // batch)
+    assert preset("paper", kind, prompts_per_draw=16)["batch"] == batch // 16
 
 
 @pytest.mark.parametrize(

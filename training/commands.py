@@ -92,7 +92,7 @@ def _fit(options: argparse.Namespace) -> None:
     recipe = _with_network(recipe, file.architecture, file.config)
     recipe = _with_network(recipe, options.architecture, given)
     chosen = options.preset or file.preset
-    layers = [preset(chosen, recipe.kind)] if chosen else []
+    layers = [preset(chosen, recipe.kind, recipe.prompts_per_draw)] if chosen else []
     layers += [file.fit, _flags(options)]
     if options.resume:
         resumed = network_of(options.out, recipe)
@@ -157,7 +157,8 @@ def _train(
         if not options.resume:
             begin(options.out)
         lessons = recipe.lessons(data, settings.augmentation)
-        settings = settings.counted(lessons.objects, here.processes)
+        prompts_per_step = settings.batch * recipe.prompts_per_draw * here.processes
+        settings = settings.counted(lessons.objects, prompts_per_step)
         validation = recipe.validation(data)
         _check(settings, validation != [], recipe)
         torch.manual_seed(settings.seed)

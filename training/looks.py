@@ -27,7 +27,7 @@ from .sampling import (
 
 _CLICKED = 160
 """Side of the middle of a block, in which clicks have their whole crop in the block."""
-_MOST_CLICKS = 16
+MOST_CLICKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class LookSampler:
         views = block.pixels - self._crop // 2
         corners = views // STRIDE * STRIDE
         inside = np.flatnonzero(((corners >= 0) & (corners <= self._side - side)).all(axis=1) & (block.numbers > 0))
-        chosen = rng.permutation(inside)[:_MOST_CLICKS]
+        chosen = rng.permutation(inside)[:MOST_CLICKS]
         distances = np.empty((len(chosen), 2, side // STRIDE, side // STRIDE), np.float32)
         targets = np.empty((len(chosen), side, side), np.uint8)
         for row, (index, corner) in enumerate(zip(chosen, corners[chosen], strict=True)):

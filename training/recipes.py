@@ -18,7 +18,7 @@ from .data import DataError, Picture, read_picture, typical_step
 from .folders import is_store, names_of
 from .glands import SquiggleSampler
 from .lessons import Batch, CropLessons, Lessons, LookLessons
-from .looks import LookSampler
+from .looks import MOST_CLICKS, LookSampler
 from .sampling import ClickSampler, MixedSampler
 from .settings import FitSettings
 from .store import pictures
@@ -83,6 +83,11 @@ class Recipe:
     fit: FitSettings = field(default_factory=FitSettings)
     architecture: str = "nuclick"
     config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
+
+    @property
+    def prompts_per_draw(self) -> int:
+        """How many prompts a crop, or a block, has at most."""
+        return MOST_CLICKS if self.architecture == "glance" else 1
 
     def lessons(self, data: Path, augmentation: str = "modern") -> Lessons:
         """Return what the network learns from."""

@@ -34,7 +34,7 @@ class FitSettings:
     minutes
         Wall time of the whole run, over all resumptions.
     steps, epochs
-        Where not 0, what ends the run instead. An epoch is as many crops (or blocks) as there are training objects.
+        Where not 0, what ends the run instead. An epoch is as many prompts as there are training objects.
     batch
         Crops per step and process, or blocks of a one-look network.
     optimizer
@@ -116,11 +116,11 @@ class FitSettings:
             return step % (self.check_steps or max(self.steps // _CHECKS, 1)) == 0
         return seconds >= self.check_minutes * 60
 
-    def counted(self, objects: int, processes: int) -> "FitSettings":
+    def counted(self, objects: int, prompts_per_step: int) -> "FitSettings":
         """Return the settings with epochs turned into steps."""
         if not self.epochs:
             return self
-        return dataclasses.replace(self, steps=math.ceil(self.epochs * objects / (self.batch * processes)), epochs=0)
+        return dataclasses.replace(self, steps=math.ceil(self.epochs * objects / prompts_per_step), epochs=0)
 
 
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -146,15 +146,21 @@ _PAPER_BATCH = {ObjectKind.NUCLEUS: 256, ObjectKind.CELL: 64, ObjectKind.GLAND: 
 PRESETS = ("modern", "paper")
 
 
-def preset(name: str, kind: ObjectKind) -> Mapping[str, object]:
-    """Return what a preset changes: `modern` nothing, `paper` all that section IV-B of the paper and equation 1 say."""
+def preset(name: str, kind: ObjectKind, prompts_per_draw: int = 1) -> Mapping[str, object]:
+    """Return what a preset changes: `modern` nothing, `paper` all that section IV-B of the paper and equation 1 say.
+
+    Parameters
+    ----------
+    prompts_per_draw
+        Of which there are several in a block of a one-look network.
+    """
     if name not in PRESETS:
         raise SettingsError(f"preset is one of {', '.join(PRESETS)}, not {name!r}.")
     if name == "modern":
         return {}
     return {
         "epochs": 200,
-        "batch": _PAPER_BATCH[kind],
+        "batch": max(1, _PAPER_BATCH[kind] // prompts_per_draw),
         "optimizer": "adam",
         "rate": 3e-3,
         "warm_up": 0.0,
