@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from nuclick_wsi.card import read_card
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.network import MULTI_SCALE
 
@@ -95,7 +96,10 @@ def _print_best(out: Path, names: Sequence[str]) -> None:
 
 
 def _corrected(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
-    """Fine-tune on few objects of some images, and let the engine outline all objects of the other images."""
+    """Fine-tune on few objects of some images, and let the engine outline all objects of the other images.
+
+    The parent is also tried at the new threshold, to tell what was learned from what was merely calibrated.
+    """
     corrected, held_out = options.out / "corrected", options.out / "held-out"
     names = picture_names(options.data)
     names = [names[index] for index in np.random.default_rng(0).permutation(len(names))]
@@ -103,15 +107,23 @@ def _corrected(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
     counts = [_copy_corner(options.data, corrected, name) for name in names[:giving]]
     for name in names[giving:]:
         _copy_whole(options.data, held_out, name)
-    print(f"{giving} images give {sum(counts)} corrected objects; {len(names) - giving} other images are held out.")
+    print(f"{sum(counts)} corrected objects in {giving} images, of which one chooses the threshold and one tests;")
+    print(f"{len(names) - giving} other images are held out.", flush=True)
     run = options.out / "tuned"
     train(["fine-tune", options.model, "--data", str(corrected), "--mpp", "auto", "--out", str(run), *passed_on])
-    print(f"\n{'':24}{'Dice per object':>16}{'AJI':>8}{'objects':>9}   (held-out images, by the engine)")
-    for name, model in (("before", options.model), ("after", run / "tuned.safetensors")):
-        trial = evaluate(Evaluation(model, held_out, mpp="auto")).trials[0]
+    tuned = run / f"{run.name}.safetensors"
+    print(f"\n{'held-out images':28}{'Dice per object':>16}{'AJI':>8}{'objects':>9}")
+    threshold = read_card(tuned).threshold
+    trials = (
+        ("before", options.model, None),
+        (f"before, at {threshold}", options.model, threshold),
+        ("after", tuned, None),
+    )
+    for name, model, asked in trials:
+        trial = evaluate(Evaluation(model, held_out, mpp="auto", threshold=asked)).trials[0]
         dice = np.mean([found.dice for found in trial.objects])
         aji = np.mean([tally.scores["AJI"] for tally in trial.tallies])
-        print(f"{name:24}{dice:16.3f}{aji:8.3f}{len(trial.objects):9}", flush=True)
+        print(f"{name:28}{dice:16.3f}{aji:8.3f}{len(trial.objects):9}", flush=True)
 
 
 def _copy_corner(source: Path, target: Path, name: str) -> int:
