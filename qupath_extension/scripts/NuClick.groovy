@@ -14,11 +14,11 @@ class Quiet {
     boolean isShown(imageData) { true }
 }
 
-/** Outlines prompts of the current image; `object` is what for: clicks, squiggles or all. `name` is the menu's. */
+/** Outlines the selected prompts of the current image that are clicks or squiggles, or all of these; `object` says which. `all` takes every one, selected or not. */
 def segmentCurrent(String object, String name) {
     def imageData = QP.getCurrentImageData()
     def project = QP.getProject()
-    def selected = (imageData?.getHierarchy()?.getSelectionModel()?.getSelectedObjects() ?: []) as Set
+    def selected = (object == 'all' ? [] : imageData?.getHierarchy()?.getSelectionModel()?.getSelectedObjects() ?: []) as Set
     inBackground(name) { progress ->
         need(imageData, 'an image')
         def outcome = segment(imageData, project, object, selected, progress)
