@@ -9,8 +9,8 @@ from nuclick_wsi.files import write_atomically
 
 from .data import DataError
 from .plots import learning_curves
+from .watching import LOG
 
-_LOG = "log.csv"
 _COLUMNS = ("minutes", "loss", "dice")
 
 
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     target = options.save or options.run / "curves.png"
     try:
-        write_atomically(target, learning_curves(read_log(options.run / _LOG)))
+        write_atomically(target, learning_curves(read_log(options.run / LOG)))
     except NuclickError as error:
         parser.error(str(error))
     print(target)
