@@ -8,6 +8,8 @@ from nuclick_wsi.prompts import Plane, Prompt, Role
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.slide import SlideInfo
 
+_ONLY = Plane()
+
 
 def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[Prompt], list[Rejection]]:
     """Split off the prompts that lie outside the slide, or on a plane other than its only one.
@@ -17,8 +19,9 @@ def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[P
     """
     kept: list[Prompt] = []
     rejections: list[Rejection] = []
+    slide = Region.of(info.size)
     for prompt in prompts:
-        fault = _misplacement(prompt, info)
+        fault = _misplacement(prompt, slide)
         if fault is None:
             kept.append(prompt)
         elif prompt.role is Role.SEGMENT:
@@ -26,17 +29,15 @@ def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[P
     return kept, rejections
 
 
-def _misplacement(prompt: Prompt, info: SlideInfo) -> tuple[Reason, str] | None:
-    only = Plane()
-    if (prompt.plane.z, prompt.plane.t) != (only.z, only.t):
+def _misplacement(prompt: Prompt, slide: Region) -> tuple[Reason, str] | None:
+    if (prompt.plane.z, prompt.plane.t) != (_ONLY.z, _ONLY.t):
         return Reason.OTHER_PLANE, f"it is on z {prompt.plane.z}, t {prompt.plane.t}; the slide has z 0, t 0"
-    slide = Region.of(info.size)
     if any(slide.contains(point) for stroke in prompt.signal.strokes for point in stroke):
         return None
     first = prompt.signal.strokes[0][0]
     return (
         Reason.OUTSIDE_SLIDE,
-        f"it is at ({first.x:.2f}, {first.y:.2f}); the slide has {info.size.width} x {info.size.height} px",
+        f"it is at ({first.x:.2f}, {first.y:.2f}); the slide has {slide.width:.0f} x {slide.height:.0f} px",
     )
 
 

@@ -21,10 +21,10 @@ Boxes = NDArray[np.object_]
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The neighbours among the prompts of a field; `reach` has a box around all views of each, in slide pixels."""
+    """The neighbours among the prompts of a field; `reach` has the edges of a box around all views of each."""
 
     prompts: NDArray[np.intp]
-    reach: shapely.STRtree
+    reach: NDArray[np.float64]
     plan: Callable[[Sequence[int]], list[View]]
 
     @classmethod
@@ -33,11 +33,11 @@ class Neighbours:
     ) -> "Neighbours":
         """Return the neighbours of a field; `plan` returns the views of prompts with these indices."""
         prompts = field.having(Role.NEIGHBOUR)
-        return cls(np.array(prompts, np.intp), shapely.STRtree(field.reach(prompts, grid, spec)), plan)
+        return cls(np.array(prompts, np.intp), field.reach(prompts, grid, spec), plan)
 
     def views_meeting(self, boxes: Boxes, done: set[int]) -> list[View]:
         """Return all views of those neighbours, beside those done, of which a view meets one of the boxes."""
-        near = set(self.prompts[self.reach.query(boxes)[1]].tolist()) - done
+        near = set(self.prompts[self._reaching(boxes)].tolist()) - done
         views = self.plan(sorted(near))
         if not views:
             return []
@@ -46,6 +46,18 @@ class Neighbours:
         hit, _ = shapely.STRtree(boxes).query(_boxes([view.window.edges for view in views], scales, 1))
         meeting = {views[index].prompt for index in hit.tolist()}
         return [view for view in views if view.prompt in meeting]
+
+    def _reaching(self, boxes: Boxes) -> NDArray[np.intp]:
+        """Return the places of the neighbours whose reach meets one of the boxes."""
+        left, top, right, bottom = shapely.total_bounds(boxes)
+        # Few of a slide's neighbours are anywhere near: only those become boxes.
+        reach = self.reach
+        around = np.flatnonzero(
+            (reach[:, 0] <= right) & (reach[:, 1] <= bottom) & (reach[:, 2] >= left) & (reach[:, 3] >= top)
+        )
+        hit = shapely.STRtree(boxes).query(shapely.box(*reach[around].T))[0]
+        meeting: NDArray[np.intp] = around[np.unique(hit)]
+        return meeting
 
 
 def find_contenders(

@@ -3,9 +3,10 @@
 Readers of projects and of GeoJSON or CSV files make drawings; the command line and the engine take the prompt set.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -54,6 +55,10 @@ class Drawing:
         The id of the object in QuPath; None where the file gives none.
     label
         What a message calls it: its name, or its place in the file.
+    is_beside
+        Whether it is known to be there, and nothing is asked of it.
+    role
+        What its prompts are. A class of which a part starts with "Ignore", as QuPath's `Ignore*`, wants no outlines.
     """
 
     mark: Mark
@@ -62,17 +67,16 @@ class Drawing:
     source: str | None = None
     class_name: str | None = None
     plane: Plane = _DEFAULT_PLANE
+    is_beside: bool = False
+    role: Role = field(init=False)
 
     def __post_init__(self) -> None:
         if self.class_name is not None:
             # Java and JSON may hold half a surrogate pair, which no UTF-8 file of results can.
             object.__setattr__(self, "class_name", self.class_name.encode(errors="replace").decode())
-
-    @property
-    def role(self) -> Role:
-        """Whether it wants outlines: a class of which a part starts with "Ignore", as QuPath's `Ignore*`, does not."""
-        parts = (self.class_name or "").split(":")
-        return Role.EXCLUDE_ONLY if any(part.strip().startswith("Ignore") for part in parts) else Role.SEGMENT
+        wanted = Role.NEIGHBOUR if self.is_beside else Role.SEGMENT
+        is_ignored = any(part.strip().startswith("Ignore") for part in (self.class_name or "").split(":"))
+        object.__setattr__(self, "role", Role.EXCLUDE_ONLY if is_ignored else wanted)
 
     @property
     def origin(self) -> str:
@@ -120,10 +124,12 @@ def prompts_of_drawings(
     for drawing in drawings:
         kinds = choice.of_points if drawing.mark is Mark.POINTS else choice.of_lines
         if not kinds:
-            others[f"{drawing.mark}: not asked for"] += _size(drawing)
+            others[f"{drawing.mark}: not asked for"] += 0 if drawing.is_beside else _size(drawing)
             continue
         found, refused = (_clicks if drawing.mark is Mark.POINTS else _squiggle)(drawing, kinds, ids)
         prompts += found
+        if drawing.is_beside:
+            continue
         if drawing.role is Role.SEGMENT:
             rejections += refused
         elif refused:
@@ -158,7 +164,7 @@ def _clicks(drawing: Drawing, kinds: Kinds, ids: _Ids) -> tuple[list[Prompt], li
     found: list[Prompt] = []
     refused: list[Rejection] = []
     for x, y in (position for part in drawing.parts for position in part.tolist()):
-        if np.isfinite((x, y)).all():
+        if math.isfinite(x) and math.isfinite(y):
             found += _prompts(drawing, kinds, Click(Point(x, y)), ids)
         else:
             refused.append(_rejection(drawing, Reason.NOT_FINITE, f"({x}, {y})", ids))

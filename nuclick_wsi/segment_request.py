@@ -17,7 +17,7 @@ from nuclick_wsi.geojson import Color
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompt_geojson import drawings_of_content
-from nuclick_wsi.prompts import Click, ObjectChoice, Prompt, Role, cell_id
+from nuclick_wsi.prompts import Click, ObjectChoice, Role, cell_id
 from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.slide import Frame
@@ -114,22 +114,16 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
         raise RequestError("prompts is missing: a GeoJSON FeatureCollection, as QuPath exports it.")
     asked = drawings_of_content(content["prompts"], "prompts")
     beside = drawings_of_content(content.get("neighbours", []), "neighbours")
-    own = prompts_of_drawings(asked.drawings, choice, asked.left_alone)
-    together = asked.drawings + beside.drawings
-    drawn = prompts_of_drawings(together, choice).prompts
-    # An id depends on what was drawn and on its equals before it: so the prompts have the same in both.
-    ids = {prompt.id for prompt in own.prompts}
-    others = [_as_neighbour(prompt) for prompt in drawn if prompt.id not in ids]
-    known = [prompt.id for prompt in drawn]
+    together = (*asked.drawings, *(replace(drawing, is_beside=True) for drawing in beside.drawings))
+    prompts = prompts_of_drawings(together, choice, asked.left_alone)
+    known = [prompt.id for prompt in prompts.prompts]
     for left_alone in choice.left_alone:
         known += [prompt.id for prompt in prompts_of_drawings(together, left_alone).prompts]
     if choice is not ObjectChoice.CELL_AND_NUCLEUS:
-        known += [cell_id(prompt.id) for prompt in others if isinstance(prompt.signal, Click)]
-    return replace(own, prompts=(*own.prompts, *others)), tuple(known)
-
-
-def _as_neighbour(prompt: Prompt) -> Prompt:
-    return replace(prompt, role=Role.NEIGHBOUR) if prompt.role is Role.SEGMENT else prompt
+        # What came of a neighbour stays, also where it was asked for more.
+        clicks = (prompt for prompt in prompts.prompts if isinstance(prompt.signal, Click))
+        known += [cell_id(click.id) for click in clicks if click.role is Role.NEIGHBOUR]
+    return prompts, tuple(known)
 
 
 def _image(image: _Json) -> ImageAsked:

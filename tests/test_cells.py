@@ -11,7 +11,7 @@ import pytest
 import shapely
 from asap_files import Asap
 from dark_segmenter import DarkSegmenter, card
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from projects import Image, write_project
 from test_engine import FINE, MakeSlide
@@ -90,6 +90,7 @@ boxes = st.tuples(*[st.integers(0, 400)] * 2, *[st.integers(20, 300)] * 2).map(
 )
 
 
+@settings(deadline=None)
 @given(cells=st.lists(boxes, max_size=6), nuclei=st.lists(boxes, max_size=6))
 def test_every_outline_is_an_object_or_the_nucleus_of_one(cells: Sequence[Edges], nuclei: Sequence[Edges]) -> None:
     taken = shapely.Polygon()

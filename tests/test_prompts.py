@@ -1,13 +1,16 @@
 """Prompts have ids and shapes that depend on what was drawn, and on nothing else."""
 
 import itertools
+import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.prompts import Click, Squiggle, prompt_id
+from nuclick_wsi.prompts import Click, Squiggle, cell_id, prompt_id
+
+NAMESPACE = uuid.UUID("6f1b0f0e-52a7-5d0e-9a5c-6d7e3c0b41aa")
 
 POINTS = st.builds(Point, st.floats(-1e5, 1e5), st.floats(-1e5, 1e5))
 STROKES = st.lists(POINTS, min_size=2, max_size=6, unique=True).map(tuple)
@@ -19,6 +22,15 @@ def test_a_squiggle_is_the_same_whatever_the_order_and_direction_of_its_strokes(
     other = Squiggle(tuple(stroke[::-1] for stroke in reversed(strokes)))
     assert squiggle == other
     assert prompt_id("source", squiggle) == prompt_id("source", other)
+
+
+@given(st.text(), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.integers(0, 9))
+def test_an_id_is_the_uuid_of_source_kind_positions_and_repeat(source: str, x: float, y: float, repeat: int) -> None:
+    """Written out: ids are kept in projects, so they must stay what they are."""
+    drawn = " ".join(f"{round(value, 2) + 0.0:.2f}" for value in (x, y))
+    wanted = str(uuid.uuid5(NAMESPACE, f"{source}|Click|{drawn}|{repeat}"))
+    assert prompt_id(source, Click(Point(x, y)), repeat) == wanted
+    assert cell_id(wanted) == str(uuid.uuid5(NAMESPACE, f"{wanted}|cell"))
 
 
 def test_ids_tell_sources_drawings_and_repeats_apart() -> None:

@@ -341,8 +341,10 @@ def test_a_client_that_leaves_ends_its_work_and_leaves_nothing_behind(
     head = f"POST /segment HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nAuthorization: Bearer {server.token.value}\r\n"
     with socket.create_connection((HOST, server.port)) as client:
         client.sendall(f"{head}Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-        time.sleep(1)
-        assert open_threads() > threads
+        sent = time.monotonic()
+        while open_threads() <= threads:  # until the work is under way
+            assert time.monotonic() - sent < 20
+            time.sleep(0.05)
     left = time.monotonic()
     while open_threads() > threads:
         assert time.monotonic() - left < 5, [thread.name for thread in threading.enumerate()]
