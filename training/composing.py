@@ -21,6 +21,7 @@ from .compose import PIXEL_SIZE, compose_pool
 from .data import Picture
 
 LIBRARY = "wbc_jtsc"
+COMPOSED = 30
 _SHOWN = 6
 
 
@@ -29,7 +30,7 @@ def add_compose(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help=f"folder that holds {LIBRARY}/")
     command.add_argument("--out", type=Path, required=True, help="folder for images/ and labels/, new or empty")
     command.add_argument("--split", choices=("train", "validation", "test"), default="test")
-    command.add_argument("--count", type=_positive, default=30, help="pictures (default: %(default)s)")
+    command.add_argument("--count", type=_positive, default=COMPOSED, help="pictures (default: %(default)s)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--sheet", type=Path, help=f"also write a PNG of the first {_SHOWN}, with outlines")
     command.set_defaults(run=_compose)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .data import picture_names
 from .parting import Division, divide, patient_of
-from .splits import SPLITS
+from .splits import SPLITS, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,15 @@ class _Picture:
         return self.name
 
 
-def names_of(folder: Path, part: str) -> list[str]:
+def names_of(folder: Path, part: str, split: Split | None = None) -> list[str]:
     """Return the names of the pictures of a part: train, validation or test.
 
     Data sets of ours have fixed parts; of other folders a fifth of the patients validates and a fifth tests. Patients
-    are told by TCGA's names; other pictures are a patient each.
+    are told by TCGA's names; other pictures are a patient each. A split that is given comes before either.
     """
     names = picture_names(folder)
-    if folder.name in SPLITS:
-        split = SPLITS[folder.name]
+    split = split or SPLITS.get(folder.name)
+    if split is not None:
         return [name for name in names if split.part_of(name) == part]
     parts = divide([_Picture(name, str(folder)) for name in names], Division())
     return [name for name, where in zip(names, parts, strict=True) if where == part]

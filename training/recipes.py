@@ -21,6 +21,7 @@ from .lessons import Batch, CropLessons, Lessons, LookLessons
 from .looks import MOST_CLICKS, LookSampler
 from .sampling import ClickSampler, MixedSampler
 from .settings import FitSettings
+from .splits import DSB_ALONE, Split
 from .store import pictures
 
 _MONUSEG_SPLIT = (
@@ -42,6 +43,8 @@ class Source:
         Share of the training crops that come from here.
     composed
         Training pictures to compose, where the folder holds single cells; 0 where it holds pictures.
+    split
+        Which pictures train and which choose settings, where that is not what it is for other recipes.
     """
 
     folder: str
@@ -49,6 +52,7 @@ class Source:
     mpp: float | None
     share: float = 1.0
     composed: int = 0
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Recipe:
         folder = data / source.folder
         if is_store(folder):
             return pictures(folder, part, self.mpp)
-        names = names_of(folder, part)
+        names = names_of(folder, part, source.split)
         if source.mpp is not None:
             return [read_picture(folder, name, self.mpp / source.mpp) for name in names]
         unscaled = [read_picture(folder, name, 1.0) for name in names]
@@ -142,7 +146,7 @@ NUCLEI = Recipe(
         Source("monuseg", "CC BY-NC-SA 4.0", mpp=0.25, share=0.85),
         Source("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.15),
     ),
-    smallest_um2=3.0,
+    smallest_um2=1.0,
     fill_holes_um2=8.0,
     terms="research use, non-commercial, share alike (CC BY-NC-SA 4.0, inherited from MoNuSeg)",
     split=_MONUSEG_SPLIT,
@@ -152,6 +156,17 @@ NUCLEI = Recipe(
 
 NUCLEI_BY_CROPS = dataclasses.replace(
     NUCLEI, name="nuclei-crops", architecture="nuclick", config={"width": 0.25}, crop=128, fit=FitSettings()
+)
+
+NUCLEI_CC0 = dataclasses.replace(
+    NUCLEI,
+    name="nuclei-cc0",
+    sources=(Source("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, split=DSB_ALONE),),
+    terms="CC0-1.0: no conditions",
+    split="dsb2018_histology by image: 96 train, 11 validation (choose the threshold), in nuclick_training.splits; "
+    "MoNuSeg's test images judge",
+    limits="most of its pictures are of one stain, purple, and of unknown pixel size: everything else is new to it",
+    fit=FitSettings(batch=6, minutes=30),
 )
 
 CELLS = Recipe(
@@ -194,4 +209,4 @@ def known_pixel_size(folder: str) -> float | None:
     return next((source.mpp for source in sources if source.folder == folder), None)
 
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, CELLS, GLANDS)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_CC0, CELLS, GLANDS)}

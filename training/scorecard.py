@@ -4,6 +4,7 @@ The weights stay as they are, bit by bit.
 """
 
 import argparse
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from rich.console import Console
 from nuclick_wsi.card import Card, Score
 from nuclick_wsi.weights import load_model, save_model
 
+from .cell_library import read_library
+from .compose import PIXEL_SIZE, compose_pool
+from .composing import COMPOSED, LIBRARY, write_pictures
 from .evaluate import Evaluation, evaluate
 from .intervals import mean_estimates
 from .splits import SPLITS
@@ -42,14 +46,30 @@ def score_model(path: Path, data: Path, console: Console) -> Card:
 
 def _test_scores(path: Path, folder: Path, console: Console) -> list[Score]:
     """Return the mean scores of a data set's test images; none where all of it trains."""
+    if folder.name == LIBRARY:
+        return _composed_scores(path, folder, console)
     if not SPLITS[folder.name].has_test:
         return []
-    asked = Evaluation(path, folder, split="test")
+    command = f"nuclick-wsi evaluate {path.stem} {folder.name} --split test"
+    return _measured(Evaluation(path, folder, split="test"), f"{folder.name} test", command, console)
+
+
+def _composed_scores(path: Path, library: Path, console: Console) -> list[Score]:
+    """Return the mean scores of pictures composed of the test cells, as `compose` writes them by default."""
+    command = f"nuclick-wsi evaluate {path.stem} cells --mpp {PIXEL_SIZE} (cells: python -m nuclick_training compose)"
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = compose_pool(read_library(library, "test"), COMPOSED, 0)
+        for _ in write_pictures(pictures, Path(folder)):
+            pass
+        asked = Evaluation(path, Path(folder), mpp=PIXEL_SIZE)
+        return _measured(asked, f"composed of {library.name} test", command, console)
+
+
+def _measured(asked: Evaluation, data: str, command: str, console: Console) -> list[Score]:
     findings = evaluate(asked)
     print_findings(findings, asked, console)
     (trial,) = findings.trials
-    command = f"nuclick-wsi evaluate {path.stem} {folder.name} --split test"
-    data = f"{folder.name} test, {len(trial.images)} images"
+    data = f"{data}, {len(trial.images)} images"
     means = mean_estimates(trial.tallies)
     return [Score(data, metric, round(mean.value, 4), command) for metric, mean in means.items()]
 

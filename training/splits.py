@@ -93,6 +93,17 @@ WBC_COPIES: Mapping[str, str] = {
 
 EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
 
+# Purple-stained tissue of BBBC038, every tenth picture, for models that it alone trains.
+DSB_ALONE = Split(
+    validation=(
+        "0c2550a23b8a0f29", "1ec74a26e772966d", "3934a094e8537841", "4ca5081854df7bbc", "5c6eb9a47852754d",
+        "708eb41a3fc8f2b6", "87ea72894f6534b2", "a31deaf0ac279d5f", "af576e8ec3a8d0b5", "c1afe66cd139f996",
+        "f4b7c24baf69b875",
+    ),
+    test=(),
+    train=None,
+)  # fmt: skip
+
 SPLITS: Mapping[str, Split] = {
     "monuseg": MONUSEG,
     "glas_train": GLAS,
