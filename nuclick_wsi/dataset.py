@@ -19,7 +19,7 @@ from nuclick_wsi.card import default_model, find_model, read_card
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.console import make_console
 from nuclick_wsi.dataset_sources import sources_of
-from nuclick_wsi.errors import ModelError, SettingsError
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import PixelSize
@@ -109,20 +109,10 @@ def _terms(request: ExtractRequest) -> Terms:
         kind, mpp = card.kind, mpp or card.mpp
     if kind is None:
         raise SettingsError("What are the objects? Name the --model that the patches are for, or the --kind of object.")
-    mpp = mpp or _usual_mpp(kind)
+    mpp = mpp or read_card(default_model(kind)).mpp
     if not 0.05 <= mpp <= 20:
         raise SettingsError(f"--patch-mpp is the width of a patch's pixel in um, between 0.05 and 20, not {mpp}.")
     return Terms(kind, mpp, request.patch, tuple(request.regions), tuple(request.classes))
-
-
-def _usual_mpp(kind: ObjectKind) -> float:
-    """Return the pixel size of the shipped model for a kind of object."""
-    try:
-        return read_card(default_model(kind)).mpp
-    except ModelError as error:
-        raise SettingsError(
-            f"No model for a {kind} is shipped whose pixel size could be taken: give it with --patch-mpp."
-        ) from error
 
 
 def _pixel_size(mpp: float | None) -> PixelSize | None:

@@ -591,7 +591,6 @@ def test_doubtful_instance_maps_are_named():
     ("arguments", "words", "code"),
     [
         (["{data}", "--to", "{out}", "--mpp", "0.25"], "--model that the patches are for", 2),
-        (["{data}", "--to", "{out}", "--kind", "cell", "--mpp", "0.25"], "give it with --patch-mpp", 2),
         (["{data}", "--to", "{out}", "--model", "nuclei", "--kind", "gland"], "nuclei is for a nucleus", 2),
         (["{data}", "--to", "{out}", "--kind", "nucleus", "--patient-from", "("], "no regular expression", 2),
         (["{data}", "--to", "{out}", "--kind", "nucleus", "--test", "1"], "below 1 together", 2),

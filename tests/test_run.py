@@ -173,10 +173,9 @@ def test_a_file_of_prompts_gives_the_same_outlines_as_the_project(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "nowhere.safetensors"], "neither a file nor a shipped model (glands, nuclei"),
+        (["--model", "nowhere.safetensors"], "neither a file nor a shipped model (cells, glands, nuclei"),
         (["--model", "{csv}"], "is not a safetensors file"),
         (["--model", "nuclei", "--model", "nuclei"], "are both for a nucleus"),
-        (["--object", "cell"], "No model for a cell is shipped"),
         (["--device", "cuda:99"], "is not on this machine"),
         (["--device", "tpu"], "Accepted are auto, cpu, cuda"),
     ],

@@ -166,7 +166,7 @@ def test_health_says_version_device_and_models(server: Running) -> None:
     assert health.status == 200
     assert health.body["name"] == "nuclick-wsi"
     assert health.body["device"] == "cpu"
-    assert {model["kind"] for model in health.body["models"]} == {"nucleus", "gland"}
+    assert {model["kind"] for model in health.body["models"]} == {"nucleus", "cell", "gland"}
     assert health.body["allowed"] == [str(server.folder.resolve())]
 
 
@@ -415,7 +415,6 @@ def test_a_slide_outside_the_folders_is_refused_with_the_way_out(server: Running
         ({"more": 1}, 400, "There is no 'more'"),
         ({"options": {"objects": "cell"}}, 400, "There is no 'objects' in options"),
         ({"options": {"object": "everything"}}, 400, "accepted are auto, nucleus"),
-        ({"options": {"object": "cell"}}, 422, "No model for a cell"),
         ({"options": {"threshold": 2}}, 400, "between 0 and 1"),
         ({"options": {"threshold": "high"}}, 400, "not a number"),
         ({"options": {"smallest": "8"}}, 400, "um2 or px"),
