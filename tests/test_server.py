@@ -20,6 +20,7 @@ from made_slides import write_leica
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.access import AllowedFolders, Token
+from nuclick_wsi.card import find_model
 from nuclick_wsi.commands import RunRequest, run_target
 from nuclick_wsi.gate import HOST, Gate
 from nuclick_wsi.geometry import Size
@@ -432,6 +433,24 @@ def test_what_is_wrong_with_a_request_is_named(
     assert (reply.status, set(reply.body)) == (status, {"error", "hint"}), reply.body
     assert words in reply.body["error"]
     assert reply.body["hint"]
+
+
+def test_a_kind_without_a_model_is_named(
+    start: Callable[..., Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "nuclei.safetensors").write_bytes(find_model("nuclei").read_bytes())
+    monkeypatch.setattr("nuclick_wsi.card.MODELS", models)
+    server = start(tmp_path, shelf=Shelf(device="cpu"))
+    assert [model["kind"] for model in server.ask("GET", "/health").body["models"]] == ["nucleus"]
+    slide = server.folder / "a.svs"
+    write_pyramid(slide, immunohistochemistry(), PixelSize(0.5, 0.5))
+    assert server.segment(slide, clicks((300, 60))).status == 200
+    for wanted in ("cell", "cell+nucleus"):
+        reply = server.segment(slide, clicks((300, 60)), options={"object": wanted})
+        assert reply.status == 422
+        assert "No model for a cell" in reply.body["error"]
 
 
 @pytest.mark.parametrize(
