@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from made_pictures import folder_of, picture
+from nuclick_training import experiments
 from nuclick_training.__main__ import main
 from nuclick_training.own_data import on_data
 from nuclick_training.parting import Division
@@ -255,6 +256,16 @@ def test_without_held_out_objects_fine_tuning_keeps_the_threshold_and_says_so(tm
     main(["fine-tune", str(parent), *arguments, "--resume", "--name", "mine", "--steps", "2", "--threads", "1"])
     child = load_model(tmp_path / "tuned" / "mine.safetensors").card
     assert (child.settings["steps"], child.settings["batch"]) == (2, 2)
+
+
+@pytest.mark.slow
+def test_fifty_corrected_objects_help_on_others(tmp_path, shared_data, capsys):
+    arguments = ["--data", str(shared_data / "wbc_jtsc"), "--only", "2", "--from-each", "1", "--out", str(tmp_path)]
+    experiments.main(["corrected", "nuclei", *arguments, "--steps", "100", "--check-steps", "20", *TINY[4:]])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("before", "after"))]
+    before, calibrated, after = (float(row[-3]) for row in rows)
+    assert rows[0][-1] == "67"
+    assert after > max(before, calibrated) + 0.03
 
 
 # ------------------------------------------------------------------------------------- several processes, and nodes

@@ -8,19 +8,21 @@ import argparse
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from nuclick_wsi.card import read_card
-from nuclick_wsi.files import write_atomically
 from nuclick_wsi.network import MULTI_SCALE
 
 from .__main__ import main as train
 from .data import Labels, Rgb, image_path, picture_names, read_image, read_labels
 from .evaluate import Evaluation, evaluate
+from .folders import names_of
 from .settings import PRESETS
+from .splits import SPLITS, WBC_COPIES
 from .watching import LOG
 
 TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -29,10 +31,6 @@ TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "SegNet": ("segnet", {}),
     **{f"NuClick, {n} multi-scale": ("nuclick", {"multi_scale": MULTI_SCALE[:n]}) for n in range(5)},
 }
-_FROM_EACH = 10
-"""Corrected objects of one image at most."""
-_OTHERS = 2
-"""Images of which one chooses the threshold and one tests: a fifth each of up to seven."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = commands.add_parser("corrected")
     command.add_argument("model", help="name of a shipped model, or a file")
     command.add_argument("--objects", type=int, default=50, help="how many corrected objects train, at most")
+    command.add_argument("--from-each", type=int, default=10, help="how many of one image at most")
+    command.add_argument("--only", type=int, help="keep this value of each label map, counted from 1 (wbc_jtsc: 2)")
     command.set_defaults(run=_corrected)
     _add_common(command)
     options, passed_on = parser.parse_known_args(arguments)
@@ -101,14 +101,14 @@ def _corrected(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
     The parent is also tried at the new threshold, to tell what was learned from what was merely calibrated.
     """
     corrected, held_out = options.out / "corrected", options.out / "held-out"
-    names = picture_names(options.data)
-    names = [names[index] for index in np.random.default_rng(0).permutation(len(names))]
-    giving = -(-options.objects // _FROM_EACH) + _OTHERS
-    counts = [_copy_corner(options.data, corrected, name) for name in names[:giving]]
-    for name in names[giving:]:
-        _copy_whole(options.data, held_out, name)
-    print(f"{sum(counts)} corrected objects in {giving} images, of which one chooses the threshold and one tests;")
-    print(f"{len(names) - giving} other images are held out.", flush=True)
+    giving, judging = _divided(options.data, options.objects // options.from_each)
+    read = partial(_read, options.data, options.only)
+    counts = [_write(corrected, name, *_corner(*read(name), options.from_each)) for name in giving]
+    for name in judging:
+        _write(held_out, name, *read(name))
+    trained = len(names_of(corrected, "train"))
+    print(f"{sum(counts)} corrected objects in {len(giving)} images: {trained} images train, the others choose the")
+    print(f"threshold and test. {len(judging)} other images are held out.", flush=True)
     run = options.out / "tuned"
     train(["fine-tune", options.model, "--data", str(corrected), "--mpp", "auto", "--out", str(run), *passed_on])
     tuned = run / f"{run.name}.safetensors"
@@ -126,36 +126,46 @@ def _corrected(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
         print(f"{name:28}{dice:16.3f}{aji:8.3f}{len(trial.objects):9}", flush=True)
 
 
-def _copy_corner(source: Path, target: Path, name: str) -> int:
-    """Write the largest square about an object that has few enough of them; return how many it has."""
-    image, labels = read_image(image_path(source, name)), read_labels(source, name)
+def _divided(data: Path, wanted: int) -> tuple[list[str], list[str]]:
+    """Return images to correct, of which so many train, and images to judge by; fixed splits are kept to."""
+    names = [name for name in picture_names(data) if name not in WBC_COPIES]
+    names = [names[index] for index in np.random.default_rng(0).permutation(len(names))]
+    giving = next(n for n in range(3, len(names)) if n - 2 * max(1, round(n / 5)) >= wanted)
+    if data.name not in SPLITS:
+        return names[:giving], names[giving:]
+    part = {name: SPLITS[data.name].part_of(name) for name in names}
+    return [name for name in names if part[name] == "train"][:giving], [name for name in names if part[name] == "test"]
+
+
+def _read(folder: Path, only: int | None, name: str) -> tuple[Rgb, Labels]:
+    labels = read_labels(folder, name)
+    return read_image(image_path(folder, name)), labels if only is None else (labels == only).astype(np.int32)
+
+
+def _corner(image: Rgb, labels: Labels, most: int) -> tuple[Rgb, Labels]:
+    """Return the largest square about a random object that has few enough of them."""
     rows, columns = np.nonzero(labels)
     chosen = int(np.random.default_rng(len(rows)).integers(len(rows)))
     square = np.s_[:0, :0]
     for reach in range(16, max(labels.shape), 4):
         low = np.maximum([rows[chosen] - reach, columns[chosen] - reach], 0)
         wider = np.s_[low[0] : rows[chosen] + reach, low[1] : columns[chosen] + reach]
-        if _count(labels[wider]) > _FROM_EACH:
+        if _count(labels[wider]) > most:
             break
         square = wider
-    _write(target, name, image[square], labels[square])
-    return _count(labels[square])
+    return image[square], labels[square]
 
 
 def _count(labels: Labels) -> int:
     return len(np.unique(labels[labels > 0]))
 
 
-def _write(target: Path, name: str, image: Rgb, labels: Labels) -> None:
+def _write(target: Path, name: str, image: Rgb, labels: Labels) -> int:
+    """Write a picture with its labels; return how many objects it has."""
     for part, pixels in (("images", image), ("labels", labels.astype(np.uint16))):
         (target / part).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(target / part / f"{name}.png")
-
-
-def _copy_whole(source: Path, target: Path, name: str) -> None:
-    for part in ("images", "labels"):
-        path = next((source / part).glob(f"{name}.*"))
-        write_atomically(target / part / path.name, path.read_bytes())
+    return _count(labels)
 
 
 if __name__ == "__main__":
