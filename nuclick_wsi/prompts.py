@@ -140,7 +140,8 @@ def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
     repeat
         How many equal drawings of the same source came before, so that even those have ids of their own.
     """
-    drawn = ";".join(",".join(f"{_hundredths(p.x)} {_hundredths(p.y)}" for p in stroke) for stroke in signal.strokes)
+    # The z makes -0.00 a 0.00.
+    drawn = ";".join([",".join([f"{p.x:z.2f} {p.y:z.2f}" for p in stroke]) for stroke in signal.strokes])
     return _id_of(source, type(signal).__name__, drawn, repeat)
 
 
@@ -167,7 +168,3 @@ def _uuid5(name: str) -> str:
     digest.update(name.encode())
     text = digest.hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
-
-
-def _hundredths(value: float) -> str:
-    return f"{value:z.2f}"  # z: never -0.00
