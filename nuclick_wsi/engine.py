@@ -21,7 +21,7 @@ from nuclick_wsi.contenders import Neighbours, find_contenders
 from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, plan_views
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
-from nuclick_wsi.masks import MaskRule, decode_mask
+from nuclick_wsi.masks import MaskRule, decode_mask, on_object
 from nuclick_wsi.memory import Decoded, Forgetful, Memory, Recollection
 from nuclick_wsi.outlines import outline
 from nuclick_wsi.pipeline import ordered_map
@@ -233,11 +233,12 @@ class _KindJob:
         window = look.window.intersection(self.grid.extent(self.slide.info.size))
         assert window is not None, "a prompt that has a point on the slide has a crop there"
         probabilities = look.probabilities[window.slices_in(look.window)]
-        signal = _inside(self.signals.pixels(look.prompt, self.grid), window)
-        mask = decode_mask(probabilities, signal - (window.y, window.x), self.rule)
+        drawn = _inside(self.signals.pixels(look.prompt, self.grid), window) - (window.y, window.x)
+        signal = on_object(probabilities, drawn, self.rule)
+        mask = decode_mask(probabilities, signal, self.rule)
         if isinstance(mask, Reason):
             return Rejection(prompt.id, mask, self._why_not(mask, probabilities))
-        return Patch.cropped(prompt.id, window, mask, probabilities, signal)
+        return Patch.cropped(prompt.id, window, mask, probabilities, np.add(signal, (window.y, window.x)))
 
     def _why_not(self, reason: Reason, probabilities: Probabilities) -> str:
         if reason is Reason.TOO_SMALL:

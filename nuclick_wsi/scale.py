@@ -140,6 +140,10 @@ class Grid:
         """Return an area in square microns as the nearest whole number of grid pixels."""
         return math.floor(area / self.pixel_area_um2 + 0.5)
 
+    def um_to_px(self, length: float) -> int:
+        """Return a length in microns as the nearest whole number of grid pixels' mean widths."""
+        return math.floor(length / math.sqrt(self.pixel_area_um2) + 0.5)
+
 
 class AreaUnit(StrEnum):
     """What an area is counted in."""

@@ -6,7 +6,11 @@ from nuclick_wsi.card import Card
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.masks import MaskRule
+from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Area, AreaUnit, Grid
+
+SLIP_UM = 1.0
+"""How far beside its object a click may fall and still find it; a squiggle is drawn through its gland."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +43,5 @@ def mask_rule(card: Card, masks: MaskSettings, grid: Grid) -> MaskRule:
     smallest = masks.smallest or Area(card.smallest_um2, AreaUnit.SQUARE_MICRONS)
     holes = masks.fill_holes or Area(card.fill_holes_um2, AreaUnit.SQUARE_MICRONS)
     threshold = card.threshold if masks.threshold is None else masks.threshold
-    return MaskRule(threshold, smallest.in_pixels(grid), holes.in_pixels(grid))
+    reach_px = 0 if card.kind is ObjectKind.GLAND else grid.um_to_px(SLIP_UM)
+    return MaskRule(threshold, smallest.in_pixels(grid), holes.in_pixels(grid), reach_px)

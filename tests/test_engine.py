@@ -91,6 +91,15 @@ def test_an_outline_covers_exactly_the_pixels_of_its_object(make_slide: MakeSlid
     assert instance.class_name == "Tumor"
 
 
+def test_a_click_just_beside_its_object_finds_it_and_one_further_off_does_not(make_slide: MakeSlide) -> None:
+    path = make_slide(discs(256, [(100, 60)]))
+    inside, beside, off = click(100, 60), click(111.5, 60.5), click(114.5, 60.5)
+    expected = by_id(run(path, [inside]))[inside.id]
+    assert by_id(run(path, [beside])) == {beside.id: expected}
+    (rejection,) = run(path, [off]).rejections
+    assert rejection.reason is Reason.NO_OBJECT
+
+
 @pytest.mark.parametrize(
     "settings",
     [Settings(tile_size=16), Settings(tile_size=100, workers=0), Settings(tile_size=5000, workers=5)],

@@ -8,7 +8,16 @@ from scipy import ndimage
 from skimage import morphology
 
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.masks import Mask, MaskRule, Pixels, Probabilities, bounding_box, decode_mask, fill_small_holes
+from nuclick_wsi.masks import (
+    Mask,
+    MaskRule,
+    Pixels,
+    Probabilities,
+    bounding_box,
+    decode_mask,
+    fill_small_holes,
+    on_object,
+)
 
 LOOSE = MaskRule(threshold=0.5, smallest_px=1, fill_holes_px=0)
 
@@ -146,6 +155,23 @@ def test_a_neighbour_beyond_a_small_gap_is_not_taken_in() -> None:
     assert not mask[1:3, 3:].any()
 
 
+@settings(deadline=None)
+@given(prompted_maps(), st.sampled_from([0.3, 0.5, 0.7]), st.integers(0, 5))
+def test_only_a_signal_beside_its_object_is_moved_and_to_the_nearest_pixel(
+    case: tuple[Probabilities, Pixels], threshold: float, reach_px: int
+) -> None:
+    probabilities, signal = case
+    above = probabilities >= threshold
+    found = on_object(probabilities, signal, MaskRule(threshold, 0, 0, reach_px))
+    distance = ndimage.distance_transform_edt(~above)[tuple(signal.T)].min() if above.any() else np.inf
+    if 0 < distance <= reach_px:
+        assert found.shape == (1, 2)
+        assert above[tuple(found[0])]
+        assert np.sqrt(((signal - found) ** 2).sum(axis=1).min()) == pytest.approx(distance)
+    else:
+        np.testing.assert_array_equal(found, signal)
+
+
 @pytest.mark.parametrize("largest_px", [1, 30, 1000])
 def test_a_bay_at_the_border_of_the_map_is_no_hole(largest_px: int) -> None:
     mask = np.ones((5, 5), dtype=np.bool_)
@@ -182,7 +208,9 @@ def test_a_signal_outside_its_map_is_refused(signal: Pixels) -> None:
         decode_mask(two_blobs(), signal, LOOSE)
 
 
-@pytest.mark.parametrize("bad", [(0.0, 1, 1), (1.1, 1, 1), (0.5, -1, 1), (0.5, 1, -1), (float("nan"), 1, 1)])
+@pytest.mark.parametrize(
+    "bad", [(0.0, 1, 1), (1.1, 1, 1), (0.5, -1, 1), (0.5, 1, -1), (0.5, 1, 1, -1), (float("nan"), 1, 1)]
+)
 def test_a_rule_that_makes_no_sense_is_refused(bad: tuple[float, int, int]) -> None:
     with pytest.raises(ValueError, match=r"threshold|pixels"):
         MaskRule(*bad)

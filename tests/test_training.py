@@ -14,6 +14,7 @@ from nuclick_training.loss import nuclick_loss
 from nuclick_training.recipes import RECIPES, Recipe
 from nuclick_training.splits import GLAS, MONUSEG, SPLITS
 from PIL import Image
+from scipy import ndimage
 
 from nuclick_wsi.signals import rasterize
 
@@ -36,13 +37,31 @@ def one_thread():
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_a_click_is_the_crop_s_middle_and_lies_in_its_object(rng, plain):
+def test_a_click_is_the_crop_s_middle_and_lies_in_its_object_or_at_times_just_beside(rng, plain):
     sampler = sampling.ClickSampler([picture()], size=64)
-    for _ in range(40):
+    under = []
+    for _ in range(200):
         example = sampler.draw(rng, plain)
         assert example.image.shape == (64, 64, 3)
         assert np.argwhere(example.signals[0]).tolist() == [[32, 32]]
-        assert example.target[32, 32] == sampling.OBJECT
+        under.append(example.target[32, 32])
+        distance = ndimage.distance_transform_edt(example.target != sampling.OBJECT)[32, 32]
+        assert distance <= sampling.SLIP * sampling.LARGEST_ZOOM + 1
+    assert set(under) == {sampling.OBJECT} if plain else {sampling.OBJECT, sampling.BACKGROUND}
+    assert np.mean(np.array(under) == sampling.OBJECT) > 0.8
+
+
+def test_who_clicks_beside_an_object_is_nearest_to_it(rng):
+    labels = np.zeros((40, 40), np.int32)
+    labels[5:20, 5:15], labels[5:20, 18:30], labels[30:34, 30:34] = 1, 2, 3
+    objects = sampling.ClickableObjects(labels)
+    slipped = 0
+    for _ in range(300):
+        for number, (row, column) in zip(objects.numbers, objects.random_points(rng), strict=True):
+            distances = [ndimage.distance_transform_edt(labels != n)[row, column] for n in (1, 2, 3)]
+            assert distances[number - 1] == min(distances) <= sampling.SLIP
+            slipped += labels[row, column] == 0
+    assert 0.08 < slipped / 900 < 0.16
 
 
 def test_plain_crops_are_cut_exactly_as_inference_cuts_them(rng):

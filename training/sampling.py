@@ -21,6 +21,10 @@ Target = npt.NDArray[np.uint8]
 
 BACKGROUND, OBJECT, OTHERS, UNKNOWN = 0, 1, 2, 3
 LARGEST_ZOOM = 1.2
+SLIP = 4.0
+"""How far beside its object a click may fall, in pixels of the picture."""
+_SLIPS = 0.12
+"""How many of the random clicks do."""
 _UNLABELLED = -1
 """Stands in labels for what nobody has said anything about."""
 
@@ -161,11 +165,26 @@ class ClickableObjects:
         self.numbers = np.array(numbers, np.int64)
         self.areas = np.bincount(labels.ravel())[self.numbers]
         self.centres = np.array(centres, np.int64).reshape(-1, 2)
-        self._pools = [_Pool(inner), _Pool(core)] if numbers else []
+        self._pools = [_Pool(inner), _Pool(core), _Pool(_beside(labels, self.numbers, inner))] if numbers else []
 
     def random_points(self, rng: np.random.Generator) -> Pixels:
-        """Return one random pixel (row, column) inside every object; half the time a central one."""
-        return self._pools[int(rng.random() < 0.5)].draw(rng)
+        """Return one random pixel (row, column) for every object; half the time central ones, some just beside it."""
+        inner, core, beside = self._pools
+        points = (core if rng.random() < 0.5 else inner).draw(rng)
+        slipped = rng.random(len(points)) < _SLIPS
+        return np.where(slipped[:, None], beside.draw(rng), points)
+
+
+def _beside(labels: Labels, numbers: npt.NDArray[np.int64], inner: Sequence[Pixels]) -> list[Pixels]:
+    """Return per object the background that a slip reaches and that is nearest to it, or its inner pixels instead."""
+    distance, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    rim = np.argwhere((distance > 0) & (distance <= SLIP))
+    owners = labels[tuple(nearest[:, rim[:, 0], rim[:, 1]])]
+    order = np.argsort(owners, kind="stable")
+    ends = np.searchsorted(owners[order], numbers, side="right")
+    begins = np.searchsorted(owners[order], numbers, side="left")
+    found = (rim[order[begin:end]] for begin, end in zip(begins, ends, strict=True))
+    return [beside if len(beside) else within for beside, within in zip(found, inner, strict=True)]
 
 
 class _Pool:
