@@ -173,6 +173,10 @@ def evaluate(
         bool, typer.Option("--no-exclusion", help="Leave exclusion maps empty: no prompt sees another.")
     ] = False,
     tta: Annotated[bool, typer.Option("--tta", help="Take the mean of all eight turns and flips.")] = False,
+    registered: Annotated[
+        bool,
+        typer.Option("--registered", help="First move each instance map onto its image, by the contrast alone."),
+    ] = False,
     threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
     save: Annotated[
         Path | None, typer.Option(help="A folder for scores.csv, scores.json and figures (needs matplotlib).")
@@ -198,6 +202,7 @@ def evaluate(
         jitter=parse_jitter(jitter),
         exclusion=not no_exclusion,
         tta=tta,
+        registered=registered,
         device=device,
         batch_size=batch_size,
     )

@@ -18,7 +18,7 @@ from dark_segmenter import card as dark_card
 from made_pictures import folder_of, picture
 from nuclick_training import curves
 from nuclick_training.data import DataError
-from nuclick_training.evaluate import Evaluation, evaluate
+from nuclick_training.evaluate import Evaluation, evaluate, picture_of
 from nuclick_training.gallery import worst_first
 from nuclick_training.intervals import mean_differences, mean_estimates, pooled_estimates
 from nuclick_training.metrics import Tally
@@ -351,6 +351,18 @@ def test_variants_change_what_the_engine_finds_and_still_account_for_every_promp
         assert len(other.trials[0].objects) == len(plain.trials[0].objects)
         assert [f.came for f in other.trials[0].objects] != [f.came for f in plain.trials[0].objects]
         assert len(list(notes(other, asked))) == 2
+
+
+def test_a_registered_evaluation_measures_by_maps_that_lie_on_their_images(tmp_path):
+    item = picture(size=144, name="one")
+    aside = dataclasses.replace(item, labels=np.roll(item.labels, (1, -2), (0, 1)))
+    folder_of([aside], tmp_path / "aside")
+    asked = Evaluation("nuclei", tmp_path / "aside", mpp=0.25, registered=True)
+    labels = picture_of(asked, "one").labels
+    assert (labels != item.labels).mean() < 0.01
+    as_it_is, moved = evaluate(dataclasses.replace(asked, registered=False)), evaluate(asked)
+    assert moved.trials[0].tallies[0].scores["AJI"] > as_it_is.trials[0].tallies[0].scores["AJI"] + 0.1
+    assert len(list(notes(moved, asked))) == 2
 
 
 def test_the_engine_takes_a_variant_of_any_segmenter(make_slide):

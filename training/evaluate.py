@@ -5,7 +5,7 @@ A model and a folder of images and instance maps go in, what came of every objec
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -21,8 +21,9 @@ from nuclick_wsi.segmenter import Segmenter
 from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.shelf import Shelf
 
-from .data import Labels, image_path, picture_names, read_labels
+from .data import Labels, Picture, image_path, picture_names, read_picture
 from .pixel_sizes import Mpp, pixel_size_of, settled_mpp
+from .registration import registered
 from .results import Findings, ImageResult, Trial
 from .simulate import jittered, simulated_prompts
 from .splits import SPLITS
@@ -47,6 +48,8 @@ class Evaluation:
         Whether prompts see each other.
     tta
         Whether each prompt is seen in all eight turns and flips.
+    registered
+        Whether each instance map is first moved onto its picture, by what the picture alone tells.
     """
 
     model: str | Path
@@ -59,6 +62,7 @@ class Evaluation:
     jitter: tuple[float, ...] = ()
     exclusion: bool = True
     tta: bool = False
+    registered: bool = False
     device: str = "cpu"
     batch_size: int | None = None
 
@@ -121,6 +125,12 @@ def images_of(asked: Evaluation) -> list[str]:
     return chosen
 
 
+def picture_of(asked: Evaluation, name: str) -> Picture:
+    """Return one picture with the true objects that outlines are measured by."""
+    picture = read_picture(asked.data, name, 1.0)
+    return replace(picture, labels=registered(picture.image, picture.labels)) if asked.registered else picture
+
+
 def _check(asked: Evaluation, card: Card) -> None:
     if asked.kind not in (None, card.kind):
         raise SettingsError(f"{asked.model} is for a {card.kind}, not for a {asked.kind}.")
@@ -145,7 +155,7 @@ class _Bench:
 
     def try_on(self, name: str, jitter: float) -> ImageResult:
         """Outline one picture's objects and score them."""
-        labels = read_labels(self.asked.data, name)
+        labels = picture_of(self.asked, name).labels
         prompts = self._prompts(labels, jitter)
         pixel_size = pixel_size_of(labels, self.mpp, self.segmenter.card)
         self.watcher.image_started(name, len(prompts))

@@ -1,7 +1,6 @@
 """The objects that a model outlined worst, as one picture: tissue, true and predicted outlines, and the prompt."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from skimage.measure import find_contours
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import Click
 
-from .data import Picture, read_picture
+from .data import Picture
 from .plots import as_png, new_figure
 from .results import ObjectResult
 
@@ -34,19 +33,19 @@ def worst_first(objects: Sequence[ObjectResult]) -> list[ObjectResult]:
     return sorted(objects, key=lambda found: (found.dice, -found.area_um2))
 
 
-def gallery(objects: Sequence[ObjectResult], data: Path) -> bytes:
+def gallery(objects: Sequence[ObjectResult], picture_of: Callable[[str], Picture]) -> bytes:
     """Draw objects side by side and return the PNG file's content.
 
     Parameters
     ----------
-    data
-        The folder that holds their images/ and labels/.
+    picture_of
+        Returns the picture of a name, with its true objects.
     """
     rows = -(-len(objects) // _COLUMNS)
     figure = new_figure(2.4 * _COLUMNS, 2.75 * rows + 0.4)
     figure.suptitle("true outline cyan, predicted yellow, prompt pink; other objects white", fontsize=10)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-    pictures = {name: read_picture(data, name, 1.0) for name in {found.image for found in objects}}
+    pictures = {name: picture_of(name) for name in {found.image for found in objects}}
     for axes in grid:
         axes.set_axis_off()
     for axes, found in zip(grid, objects, strict=False):

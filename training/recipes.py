@@ -19,6 +19,7 @@ from .folders import is_store, names_of
 from .glands import SquiggleSampler
 from .lessons import Batch, CropLessons, Lessons, LookLessons
 from .looks import MOST_CLICKS, LookSampler
+from .registration import registered
 from .sampling import ClickSampler, MixedSampler
 from .settings import FitSettings
 from .splits import DSB_ALONE, Split
@@ -45,6 +46,8 @@ class Source:
         Training pictures to compose, where the folder holds single cells; 0 where it holds pictures.
     split
         Which pictures train and which choose settings, where that is not what it is for other recipes.
+    registered
+        Whether each instance map is first moved onto its picture, by what the picture alone tells.
     """
 
     folder: str
@@ -53,6 +56,7 @@ class Source:
     share: float = 1.0
     composed: int = 0
     split: Split | None = None
+    registered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +132,12 @@ class Recipe:
         if is_store(folder):
             return pictures(folder, part, self.mpp)
         names = names_of(folder, part, source.split)
-        if source.mpp is not None:
-            return [read_picture(folder, name, self.mpp / source.mpp) for name in names]
-        unscaled = [read_picture(folder, name, 1.0) for name in names]
-        return [dataclasses.replace(p, step=typical_step(p.labels, self.typical)) for p in unscaled]
+        found = [read_picture(folder, name, self.mpp / (source.mpp or self.mpp)) for name in names]
+        if source.registered:
+            found = [dataclasses.replace(p, labels=registered(p.image, p.labels)) for p in found]
+        if source.mpp is None:
+            found = [dataclasses.replace(p, step=typical_step(p.labels, self.typical)) for p in found]
+        return found
 
 
 NUCLEI = Recipe(
@@ -143,7 +149,7 @@ NUCLEI = Recipe(
     mpp=0.25,
     typical=19.7,
     sources=(
-        Source("monuseg", "CC BY-NC-SA 4.0", mpp=0.25, share=0.85),
+        Source("monuseg", "CC BY-NC-SA 4.0", mpp=0.25, share=0.85, registered=True),
         Source("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.15),
     ),
     smallest_um2=1.0,

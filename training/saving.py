@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from nuclick_wsi.files import write_atomically
 
-from .evaluate import Evaluation
+from .evaluate import Evaluation, picture_of
 from .gallery import WORST, gallery, worst_first
 from .intervals import RESAMPLES, Estimates, mean_differences, mean_estimates, pooled_estimates
 from .plots import aji_against_jitter, dice_against_size
@@ -31,7 +32,7 @@ def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: 
     files = {"scores.csv": _table(findings), "scores.json": _record(findings, asked, command)}
     if objects:
         files["dice_against_size.png"] = dice_against_size(objects)
-        files["worst.png"] = gallery(worst_first(objects)[:WORST], asked.data)
+        files["worst.png"] = gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
     if len(findings.trials) > 1:
         files["aji_against_jitter.png"] = aji_against_jitter(findings.trials)
     for name, content in files.items():
@@ -64,6 +65,7 @@ def _record(findings: Findings, asked: Evaluation, command: str) -> bytes:
             "threshold": asked.threshold or findings.card.threshold,
             "exclusion_maps": asked.exclusion,
             "eight_turns_and_flips": asked.tta,
+            "registered": asked.registered,
             "um_per_px": "auto" if asked.mpp == "auto" else findings.trials[0].images[0].mpp,
         },
         "notes": list(notes(findings, asked)),

@@ -33,6 +33,8 @@ def notes(findings: Findings, asked: Evaluation) -> Iterator[str]:
         yield "Exclusion maps were empty: each prompt was seen as if it were the only one."
     if asked.tta:
         yield "Probabilities are the mean of all eight turns and flips."
+    if asked.registered:
+        yield "Each instance map was first moved onto its picture, by the contrast at its outlines alone."
 
 
 def _image_table(trial: Trial) -> Table:

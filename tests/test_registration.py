@@ -1,0 +1,60 @@
+"""Instance maps that lie beside their pictures are moved onto them, by the picture alone."""
+
+import numpy as np
+import pytest
+from made_pictures import picture
+from nuclick_training.data import Labels, Rgb
+from nuclick_training.registration import Displacement, displacement, moved, registered
+from scipy import ndimage
+
+
+def seen(labels: Labels, x: float, y: float) -> Rgb:
+    """A picture of dark objects that lie so far right of and below where the map says, its pixels as light falls."""
+    fine = np.kron(labels > 0, np.ones((10, 10)))
+    there = ndimage.shift(fine, (round(10 * y), round(10 * x)), order=0)
+    dark = there.reshape(len(labels), 10, -1, 10).mean(axis=(1, 3))
+    return np.round(230 - 150 * dark[..., None] * np.ones(3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.0, 0.0), (1.0, -2.0), (0.6, 0.3), (-0.8, 1.4)])
+def test_a_displacement_is_told_by_the_picture_to_a_fraction_of_a_pixel(x: float, y: float) -> None:
+    labels = picture().labels
+    found = displacement(seen(labels, x, y), labels)
+    assert (found.x, found.y) == (pytest.approx(-x, abs=0.15), pytest.approx(-y, abs=0.15))
+
+
+def test_a_registered_map_lies_on_its_picture_to_half_a_pixel() -> None:
+    labels = picture().labels
+    image = seen(labels, 0.8, -1.4)
+    left = displacement(image, registered(image, labels))
+    assert max(abs(left.x), abs(left.y)) <= 0.5
+
+
+def test_a_map_moved_by_whole_pixels_is_the_same_map_elsewhere_and_by_nothing_itself() -> None:
+    labels = picture().labels
+    aside = np.roll(labels, (2, -1), (0, 1))
+    back = moved(aside, Displacement(-1.0, 2.0))
+    np.testing.assert_array_equal(back[8:-8, 8:-8], labels[8:-8, 8:-8])
+    np.testing.assert_array_equal(moved(labels, Displacement(0.0, 0.0)), labels)
+
+
+def test_touching_objects_stay_apart_and_keep_their_numbers_and_sizes() -> None:
+    labels = picture().labels
+    result = moved(labels, Displacement(0.7, 0.7))
+    assert set(np.unique(result)) == set(np.unique(labels))
+    areas, before = np.bincount(result.ravel()), np.bincount(labels.ravel())
+    assert areas[1:] == pytest.approx(before[1:], rel=0.06)
+
+
+def test_what_the_border_cuts_stays_cut() -> None:
+    labels = np.zeros((30, 30), np.int32)
+    labels[:9, 10:20] = 1
+    result = moved(labels, Displacement(0.0, -2.0))
+    assert result[:11, 10:20].all()
+    assert result.sum() == 110
+
+
+@pytest.mark.parametrize("labels", [np.zeros((20, 20), np.int32), np.ones((20, 20), np.int32)])
+def test_a_map_without_outlines_is_nowhere_else(labels: Labels) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)
+    assert displacement(image, labels) == Displacement(0.0, 0.0)
