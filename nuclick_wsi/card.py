@@ -134,7 +134,7 @@ def read_card(path: str | Path) -> Card:
 
 def shipped_models() -> dict[str, Path]:
     """Return the models that came with the package, by name."""
-    return {path.stem: path for path in sorted(MODELS.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(MODELS.glob("*.safetensors"), key=lambda path: path.stem)}
 
 
 def default_model(kind: ObjectKind) -> Path:

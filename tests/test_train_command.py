@@ -243,6 +243,16 @@ def test_a_fine_tuned_model_says_whose_child_it_is(tmp_path, discs, capsys):
     assert f"{before.value:.3f} before, {after.value:.3f} after" in capsys.readouterr().out
 
 
+def test_a_model_that_goes_on_on_its_own_data_keeps_its_terms_once(tmp_path, discs):
+    fit_discs(discs, tmp_path / "run", "--steps", "1")
+    parent, out = tmp_path / "parent.safetensors", tmp_path / "tuned"
+    arguments = ["--data", str(discs), "--mpp", "0.25"]
+    main(["finish", "nuclei-crops", *arguments, "--out", str(tmp_path / "run"), "--model", str(parent)])
+    main(["fine-tune", str(parent), *arguments, "--out", str(out), "--steps", "1", *TINY[2:]])
+    mother, child = load_model(parent).card, load_model(out / "tuned.safetensors").card
+    assert (child.data, child.terms, child.split) == (mother.data, mother.terms, mother.split)
+
+
 def test_without_held_out_objects_fine_tuning_keeps_the_threshold_and_says_so(tmp_path, discs, capsys):
     fit_discs(discs, tmp_path / "run", "--steps", "1")
     parent = tmp_path / "parent.safetensors"

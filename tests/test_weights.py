@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import struct
 from datetime import date
 from pathlib import Path
@@ -257,6 +258,14 @@ def test_every_shipped_model_loads_and_says_what_it_is(name):
     assert all(source.licence for source in model.card.data)
     assert model.path.stat().st_size < 20e6
     assert isinstance(model.network, type(build(model.card.architecture, model.card.config)))
+
+
+def test_a_model_beside_another_of_its_name_is_not_the_default(monkeypatch, tmp_path):
+    for name in ("nuclei-cc0", "nuclei"):
+        shutil.copy(shipped_models()["nuclei"], tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr("nuclick_wsi.card.MODELS", tmp_path)
+    assert default_model(ObjectKind.NUCLEUS).stem == "nuclei"
+    assert find_model("nuclei-cc0").stem == "nuclei-cc0"
 
 
 def test_a_kind_without_a_shipped_model_is_refused_with_the_way_out(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nuclick_wsi.card import Card, DataSource, Score
+from nuclick_wsi.card import Card, Score
 from nuclick_wsi.weights import Model, save_model
 
 from .calibrate import card_of, judged, trained
@@ -97,7 +97,7 @@ def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[
 
 
 def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> Card:
-    """Return the card before anything is measured; the parent's terms stay in force."""
+    """Return the card before anything is measured; the parent's terms stay in force, and are all on the same data."""
     card = card_of(recipe, settings)
     mother = parent.card
     lineage = {
@@ -106,10 +106,12 @@ def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> Card:
         "created": mother.created.isoformat(),
         "scores": [dataclasses.asdict(score) for score in mother.scores],
     }
+    card = dataclasses.replace(card, settings=settings | {"parent": lineage})
+    if set(card.data) <= set(mother.data):
+        return dataclasses.replace(card, data=mother.data, terms=mother.terms, split=mother.split)
     return dataclasses.replace(
         card,
-        data=(*mother.data, *(DataSource(source.folder, source.licence) for source in recipe.sources)),
+        data=(*mother.data, *(source for source in card.data if source not in mother.data)),
         terms=f"{mother.terms}; and {recipe.terms}",
         split=f"{mother.split}; then {recipe.split}",
-        settings=settings | {"parent": lineage},
     )
