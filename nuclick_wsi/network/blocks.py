@@ -1,4 +1,7 @@
-"""The blocks that our networks are made of; `folding` knows a faster form of each for inference."""
+"""The blocks that our networks are made of; `folding` knows a faster form of each for inference.
+
+Sums and ReLUs write over a norm's output, which no gradient needs: in training, memory is what they cost.
+"""
 
 from collections.abc import Sequence
 
@@ -24,7 +27,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x inputs x H x W to N x outputs x H x W."""
         y: torch.Tensor = self.norm(self.conv(x))
-        return torch.relu(y) if self.relu else y
+        return torch.relu_(y) if self.relu else y
 
 
 class Residual(nn.Module):
@@ -37,8 +40,8 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x inputs x H x W to N x outputs x H x W."""
-        y = self.first(x)
-        return torch.relu(y + self.second(y))
+        y: torch.Tensor = self.first(x)
+        return torch.relu_(self.second(y).add_(y))
 
 
 class MultiScale(nn.Module):
@@ -63,7 +66,7 @@ class Skip(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x channels x H x W to the same shape."""
-        return torch.relu(x + self.added(x))
+        return torch.relu_(self.added(x).add_(x))
 
 
 def halved(x: torch.Tensor) -> torch.Tensor:
