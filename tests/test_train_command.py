@@ -221,6 +221,19 @@ def test_nuclick_wsi_train_is_the_same_command(tmp_path, discs, monkeypatch, cap
     assert "nuclick-wsi train fine-tune" in capsys.readouterr().out
 
 
+def test_two_networks_are_trained_alike_and_compared(tmp_path, discs, capsys):
+    arguments = ["--data", str(discs), "--mpp", "0.25", "--out", str(tmp_path / "runs"), "--width", str(1 / 16)]
+    experiments.main(["networks", *arguments, *TINY[2:], "--steps", "2", "--check-steps", "1"])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("nuclick ", "glance "))]
+    assert [(row[0], row[-1]) for row in rows] == [("nuclick", "2"), ("glance", "2")]
+
+
+def test_the_network_that_looks_once_is_refused_for_squiggles(tmp_path, discs):
+    arguments = ["--data", str(discs), "--mpp", "1.24", "--out", str(tmp_path / "run"), "--architecture", "glance"]
+    with pytest.raises(SettingsError, match="train nuclick"):
+        main(["fit", "glands", *arguments, "--config", "{}", "--steps", "1"])
+
+
 # ---------------------------------------------------------------------------------------------------- fine-tuning
 
 

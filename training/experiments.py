@@ -1,4 +1,4 @@
-"""`python -m nuclick_training.experiments presets|ablation|corrected`: the experiments that docs/training.md quotes.
+"""`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, which docs/training.md quotes.
 
 Data and a time go in; runs in a folder come out, and a table of what they reached. All of them train by the commands
 that everybody uses.
@@ -31,13 +31,15 @@ TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "SegNet": ("segnet", {}),
     **{f"NuClick, {n} multi-scale": ("nuclick", {"multi_scale": MULTI_SCALE[:n]}) for n in range(5)},
 }
+NETWORKS: Mapping[str, tuple[str, Mapping[str, object]]] = {"nuclick": ("nuclick", {}), "glance": ("glance", {})}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m nuclick_training.experiments", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, run in (("presets", _presets), ("ablation", _ablation)):
+    trials = {"presets": _presets, "networks": partial(_alike, NETWORKS), "ablation": partial(_alike, TABLE_I)}
+    for name, run in trials.items():
         command = commands.add_parser(name)
         command.add_argument("--recipe", default="nuclei-crops")
         command.add_argument("--width", type=float, default=0.25, help="of the networks, as a share of the paper's")
@@ -67,12 +69,16 @@ def _presets(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
     _print_best(options.out, PRESETS)
 
 
-def _ablation(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
-    """Train each network of the paper's Table I alike."""
-    for name, (architecture, config) in TABLE_I.items():
-        told = json.dumps({"width": options.width, **config})
-        _fit(options, name, ["--architecture", architecture, "--config", told], passed_on)
-    _print_best(options.out, tuple(TABLE_I))
+def _alike(
+    networks: Mapping[str, tuple[str, Mapping[str, object]]], options: argparse.Namespace, passed_on: Sequence[str]
+) -> None:
+    """Train several networks alike."""
+    for name, (architecture, config) in networks.items():
+        # A draw of glance is a block of several prompts.
+        width, batch = ({}, "6") if architecture == "glance" else ({"width": options.width}, "12")
+        told = json.dumps({**width, **config})
+        _fit(options, name, ["--architecture", architecture, "--config", told, "--batch", batch], passed_on)
+    _print_best(options.out, tuple(networks))
 
 
 def _fit(options: argparse.Namespace, name: str, how: Sequence[str], passed_on: Sequence[str]) -> None:

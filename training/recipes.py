@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.prompts import ObjectKind
 
 from .cell_library import read_library
@@ -118,6 +119,8 @@ class Recipe:
 
     def _lessons(self, parts: list[list[Picture]], shares: list[float], augmentation: str = "modern") -> Lessons:
         """Return the lessons that suit the network and the kind of object."""
+        if self.architecture == "glance" and self.kind is ObjectKind.GLAND:
+            raise SettingsError("glance learns from clicks, and glands are squiggled: train nuclick on them.")
         if self.architecture == "glance":
             return LookLessons(MixedSampler([LookSampler(part, self.crop) for part in parts], shares), augmentation)
         sampler = SquiggleSampler if self.kind is ObjectKind.GLAND else ClickSampler
