@@ -188,6 +188,11 @@ def test_jitter_adds_a_trial_of_moved_clicks_for_every_distance(model, data):
     assert strayed[0] == strayed[1] == 0
     assert strayed[2] == len(findings.trials[0].objects)  # discs have radius 9 and 7
     assert findings.trials[0].images == evaluate(Evaluation(model, data, mpp=0.25)).trials[0].images
+    still_on = [found for found in findings.trials[1].objects if not found.strayed]
+    after, before = findings.trials[1].dice_where_on(findings.trials[0])
+    assert after == pytest.approx(np.mean([found.dice for found in still_on]))
+    assert before == pytest.approx(np.mean([found.dice for found in findings.trials[0].objects]))
+    assert all(map(math.isnan, findings.trials[2].dice_where_on(findings.trials[0])))
 
 
 def test_evaluation_refuses_what_it_cannot_know_or_do(tmp_path, network, model, data):

@@ -1,5 +1,6 @@
 """What an evaluation finds: of every object, of every image, of every trial of all images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class ObjectResult:
         Of its prompt's own outline with the object; 0 where it has none.
     came
         What came of its prompt.
+    strayed
+        Whether its prompt begins outside it.
     """
 
     image: str
@@ -37,6 +40,7 @@ class ObjectResult:
     dice: float
     prompt: Prompt
     came: Instance | Rejection
+    strayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +51,11 @@ class ImageResult:
     ----------
     mpp
         Microns per pixel that were assumed.
-    strayed
-        Prompts that begin outside their objects.
     """
 
     name: str
     mpp: float
     tally: Tally
-    strayed: int
     objects: tuple[ObjectResult, ...]
 
     @classmethod
@@ -64,14 +65,18 @@ class ImageResult:
         counts = overlaps(labels, predicted)
         ends: tuple[Instance | Rejection, ...] = (*outcome.instances, *outcome.rejections)
         came = {end.prompt_id: end for end in ends}
-        figures = zip(counts.true_areas.tolist(), counts.dice_by_label.tolist(), strict=True)
+        figures = zip((counts.true_areas * mpp**2).tolist(), counts.dice_by_label.tolist(), strict=True)
         by_id = dict(zip(map(str, counts.true_labels.tolist()), figures, strict=True))
         objects = tuple(
-            ObjectResult(name, by_id[prompt.id][0] * mpp**2, by_id[prompt.id][1], prompt, came[prompt.id])
+            ObjectResult(name, *by_id[prompt.id], prompt, came[prompt.id], not on_own_object(prompt, labels))
             for prompt in prompts
         )
-        strayed = sum(not on_own_object(prompt, labels) for prompt in prompts)
-        return cls(name, mpp, Tally.of(labels, predicted), strayed, objects)
+        return cls(name, mpp, Tally.of(labels, predicted), objects)
+
+    @property
+    def strayed(self) -> int:
+        """How many prompts begin outside their objects."""
+        return sum(found.strayed for found in self.objects)
 
     @property
     def outlines(self) -> int:
@@ -95,6 +100,16 @@ class Trial:
     def objects(self) -> list[ObjectResult]:
         """Those of all images."""
         return [found for image in self.images for found in image.objects]
+
+    def dice_where_on(self, unmoved: "Trial") -> tuple[float, float]:
+        """Return the mean Dice of objects whose click is still on them, and what the same objects had before.
+
+        Both are NaN where every click has left its object.
+        """
+        pairs = zip(self.objects, unmoved.objects, strict=True)
+        dice = np.array([(found.dice, before.dice) for found, before in pairs if not found.strayed]).reshape(-1, 2)
+        after, before = dice.mean(axis=0) if len(dice) else (math.nan, math.nan)
+        return float(after), float(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
@@ -85,7 +86,15 @@ def _trials(findings: Findings) -> Iterator[dict[str, object]]:
             "outlines": sum(image.outlines for image in trial.images),
             "mean_of_images": _plain(mean_estimates(trial.tallies)),
             "all_objects_pooled": _plain(pooled_estimates(trial.tallies)),
-        } | ({} if trial is first else {"against_0": _plain(mean_differences(trial.tallies, first.tallies))})
+        } | ({} if trial is first else _against(trial, first))
+
+
+def _against(trial: Trial, first: Trial) -> dict[str, object]:
+    after, before = (None if math.isnan(dice) else round(dice, 6) for dice in trial.dice_where_on(first))
+    return {
+        "against_0": _plain(mean_differences(trial.tallies, first.tallies)),
+        "dice_where_on_their_object": {"moved": after, "before": before},
+    }
 
 
 def _plain(estimates: Estimates) -> dict[str, dict[str, object]]:

@@ -59,7 +59,8 @@ def _jitter_table(findings: Findings) -> Table:
     first = findings.trials[0]
     table = Table()
     table.add_column("clicks moved by", no_wrap=True)
-    for heading in ("off their object", "outlines", *first.images[0].tally.scores, "AJI against 0"):
+    on_them = "Dice where still on it\n(before)"
+    for heading in ("off their object", "outlines", *first.images[0].tally.scores, "AJI against 0", on_them):
         table.add_column(heading, justify="right")
     for trial in findings.trials:
         difference = mean_differences(trial.tallies, first.tallies)["AJI"]
@@ -69,6 +70,9 @@ def _jitter_table(findings: Findings) -> Table:
             str(sum(image.outlines for image in trial.images)),
             *_cells(mean_estimates(trial.tallies)),
             "" if trial is first else _cell("AJI", difference, "+"),
+            ""
+            if trial is first
+            else "{}\n({})".format(*(_figure("Dice", dice) for dice in trial.dice_where_on(first))),
         )
         table.add_section()
     return table
