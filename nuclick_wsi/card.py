@@ -56,6 +56,8 @@ class Card:
         What the model may be used for.
     split, settings, limits
         How the data was divided, how the network was fitted, what it is bad at.
+    choice
+        Which other networks it was measured against, and why it is this one; empty where nobody has compared.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Card:
     created: date
     settings: Mapping[str, object] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
+    choice: str = ""
 
     def __post_init__(self) -> None:
         if self.crop_size < 32 or self.crop_size % 32:

@@ -56,8 +56,16 @@ def _entries(card: Card) -> list[tuple[str, str]]:
         ("trained on", "\n".join(f"{source.name} ({source.licence})" for source in card.data)),
         ("terms", card.terms),
         ("split", card.split),
-        ("settings", ", ".join(f"{name} {value}" for name, value in card.settings.items())),
+        ("settings", ", ".join(_setting(name, value) for name, value in card.settings.items())),
         ("scores", "\n".join(f"{s.metric} {s.value:.3f} on {s.data}: {s.command}" for s in card.scores)),
         ("bad at", card.limits),
+        ("why this network", card.choice or "nobody has compared it with another"),
         ("made", card.created.isoformat()),
     ]
+
+
+def _setting(name: str, value: object) -> str:
+    """Return a setting in words; of a model's parent only which file it is."""
+    if name == "parent" and isinstance(value, dict):
+        return f"parent {value['name']} of {value['created']} (SHA-256 {value['sha256'][:12]})"
+    return f"{name} {value}"

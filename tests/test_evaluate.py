@@ -16,7 +16,7 @@ import torch
 from dark_segmenter import DarkSegmenter
 from dark_segmenter import card as dark_card
 from made_pictures import folder_of, picture
-from nuclick_training import curves
+from nuclick_training import curves, scorecard
 from nuclick_training.data import DataError
 from nuclick_training.evaluate import Evaluation, evaluate, picture_of
 from nuclick_training.gallery import worst_first
@@ -528,8 +528,15 @@ def test_a_scorecard_adds_test_scores_to_the_card_and_leaves_the_weights(tmp_pat
     assert [score.metric for score in card.scores][:2] == ["AJI", "Dice"]
     assert len(card.scores) == 9
     assert {score.data for score in card.scores} == {"discs test, 1 images"}
+    (tmp_path / "discs").rename(tmp_path / "others")
+    monkeypatch.setitem(SPLITS, "others", SPLITS["discs"])
+    save_model(tmp_path / "m.safetensors", network, dataclasses.replace(tiny_card(), data=()), half=True)
+    told = ["--data", str(tmp_path), "--on", "others", "--choice", "better than none"]
+    scorecard.main([str(tmp_path / "m.safetensors"), *told])
     after = load_model(tmp_path / "m.safetensors")
-    assert after.card == card
+    assert after.card.choice == "better than none"
+    assert {score.data for score in after.card.scores} == {"others test, 1 images"}
+    assert [score.value for score in after.card.scores] == [score.value for score in card.scores]
     assert all(torch.equal(tensor, before[name]) for name, tensor in after.network.state_dict().items())
 
 

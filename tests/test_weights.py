@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from public_nuclick import public_forward, random_public_checkpoint
+from rich.console import Console
 
+from nuclick_wsi import models_view
 from nuclick_wsi.card import METADATA_KEY, Card, DataSource, Score, default_model, find_model, read_card, shipped_models
 from nuclick_wsi.checkpoints import import_checkpoint
 from nuclick_wsi.errors import ModelError
@@ -258,6 +260,19 @@ def test_every_shipped_model_loads_and_says_what_it_is(name):
     assert all(source.licence for source in model.card.data)
     assert model.path.stat().st_size < 20e6
     assert isinstance(model.network, type(build(model.card.architecture, model.card.config)))
+
+
+def test_a_card_is_shown_with_its_reason_and_with_the_parent_s_name_alone(tmp_path):
+    path = shutil.copy(shipped_models()["nuclei"], tmp_path / "child.safetensors")
+    model = load_model(path)
+    parent = {"name": "mother", "created": "2026-01-02", "sha256": 64 * "a", "scores": [{"metric": "AJI"}]}
+    card = dataclasses.replace(model.card, settings={"steps": 3, "parent": parent}, choice="it won")
+    save_model(path, model.network, card, half=True)
+    console = Console(record=True, width=200)
+    models_view.print_card(console, str(path))
+    text = console.export_text()
+    assert "steps 3, parent mother of 2026-01-02 (SHA-256 aaaaaaaaaaaa)" in text
+    assert "it won" in text
 
 
 def test_a_model_beside_another_of_its_name_is_not_the_default(monkeypatch, tmp_path):

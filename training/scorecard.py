@@ -5,6 +5,7 @@ The weights stay as they are, bit by bit.
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,18 +29,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m nuclick_training.scorecard", description=__doc__)
     parser.add_argument("model", type=Path, help="a model file that `nuclick_training finish` made")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets' folders")
+    parser.add_argument("--on", action="append", default=[], help="a data set that it did not learn from; repeatable")
+    parser.add_argument("--choice", help="text for the card: what it was measured against, and why it is this network")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    score_model(options.model, options.data, Console())
+    score_model(options.model, options.data, Console(), options.on, options.choice)
 
 
-def score_model(path: Path, data: Path, console: Console) -> Card:
-    """Measure a model on the test images of its own data sets, and replace the test scores in its card."""
+def score_model(
+    path: Path, data: Path, console: Console, others: Sequence[str] = (), choice: str | None = None
+) -> Card:
+    """Measure a model on the test images of its own data sets and of others, and replace its card's test scores."""
     model = load_model(path)
     kept = tuple(score for score in model.card.scores if " test" not in score.data)
-    measured = [score for source in model.card.data for score in _test_scores(path, data / source.name, console)]
-    card = replace(model.card, scores=(*measured, *kept))
+    names = [*(source.name for source in model.card.data), *others]
+    measured = [score for name in names for score in _test_scores(path, data / name, console)]
+    chosen = model.card.choice if choice is None else choice
+    card = replace(model.card, scores=(*measured, *kept), choice=chosen)
     save_model(path, model.network, card, half=True)
     return card
 
