@@ -112,6 +112,22 @@ def test_a_coarser_step_shows_more_of_the_picture(rng):
     assert (far.target == sampling.OBJECT).sum() * 3 < (near.target == sampling.OBJECT).sum()
 
 
+def test_a_click_that_went_astray_is_seen_with_everybody_else_s(rng):
+    objects = sampling.ClickableObjects(picture(size=300).labels)
+    shares = []
+    for _ in range(200):
+        clicks = objects.clicks(rng, step=1.0, plain=False)
+        shares.append(clicks.astray.mean())
+        for index in np.flatnonzero(clicks.astray):
+            assert np.hypot(*(clicks.pixels[index] - objects.centres[index])) <= sampling.ASTRAY + 1
+            assert np.flatnonzero(~clicks.kept(index, rng, plain=False)).tolist() == [index]
+    assert 0.02 < np.mean(shares) < 0.08
+    assert np.mean(np.array(shares) == 0) > 0.6
+    plain = objects.clicks(rng, step=1.0, plain=True)
+    assert np.array_equal(plain.pixels, objects.centres)
+    assert not plain.astray.any()
+
+
 # ------------------------------------------------------------------------------------------------ squiggles
 
 

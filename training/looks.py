@@ -17,10 +17,10 @@ from .data import Labels, Picture, Rgb
 from .sampling import (
     LARGEST_ZOOM,
     ClickableObjects,
+    Clicks,
     PaddedPicture,
     Target,
     Window,
-    kept_others,
     require_objects,
     target_of,
 )
@@ -93,13 +93,13 @@ class LookSampler:
         window = Window(float(corner[0]), float(corner[1]), step, self._side)
         resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
         image, labels = self._padded[which].cut(window, resample)
-        points = objects.centres if plain or rng.random() < 0.25 else objects.random_points(rng)
-        pixels = np.floor(window.crop_points(points[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
+        clicks = objects.clicks(rng, step, plain)
+        pixels = np.floor(window.crop_points(clicks.pixels[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
         large = objects.areas >= self._smallest * step**2
         block = _Block(image, labels, pixels, np.where(large, objects.numbers, 0))
-        return self._look(block if plain else block.turned(int(rng.integers(8))), rng, plain)
+        return self._look(block if plain else block.turned(int(rng.integers(8))), clicks, rng, plain)
 
-    def _look(self, block: "_Block", rng: np.random.Generator, plain: bool) -> Look:
+    def _look(self, block: "_Block", clicks: Clicks, rng: np.random.Generator, plain: bool) -> Look:
         """Choose clicks in a block and draw what belongs to each."""
         side = self._crop + STRIDE
         views = block.pixels - self._crop // 2
@@ -109,9 +109,7 @@ class LookSampler:
         distances = np.empty((len(chosen), 2, side // STRIDE, side // STRIDE), np.float32)
         targets = np.empty((len(chosen), side, side), np.uint8)
         for row, (index, corner) in enumerate(zip(chosen, corners[chosen], strict=True)):
-            keep = np.ones(len(corners), bool) if plain else kept_others(len(corners), rng)
-            keep[index] = False
-            others = list((block.pixels[keep] - views[index])[:, None])
+            others = list((block.pixels[clicks.kept(index, rng, plain)] - views[index])[:, None])
             signals = guiding_signals(block.pixels[[index]] - views[index], others, self._crop)
             distances[row] = distance_maps(signals, views[index] - corner)
             part = block.labels[corner[0] : corner[0] + side, corner[1] : corner[1] + side]

@@ -25,6 +25,10 @@ SLIP = 4.0
 """How far beside its object a click may fall, in pixels of the picture."""
 _SLIPS = 0.12
 """How many of the random clicks do."""
+ASTRAY = 10.0
+"""How far from its object's middle a click goes astray at most, in pixels of the model; the paper tries as much."""
+_ASTRAY_WITH, _ASTRAY_OF = 0.25, 0.25
+"""How many draws have such clicks, and how many of these draws' clicks are some."""
 _UNLABELLED = -1
 """Stands in labels for what nobody has said anything about."""
 
@@ -148,6 +152,30 @@ def kept_others(count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     return rng.random(count) < rate
 
 
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """One click for every object of a picture.
+
+    Attributes
+    ----------
+    pixels
+        (N, 2) int64, row and column in the picture.
+    astray
+        (N,) bool: moved away from the middle wherever it then fell, be it on a neighbour. Whose it is can only be told
+        by where all others are clicked.
+    """
+
+    pixels: Pixels
+    astray: npt.NDArray[np.bool_]
+
+    def kept(self, index: int, rng: np.random.Generator, plain: bool) -> npt.NDArray[np.bool_]:
+        """Choose which clicks one object's click is seen with: (N,), False for itself."""
+        all_others = plain or self.astray[index]
+        keep = np.ones(len(self.pixels), bool) if all_others else kept_others(len(self.pixels), rng)
+        keep[index] = False
+        return keep
+
+
 class ClickableObjects:
     """Where the objects of one picture may be clicked."""
 
@@ -166,6 +194,25 @@ class ClickableObjects:
         self.areas = np.bincount(labels.ravel())[self.numbers]
         self.centres = np.array(centres, np.int64).reshape(-1, 2)
         self._pools = [_Pool(inner), _Pool(core), _Pool(_beside(labels, self.numbers, inner))] if numbers else []
+
+    def clicks(self, rng: np.random.Generator, step: float, plain: bool) -> Clicks:
+        """Click every object once; plain clicks are in the middle.
+
+        Parameters
+        ----------
+        step
+            Picture pixels per model pixel.
+        """
+        nowhere = np.zeros(len(self.numbers), bool)
+        if plain or rng.random() < 0.25:
+            return Clicks(self.centres, nowhere)
+        points = self.random_points(rng)
+        if rng.random() >= _ASTRAY_WITH:
+            return Clicks(points, nowhere)
+        astray = rng.random(len(points)) < _ASTRAY_OF
+        angles, reach = rng.uniform(0, 2 * np.pi, len(points)), ASTRAY * step * rng.random(len(points))
+        moved = self.centres + np.rint(np.stack([np.sin(angles), np.cos(angles)], 1) * reach[:, None]).astype(np.int64)
+        return Clicks(np.where(astray[:, None], moved, points), astray)
 
     def random_points(self, rng: np.random.Generator) -> Pixels:
         """Return one random pixel (row, column) for every object; half the time central ones, some just beside it."""
@@ -228,18 +275,18 @@ class ClickSampler:
         which = int(rng.integers(len(self._pictures)))
         chosen = int(rng.choice(self._targets[which]))
         objects = self._objects[which]
-        points = objects.centres if plain or rng.random() < 0.25 else objects.random_points(rng)
         zoom = 1.0 if plain or rng.random() < 0.3 else float(np.exp(rng.uniform(-0.16, 0.16)))
         # One pixel more than the crop, centred on the click: it stays the crop's middle when turned.
         odd = self._size // 2 * 2 + 1
         step = self._pictures[which].step * zoom
+        clicks = objects.clicks(rng, step, plain)
+        points = clicks.pixels
         corner = points[chosen, ::-1] + 0.5 - odd * step / 2
         window = Window(float(corner[0]), float(corner[1]), step, odd)
         resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
         image, labels = self._padded[which].cut(window, resample)
         pixels = np.floor(window.crop_points(points[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
-        keep = np.ones(len(points), bool) if plain else kept_others(len(points), rng)
-        keep[chosen] = False
+        keep = clicks.kept(chosen, rng, plain)
         signals = guiding_signals(pixels[[chosen]], list(pixels[keep][:, None]), odd)
         example = Example(image, signals, target_of(labels, int(objects.numbers[chosen])))
         example = example if plain else turned(example, int(rng.integers(8)))
