@@ -30,7 +30,7 @@ from nuclick_training.scorecard import score_model
 from nuclick_training.simulate import jittered, on_own_object, parse_jitter, simulated_prompts
 from nuclick_training.splits import GLAS, SPLITS
 from nuclick_training.tables import notes, print_findings
-from nuclick_training.variants import EightWays, WithoutNeighbours
+from nuclick_training.variants import EightWays, NeighboursStay, WithoutNeighbours
 from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
@@ -338,6 +338,26 @@ def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):
     for key, drawn in alone.items():
         assert np.allclose(seen[key], drawn, atol=1e-5)
     assert any(not np.allclose(seen[key], together[key], atol=1e-4) for key in seen)
+
+
+class SignalSegmenter(DarkSegmenter):
+    """Says where the signals are: 1 for a prompt's own, 0.5 for the others'."""
+
+    def predict(self, tiles, field):
+        for tile in tiles:
+            for view in tile.tile.views:
+                yield view, (field.signals(view) * [[[1.0]], [[0.5]]]).sum(axis=0)
+
+
+def test_moved_prompts_see_the_others_where_they_were():
+    image = np.full((200, 200, 3), 255, np.uint8)
+    before = [Prompt(str(n), ObjectKind.NUCLEUS, nw.Click(nw.Point(x + 0.5, 100.5))) for n, x in enumerate((90, 110))]
+    clicks = nw.Click(nw.Point(95, 100.5)), nw.Click(nw.Point(110.5, 100.5))
+    moved = [dataclasses.replace(prompt, signal=click) for prompt, click in zip(before, clicks, strict=True)]
+    seen = looks(NeighboursStay(SignalSegmenter(tiny_card()), before), image, moved)
+    assert np.argwhere(seen["0"]).tolist() == [[32, 32], [32, 47]]
+    assert (seen["0"][32, 32], seen["0"][32, 47]) == (1, 0.5)
+    assert np.argwhere(seen["1"]).tolist() == [[32, 12], [32, 32]]
 
 
 def looks_alone(segmenter, image: np.ndarray, prompt: Prompt) -> np.ndarray:

@@ -15,19 +15,19 @@ from nuclick_wsi.engine import segment
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
-from nuclick_wsi.prompts import ObjectKind, Prompt
+from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.segmenter import Segmenter
 from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.shelf import Shelf
 
-from .data import Labels, Picture, image_path, picture_names, read_picture
+from .data import Picture, image_path, picture_names, read_picture
 from .pixel_sizes import Mpp, pixel_size_of, settled_mpp
 from .registration import registered
 from .results import Findings, ImageResult, Trial
 from .simulate import jittered, simulated_prompts
 from .splits import SPLITS
-from .variants import EightWays, WithoutNeighbours
+from .variants import EightWays, NeighboursStay, WithoutNeighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Evaluation:
     kind, threshold
         None takes the model's.
     jitter
-        Distances in pixels of the images by which clicks are moved, each in a trial of its own.
+        Distances in pixels of the images by which clicks are moved, each in a trial of its own. Exclusion maps show the
+        others where they were, as in the paper.
     exclusion
         Whether prompts see each other.
     tta
@@ -156,14 +157,18 @@ class _Bench:
     def try_on(self, name: str, jitter: float) -> ImageResult:
         """Outline one picture's objects and score them."""
         labels = picture_of(self.asked, name).labels
-        prompts = self._prompts(labels, jitter)
-        pixel_size = pixel_size_of(labels, self.mpp, self.segmenter.card)
+        segmenter = self.segmenter
+        prompts = simulated_prompts(labels, segmenter.card.kind, self.asked.click_at)
+        if jitter:
+            segmenter = NeighboursStay(segmenter, prompts)
+            prompts = jittered(prompts, jitter, Size(labels.shape[1], labels.shape[0]))
+        pixel_size = pixel_size_of(labels, self.mpp, segmenter.card)
         self.watcher.image_started(name, len(prompts))
         with open_slide(image_path(self.asked.data, name)) as slide:
             outcome = segment(
                 slide,
                 PromptSet(tuple(prompts)),
-                {self.segmenter.card.kind: self.segmenter},
+                {segmenter.card.kind: segmenter},
                 pixel_size,
                 Settings(masks=MaskSettings(threshold=self.asked.threshold)),
                 on_progress=self.watcher.prompts_done,
@@ -171,10 +176,6 @@ class _Bench:
         result = ImageResult.of(name, pixel_size.mean, labels, prompts, outcome)
         self.watcher.image_ended(result)
         return result
-
-    def _prompts(self, labels: Labels, jitter: float) -> list[Prompt]:
-        prompts = simulated_prompts(labels, self.segmenter.card.kind, self.asked.click_at)
-        return jittered(prompts, jitter, Size(labels.shape[1], labels.shape[0])) if jitter else prompts
 
 
 def _acquaintance(card: Card, folder: str, names: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
-"""Segmenters that see otherwise than the one they hold: without neighbours, or in all eight turns and flips.
+"""Segmenters that see otherwise than the one they hold: without neighbours, with neighbours unmoved, in eight turns.
 
 They stand behind the engine's `Segmenter` protocol and use nothing but it, so any segmenter can be held.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.card import Card
 from nuclick_wsi.crops import SignalField, Tile, View
+from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmenter import Segmenter, TileImage
 from nuclick_wsi.signals import Pixels
@@ -38,6 +39,34 @@ class WithoutNeighbours:
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
         return self._segmenter.predict(tiles, _LonelySignals(field.prompts))
+
+
+class NeighboursStay:
+    """Exclusion maps show the others where they were before all were moved (paper, Table VIII).
+
+    Parameters
+    ----------
+    before
+        The prompts before they were moved, with the ids of those that the segmenter will be asked for.
+    """
+
+    def __init__(self, segmenter: Segmenter, before: Sequence[Prompt]) -> None:
+        self._segmenter = segmenter
+        self._before = {prompt.id: prompt for prompt in before}
+
+    @property
+    def card(self) -> Card:
+        """The card of the segmenter that is held."""
+        return self._segmenter.card
+
+    def around(self, view: View) -> Window:
+        """Return what the held segmenter needs to see."""
+        return self._segmenter.around(view)
+
+    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
+        before = SignalField([self._before[prompt.id] for prompt in field.prompts])
+        return self._segmenter.predict(tiles, _SteadySignals(field, before))
 
 
 class EightWays:
@@ -83,6 +112,19 @@ class _LonelySignals(SignalField):
     def signals(self, view: View) -> NDArray[np.float32]:
         signals = super().signals(view)
         signals[1] = 0
+        return signals
+
+
+class _SteadySignals(SignalField):
+    """The same prompts, each of which sees the others where they were before."""
+
+    def __init__(self, field: SignalField, before: SignalField) -> None:
+        super().__init__(field.prompts)
+        self._before = before
+
+    def signals(self, view: View) -> NDArray[np.float32]:
+        signals = super().signals(view)
+        signals[1] = self._before.signals(view)[1] * (signals[0] == 0)
         return signals
 
 
