@@ -175,7 +175,7 @@ def evaluate(
     tta: Annotated[bool, typer.Option("--tta", help="Take the mean of all eight turns and flips.")] = False,
     registered: Annotated[
         bool,
-        typer.Option("--registered", help="First move each instance map onto its image, by the contrast alone."),
+        typer.Option("--registered", help="First move each map of dark objects onto its image, by the contrast alone."),
     ] = False,
     threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
     save: Annotated[

@@ -244,7 +244,9 @@ class _KindJob:
         if reason is Reason.TOO_SMALL:
             return f"fewer than {self.rule.smallest_px} px of the network's grid"
         highest = probabilities.max()
-        return f"no probability of {self.rule.threshold:.2f} under the prompt; the highest near it is {highest:.2f}"
+        beside = f" or {self.rule.reach_px} px beside it" if self.rule.reach_px else ""
+        sought = f"no probability of {self.rule.threshold:.2f} under the prompt{beside}"
+        return f"{sought}; the highest in its crop is {highest:.2f}"
 
     def _unread(self) -> Iterator[Rejection]:
         """Yield a rejection for every prompt with a view in a tile that could not be read."""

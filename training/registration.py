@@ -62,12 +62,12 @@ def registered(image: Rgb, labels: Labels) -> Labels:
 
 
 def moved(labels: Labels, by: Displacement) -> Labels:
-    """Return an instance map without a displacement: (H, W), what comes in over a border is background.
+    """Return an instance map without a displacement, (H, W); an object that a border cuts goes on beyond it.
 
     Outlines move by fractions of a pixel: every object's signed distances are interpolated, and a pixel belongs to the
     object that it is deepest in.
     """
-    # What the border cuts goes on beyond it, so that it stays cut; around that is room for every object's margin.
+    # Around what goes on beyond the border is room for every object's margin.
     labels = np.pad(np.pad(labels, _MARGIN, mode="edge"), _MARGIN)
     result, deepest = np.zeros_like(labels), np.zeros(labels.shape, np.float32)
     for number, box, mask in objects_of(labels):
