@@ -17,7 +17,7 @@ from nuclick_training.lessons import Batch, CropLessons, LookLessons
 from nuclick_training.looks import LookSampler
 from nuclick_training.loss import nuclick_loss
 from nuclick_training.recipes import NUCLEI_BY_CROPS, Source
-from nuclick_training.run import BEST, CHECKPOINT, Run, best_weights, new_run
+from nuclick_training.run import BEST, CHECKPOINT, Run, kept_weights, new_run
 from nuclick_training.run_folder import note
 from nuclick_training.settings import FitSettings
 from nuclick_training.splits import GLAS, SPLITS
@@ -150,7 +150,8 @@ def test_a_run_stops_where_nothing_gets_better_and_the_best_weights_are_kept(tmp
     scores = [float(line.split(",")[3]) for line in (tmp_path / LOG).read_text().splitlines()[1:]]
     best = int(np.argmax(scores))
     assert len(scores) == best + 3 < 40
-    assert best_weights(tmp_path)[1] == best + 1 < run.step
+    assert kept_weights(tmp_path, "best")[1] == best + 1 < run.step
+    assert kept_weights(tmp_path, "last")[1] == run.step
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(tmp_path):

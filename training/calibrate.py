@@ -1,7 +1,7 @@
 """From a finished run to a model file: the threshold is chosen on the validation objects, the card written.
 
-A recipe and a run go in, a model file comes out; test pictures take no part. The weights are the averaged ones of the
-check at which validation was best.
+A recipe and a run go in, a model file comes out; test pictures take no part. The weights are averaged ones: of the
+check at which validation was best, or the last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,9 @@ from nuclick_wsi.weights import fill, save_model
 from .fit import mean_dice
 from .lessons import Batch
 from .recipes import Recipe
-from .run import best_weights
+from .run import kept_weights
 from .run_folder import network_of, settings_of
+from .settings import FitSettings
 
 _METRIC = "mean Dice of a crop's object"
 
@@ -27,7 +28,7 @@ _METRIC = "mean Dice of a crop's object"
 def finish(
     recipe: Recipe, run: Path, data: Path, target: Path, objects: int = 300, threshold: float | None = None
 ) -> Card:
-    """Write the best weights of a run, with the threshold that is best on the validation objects, or with a given one.
+    """Write the weights that a run keeps, with the best threshold on the validation objects, or with a given one.
 
     Without validation objects the threshold is the given one or a half.
     """
@@ -45,8 +46,8 @@ def finish(
 
 
 def trained(recipe: Recipe, run: Path) -> tuple[nn.Module, int]:
-    """Return the network with a run's best weights, and the step that they are of."""
-    weights, step = best_weights(run)
+    """Return the network with the weights that a run keeps, and the step that they are of."""
+    weights, step = kept_weights(run, FitSettings(**settings_of(run)).keep)
     network = build(recipe.architecture, recipe.config)
     fill(network, weights, str(run))
     return network, step

@@ -60,6 +60,7 @@ def tuning_recipe(parent: Model, name: str) -> Recipe:
             rate=5e-4,
             warm_up=0.1,
             averaging=0.98,
+            keep=model_of_kind.fit.keep,
         ),
     )
 

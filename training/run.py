@@ -112,9 +112,12 @@ def new_run(network: nn.Module, settings: FitSettings, device: torch.device | No
     return Run(network, Averaged(network, settings.averaging), made)
 
 
-def best_weights(folder: Path) -> tuple[Mapping[str, torch.Tensor], int]:
-    """Return a run's averaged weights, and their step: where validation was best, or the last ones if nothing was."""
-    state = _read(folder / BEST if (folder / BEST).exists() else folder / CHECKPOINT)
+def kept_weights(folder: Path, keep: str) -> tuple[Mapping[str, torch.Tensor], int]:
+    """Return a run's averaged weights, and their step: where validation was best, or the last ones.
+
+    The last ones are kept too where nothing was validated.
+    """
+    state = _read(folder / BEST if keep == "best" and (folder / BEST).exists() else folder / CHECKPOINT)
     return state["averaged"], state["step"]
 
 

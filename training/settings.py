@@ -18,6 +18,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "schedule": ("cosine", "constant"),
     "augmentation": ("modern", "paper"),
     "precision": ("auto", "float32", "bfloat16"),
+    "keep": ("best", "last"),
 }
 """The settings that are one of a few words."""
 
@@ -58,6 +59,9 @@ class FitSettings:
         number, 0 for a twentieth of the run.
     patience
         Checks without a better score after which the run stops; 0 for never.
+    keep
+        Which weights a model gets: those of the best check, or the last ones, where there are too few validation
+        objects to tell checks apart.
     seed
         Of the first weights and of all that is drawn.
     device, workers, tensorboard
@@ -82,6 +86,7 @@ class FitSettings:
     check_minutes: float = 5.0
     check_steps: int = 0
     patience: int = 0
+    keep: str = "best"
     seed: int = 0
     device: str = "auto"
     workers: int = 0
