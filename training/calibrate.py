@@ -23,10 +23,12 @@ from .run_folder import network_of, settings_of
 from .settings import FitSettings
 
 _METRIC = "mean Dice of a crop's object"
+JUDGED = 1500
+"""Objects that choose the threshold: Dice hardly changes with it, and of a few hundred objects it is luck."""
 
 
 def finish(
-    recipe: Recipe, run: Path, data: Path, target: Path, objects: int = 300, threshold: float | None = None
+    recipe: Recipe, run: Path, data: Path, target: Path, objects: int = JUDGED, threshold: float | None = None
 ) -> Card:
     """Write the weights that a run keeps, with the best threshold on the validation objects, or with a given one.
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from nuclick_wsi.card import Card, Score
 from nuclick_wsi.weights import Model, save_model
 
-from .calibrate import card_of, judged, trained
+from .calibrate import JUDGED, card_of, judged, trained
 from .lessons import Batch
 from .recipes import RECIPES, Recipe
 from .run_folder import settings_of
 from .settings import FitSettings
 
 _METRIC = "mean Dice of a crop's object"
-_OBJECTS = 300
 _PIXELS_PER_STEP = 8 * 128 * 128
 
 
@@ -74,7 +73,7 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
         As `tuning_recipe` returns it, on the user's data.
     """
     network, step = trained(recipe, run)
-    validation = recipe.validation(data, _OBJECTS)
+    validation = recipe.validation(data, JUDGED)
     threshold = judged(network, validation)[0] if validation else parent.card.threshold
     part, held_out = _held_out(recipe, data, validation)
     before = judged(parent.network, held_out, parent.card.threshold)[1]
@@ -93,7 +92,7 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
 
 
 def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[str, Sequence[Batch]]:
-    test = recipe.validation(data, _OBJECTS, "test")
+    test = recipe.validation(data, JUDGED, "test")
     return ("test", test) if test else ("validation" if validation else "", validation)
 
 

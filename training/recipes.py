@@ -108,7 +108,7 @@ class Recipe:
                 raise DataError(f"{data / source.folder}: no picture of it is for training.")
         return self._lessons(parts, [source.share for source in self.sources], augmentation)
 
-    def validation(self, data: Path, objects: int = 80, part: str = "validation") -> list[Batch]:
+    def validation(self, data: Path, objects: int = 320, part: str = "validation") -> list[Batch]:
         """Return fixed plain batches of the pictures of a part, of that many random objects, fewer if there are few."""
         found = [picture for source in self.sources for picture in self.pictures(data, source, part)]
         if not any(picture.labels.any() for picture in found):
