@@ -209,7 +209,8 @@ GLANDS = Recipe(
     terms="research use only (inherited from the GlaS challenge data)",
     split="GlaS training images by patient: 63 train, 5 validation (choose the threshold), 17 test, in "
     "nuclick_training.splits",
-    limits="organs other than colon; glands that fill more than one crop (317 um); solid tumour nests without a lumen",
+    limits="organs other than colon; glands that fill more than one crop (317 um); solid tumour nests without a lumen; "
+    "stains other than H&E, where outlines may run into the stroma",
     # Five images with 26 glands validate: the best check among many would be luck.
     fit=FitSettings(batch=4, rate=1.5e-3, averaging=0.997, keep="last"),
 )
