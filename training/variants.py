@@ -21,8 +21,8 @@ _TURNS = range(8)
 """Quarter turns against the clock, 0 to 3; from 4 on after a flip from left to right."""
 
 
-class WithoutNeighbours:
-    """Every prompt is seen as if it were the only one: all exclusion maps are empty (paper, Table X)."""
+class _Holder:
+    """A segmenter is held, and what it needs to see is seen."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
@@ -36,12 +36,16 @@ class WithoutNeighbours:
         """Return what the held segmenter needs to see."""
         return self._segmenter.around(view)
 
+
+class WithoutNeighbours(_Holder):
+    """Every prompt is seen as if it were the only one: all exclusion maps are empty (paper, Table X)."""
+
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
         return self._segmenter.predict(tiles, _LonelySignals(field.prompts))
 
 
-class NeighboursStay:
+class NeighboursStay(_Holder):
     """Exclusion maps show the others where they were before all were moved (paper, Table VIII).
 
     Parameters
@@ -51,17 +55,8 @@ class NeighboursStay:
     """
 
     def __init__(self, segmenter: Segmenter, before: Sequence[Prompt]) -> None:
-        self._segmenter = segmenter
+        super().__init__(segmenter)
         self._before = {prompt.id: prompt for prompt in before}
-
-    @property
-    def card(self) -> Card:
-        """The card of the segmenter that is held."""
-        return self._segmenter.card
-
-    def around(self, view: View) -> Window:
-        """Return what the held segmenter needs to see."""
-        return self._segmenter.around(view)
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
@@ -69,16 +64,8 @@ class NeighboursStay:
         return self._segmenter.predict(tiles, _SteadySignals(field, before))
 
 
-class EightWays:
+class EightWays(_Holder):
     """Every view is seen in all eight turns and flips; its probability is the mean of the eight."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
-
-    @property
-    def card(self) -> Card:
-        """The card of the segmenter that is held."""
-        return self._segmenter.card
 
     def around(self, view: View) -> Window:
         """Return what the held segmenter needs to see in all eight turns and flips together."""
