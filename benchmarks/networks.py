@@ -1,10 +1,11 @@
 """What a click costs in each network: signals, batches and network on one core, clicks spread over 1024 x 1024 pixels.
 
 Ratios are against the paper's network at its full width, run as fast as we can run it. Times do not depend on weights,
-so those are random.
+so those are random. Below, multiplications and additions at the crops of nuclei and of glands, counted by torch.
 """
 
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 from nuclick_wsi.card import Card
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.network import build
+from nuclick_wsi.looks import PITCH
+from nuclick_wsi.network import STRIDE, Glance, build
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmenter import Segmenter, TileImage
@@ -71,6 +74,27 @@ def milliseconds(one: Segmenter, count: int) -> float:
     return 1000 * (time.process_time() - begun) / len(asked)
 
 
+def gmac(compute: Callable[[], object]) -> str:
+    """Return the billions of multiply-accumulates of a computation."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        compute()
+    return f"{counter.get_total_flops() / 2e9:.2f}"
+
+
+def operations(nuclick_crop: int, crop: int) -> tuple[str, ...]:
+    """Return the GMAC of a crop of nuclick at a quarter of its width, and of a block and a crop of glance."""
+    nuclick, glance = build("nuclick", {"width": 0.25}).eval(), Glance().eval()
+    side, features = PITCH + crop, (crop + STRIDE) // STRIDE
+    with torch.inference_mode():
+        seen = glance.look(torch.zeros(1, 3, side, side))
+    one, corner = torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2, dtype=torch.int64)
+    return (
+        gmac(lambda: nuclick(torch.zeros(1, 5, nuclick_crop, nuclick_crop))),
+        gmac(lambda: glance.look(torch.zeros(1, 3, side, side))),
+        gmac(lambda: glance.outline(seen, one, corner, torch.zeros(1, 2, features, features))),
+    )
+
+
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -81,6 +105,10 @@ def main() -> None:
         ratios = [f"{times[0] / time_:.1f}" for time_ in times[1:]]
         table.add_row(f"{count} clicks", *(f"{time_:.1f}" for time_ in times), *ratios)
     Console().print(table)
+    counts = Table("GMAC", "nuclick, a quarter: a crop", f"glance: a block for {PITCH} px", "glance: a crop")
+    for name, crops in {"nuclei, 128 and 96 px": (128, 96), "glands, 256 px": (256, 256)}.items():
+        counts.add_row(name, *operations(*crops))
+    Console().print(counts)
 
 
 if __name__ == "__main__":

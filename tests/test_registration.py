@@ -1,10 +1,12 @@
 """Instance maps that lie beside their pictures are moved onto them, by the picture alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from made_pictures import picture
+from made_pictures import folder_of, picture
 from nuclick_training.data import Labels, Rgb
-from nuclick_training.registration import Displacement, displacement, moved, registered
+from nuclick_training.registration import Displacement, displacement, main, moved, registered
 from scipy import ndimage
 
 
@@ -52,6 +54,14 @@ def test_what_the_border_cuts_stays_cut() -> None:
     result = moved(labels, Displacement(0.0, -2.0))
     assert result[:11, 10:20].all()
     assert result.sum() == 110
+
+
+def test_the_command_prints_where_every_map_of_a_folder_lies(tmp_path, capsys) -> None:
+    item = picture(name="one")
+    folder_of([replace(item, image=seen(item.labels, -1.0, 2.0))], tmp_path / "data")
+    main([str(tmp_path / "data")])
+    x, y, name = capsys.readouterr().out.splitlines()[-1].split()
+    assert (float(x), float(y), name) == (pytest.approx(1, abs=0.15), pytest.approx(-2, abs=0.15), "one")
 
 
 @pytest.mark.parametrize("labels", [np.zeros((20, 20), np.int32), np.ones((20, 20), np.int32)])

@@ -97,7 +97,7 @@ def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[
 
 
 def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> Card:
-    """Return the card before anything is measured; the parent's terms stay in force, and are all on the same data."""
+    """Return the card before anything is measured; the parent's terms stay in force, alone on its own data."""
     card = card_of(recipe, settings)
     mother = parent.card
     lineage = {

@@ -1,16 +1,20 @@
 """How far an instance map lies beside its picture, told by the picture alone, and the map moved back onto it.
 
-A picture and its map go in; a displacement of less than a few pixels, or the map without it, comes out. No model takes
-part, so that what is moved is never moved towards what some model says.
+`python -m nuclick_training.registration FOLDER` prints it for every picture of a folder. A picture and its map go in; a
+displacement of less than a few pixels, or the map without it, comes out. No model takes part, so that what is moved is
+never moved towards what some model says.
 """
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .data import Labels, Rgb, objects_of
+from .data import Labels, Rgb, objects_of, picture_names, read_picture
 
 _REACH = 3
 """Displacements up to here are looked for, in pixels; one that is found at the end of it is none."""
@@ -101,3 +105,19 @@ def _peak(three: npt.NDArray[np.floating]) -> float:
     """Return where the parabola through three values, the middle one highest, has its top: -0.5 to 0.5."""
     bend = three[0] - 2 * three[1] + three[2]
     return float(0.5 * (three[0] - three[2]) / bend) if bend < 0 else 0.0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m nuclick_training.registration", description=__doc__)
+    parser.add_argument("folder", type=Path, help="that holds images/ and labels/ of dark objects")
+    folder = parser.parse_args(arguments).folder
+    print("pixels right of the image, and below it")
+    for name in picture_names(folder):
+        picture = read_picture(folder, name, 1.0)
+        found = displacement(picture.image, picture.labels)
+        print(f"{found.x:+.2f} {found.y:+.2f}  {name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
