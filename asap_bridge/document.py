@@ -4,6 +4,7 @@ Bytes go in; out come annotations, groups, and where each is. An edit cuts and i
 touched stays byte for byte, known to us or not.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from asap_bridge.annotations import Annotation, Group
-from asap_bridge.parsing import Parsed, Span, parse
+from asap_bridge.parsing import Parsed, Span, UnfinishedError, parse
 from asap_bridge.text import annotation_text, attributes_text, group_text
 from nuclick_wsi.errors import PromptError
+from nuclick_wsi.shared_files import Stamp
 
 EMPTY = b'<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations />\n\t<AnnotationGroups />\n</ASAP_Annotations>\n'
+_PATIENCE, _QUIET, _MOMENT = 30.0, 1.0, 0.02
+"""Seconds: to wait for a save to end, without a change after which it has ended, between two looks."""
 _SPACE = b" \t\r\n"
 
 _Change: TypeAlias = tuple[Span, Iterable[str]]
@@ -86,18 +90,30 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read an ASAP file.
+    """Read an ASAP file; errors as `read_stamped`."""
+    return read_stamped(path)[0]
+
+
+def read_stamped(path: Path) -> tuple[Document, Stamp]:
+    """Read an ASAP file, and what it was like; one that is being saved is read when that is done.
 
     Raises
     ------
     PromptError
         It cannot be read, is not ASAP's, or breaks a rule that ASAP relies on; the message names the annotation.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return Document(parse(data, str(path)))
+    given_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            data, quiet = path.read_bytes(), time.time() - path.stat().st_mtime
+            return Document(parse(data, str(path))), Stamp.of(data)
+        except OSError as error:
+            raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
+        except UnfinishedError:
+            # ASAP empties the file and writes it anew: a beginning of it that is growing is no damage.
+            if quiet > _QUIET or time.monotonic() > given_up:
+                raise
+        time.sleep(_MOMENT)
 
 
 def write_document(annotations: Sequence[Annotation], groups: Sequence[Group]) -> bytes:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from asap_bridge.annotations import rgb_of
-from asap_bridge.document import Document, read_document
+from asap_bridge.document import Document
 from asap_bridge.names import is_result_group
 from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
@@ -65,14 +65,21 @@ def asap_jobs(paths: Sequence[Path], choice: AsapChoice) -> list[Job]:
         raise SettingsError(f"--slides {choice.slide_folder} is not a folder.")
     folder = SlideFolder(choice.slide_folder) if choice.slide_folder is not None else None
     is_batch = len(paths) > 1
+    sinks = [AsapSink(path) for path in paths]
     return [
-        Job(path.name, file_stem(path.stem), partial(_read, path, choice, folder, is_batch), AsapSink(path), path.name)
-        for path in paths
+        Job(
+            sink.path.name,
+            file_stem(sink.path.stem),
+            partial(_read, sink, choice, folder, is_batch),
+            sink,
+            sink.path.name,
+        )
+        for sink in sinks
     ]
 
 
-def _read(path: Path, choice: AsapChoice, folder: SlideFolder | None, is_batch: bool) -> ImageInput:
-    document = read_document(path)
+def _read(sink: AsapSink, choice: AsapChoice, folder: SlideFolder | None, is_batch: bool) -> ImageInput:
+    path, document = sink.path, sink.read()
     if not is_batch:
         require_named_groups(path, document, choice.rule)
     colors = {group.name: rgb for group in document.groups if (rgb := rgb_of(group.color)) is not None}

@@ -8,7 +8,7 @@ import codecs
 import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from xml.parsers.expat import ExpatError
+from xml.parsers.expat import ErrorString, ExpatError, errors
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import XMLParser
@@ -17,9 +17,16 @@ from asap_bridge.annotations import DEFAULT_GROUP_COLOR, UNGROUPED, Annotation, 
 from asap_bridge.checks import annotation_of, require_groups
 from nuclick_wsi.errors import PromptError
 
+
+class UnfinishedError(PromptError):
+    """A file ends before its root does: it is cut short, or another program is writing it just now."""
+
+
 Span: TypeAlias = tuple[int, int]
 """Where an element starts and ends in the text, in bytes."""
 
+_UNFINISHED = (errors.XML_ERROR_NO_ELEMENTS, errors.XML_ERROR_UNCLOSED_TOKEN, errors.XML_ERROR_PARTIAL_CHAR)
+"""What the parser says where a text ends too early."""
 _ROOT = "ASAP_Annotations"
 _LISTS = ("Annotations", "AnnotationGroups")
 _MEMBERS = {"Annotations": "Annotation", "AnnotationGroups": "Group"}
@@ -145,7 +152,8 @@ class _Pass:
         try:
             self._parser.Parse(self._found.data, True)
         except ExpatError as error:
-            raise PromptError(f"{self._source} is not XML: {error}. Save the annotations in ASAP again.") from error
+            kind = UnfinishedError if ErrorString(error.code) in _UNFINISHED else PromptError
+            raise kind(f"{self._source} is not XML: {error}. Save the annotations in ASAP again.") from error
         except DefusedXmlException as error:
             raise PromptError(
                 f"{self._source} has a DOCTYPE, which could make the file mean anything; ASAP writes none. Take the "

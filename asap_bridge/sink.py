@@ -1,25 +1,29 @@
 """Results of a run into the ASAP file that the prompts came from: what differs from the last run, and nothing else.
 
-Reads the file anew, so that what the user has saved in the meantime counts; writes it whole or not at all.
+Reads the file anew, so that what the user has saved in the meantime counts, and once more where it is saved while it
+is being written; writes it whole or not at all.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
 from asap_bridge.annotations import Annotation, Group
-from asap_bridge.document import Document, Edit, read_document
+from asap_bridge.document import Document, Edit, read_stamped
 from asap_bridge.names import ResultName, is_result_group, outer_group, result_group, unchanged_result
 from asap_bridge.results import annotations_of_instance, color_of_class
-from nuclick_wsi.errors import PromptError, ResultError
-from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.errors import FileChangedError, PromptError, ResultError
+from nuclick_wsi.files import back_up
 from nuclick_wsi.jobs import Results, Written
 from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 _DATE = "date"
+_ATTEMPTS = 20
+"""How often to read the file anew where another program saves it while it is written."""
+_MERGED = "the file was saved while the run went on; the results were written into what was saved"
 _FOR_SPEED = ("batch_size", "device", "tile_size", "workers")
 """Settings that decide no result."""
 
@@ -28,7 +32,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
 class AsapSink:
     """Keeps results in an ASAP file, in groups of their own.
 
@@ -36,40 +39,61 @@ class AsapSink:
     and later runs write none beside it for the same prompt.
     """
 
-    path: Path
-    now: Callable[[], datetime] = _now
+    def __init__(self, path: Path, now: Callable[[], datetime] = _now) -> None:
+        self.path = path
+        self._now = now
+        self._seen: Stamp | None = None
+
+    def read(self) -> Document:
+        """Read the file, and remember what it was like; PromptError as `read_document`."""
+        document, self._seen = read_stamped(self.path)
+        return document
 
     def write(self, results: Results) -> Written:
-        """Put these results in the place of those of earlier runs; a file without any is backed up first."""
-        document = self._document()
-        self._replace(document, _edit(document, results, self.now()))
-        return Written(self.path)
+        """Put these results in the place of those of earlier runs; a file without any is backed up first.
+
+        What was saved since the file was read stays, and the results come into it.
+        """
+        now = self._now()
+        for _ in range(_ATTEMPTS):
+            document, seen = self._document()
+            try:
+                self._replace(document, seen, _edit(document, results, now))
+            except FileChangedError:
+                continue
+            is_newer = self._seen not in (None, seen)
+            return Written(self.path, remarks=(_MERGED,) if is_newer else ())
+        raise ResultError(
+            f"{self.path}: was saved by another program again and again ({_ATTEMPTS} times) while the results were to "
+            "be written, so they were not. Close the slide in ASAP, then run again; what was computed is remembered."
+        )
 
     def clear(self) -> None:
         """Take the results of earlier runs away."""
         self.write(Results((), {}, (), {}))
 
-    def _document(self) -> Document:
+    def _document(self) -> tuple[Document, Stamp]:
         try:
-            return read_document(self.path)
+            return read_stamped(self.path)
         except PromptError as error:
-            raise ResultError(f"{error} The results were not written.") from error
+            raise ResultError(
+                f"{error} The results were not written; once it is put right, run again: what was computed is "
+                "remembered."
+            ) from error
 
-    def _replace(self, document: Document, edit: Edit) -> None:
+    def _replace(self, document: Document, seen: Stamp, edit: Edit) -> None:
         # A link stays one: what it points to is replaced.
         target = self.path.resolve()
         content = document.edited(edit)
         if content == document.parsed.data:
             return
-        mode = target.stat().st_mode
-        if not mode & 0o222:
+        if not target.stat().st_mode & 0o222:
             raise ResultError(
                 f"{self.path} is read-only, so the results were not written. Make it writable, or run a copy of it."
             )
         if not any(is_result_group(group.name) for group in document.groups):
             back_up(target)
-        write_atomically(target, content)
-        target.chmod(mode)
+        replace_if_unchanged(target, content, seen)
 
 
 def _edit(document: Document, results: Results, now: datetime) -> Edit:

@@ -130,6 +130,7 @@ def _changes(name: str, written: Written) -> Iterable[str]:
         kept = Counter(written.kept.values())
         reasons = ", ".join(f"{count} {why}" for why, count in sorted(kept.items()))
         yield f"{name}: kept as you made them: {reasons}. The run record names them."
+    yield from (f"{name}: {remark}." for remark in written.remarks)
 
 
 def print_plan(console: Console, report: RunReport) -> None:

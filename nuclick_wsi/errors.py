@@ -39,6 +39,10 @@ class ResultError(NuclickError, OSError):
     """A result cannot be written."""
 
 
+class FileChangedError(ResultError):
+    """A file was saved by another program between being read and being replaced."""
+
+
 class RequestError(NuclickError, ValueError):
     """What was sent to the local server is not a request that it understands."""
 

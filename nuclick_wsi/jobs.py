@@ -66,11 +66,14 @@ class Written:
         How many objects were added, replaced, removed, unchanged; empty where a file was written as a whole.
     kept
         Why an object of ours was left as the user made it, by prompt id.
+    remarks
+        What else the user is to know, each a clause about the file.
     """
 
     path: Path
     counts: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
 class Sink(Protocol):

@@ -97,6 +97,7 @@ class ImageReport:
             "result": self.written and str(self.written.path),
             "changes": self.written and (dict(self.written.counts) or None),
             "kept": self.written and (dict(self.written.kept) or None),
+            "remarks": self.written and (list(self.written.remarks) or None),
             "preview": self.preview and str(self.preview),
             "seconds": round(self.seconds, 3),
         }

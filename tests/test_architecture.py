@@ -14,7 +14,7 @@ PACKAGES = {
 }
 LAYERS = (
     {"errors", "choices", "geometry", "prompts", "scale"},
-    {"instances", "slide", "card", "signals", "files"},
+    {"instances", "slide", "card", "signals", "files", "shared_files"},
     {
         "admission",
         "blend",

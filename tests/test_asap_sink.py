@@ -198,7 +198,7 @@ def test_the_file_is_backed_up_once_before_the_first_change(file: Path) -> None:
     assert (file.parent / "slide.xml.backup").read_bytes() == before
 
 
-@pytest.mark.parametrize("step", ["back_up", "write_atomically"])
+@pytest.mark.parametrize("step", ["back_up", "replace_if_unchanged"])
 def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
     file: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
