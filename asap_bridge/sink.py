@@ -91,9 +91,14 @@ class AsapSink:
             raise ResultError(
                 f"{self.path} is read-only, so the results were not written. Make it writable, or run a copy of it."
             )
-        if not any(is_result_group(group.name) for group in document.groups):
-            back_up(target)
-        replace_if_unchanged(target, content, seen)
+        is_first = not any(is_result_group(group.name) for group in document.groups)
+        backup = back_up(target) if is_first else None
+        try:
+            replace_if_unchanged(target, content, seen)
+        except FileChangedError:
+            if backup is not None:
+                backup.unlink()  # of what the other program has replaced itself; the next attempt keeps its save
+            raise
 
 
 def _edit(document: Document, results: Results, now: datetime) -> Edit:

@@ -179,6 +179,25 @@ def plan_tiles(
     return [_tile(members) for _, members in sorted(cells.items(), key=_key)]
 
 
+def halves(tile: Tile, around: Callable[[View], Window]) -> tuple[Tile, Tile] | None:
+    """Divide a tile across its longer side, to read it in smaller windows; None where all its views need the same.
+
+    Views that need the same pixels stay together, as in `plan_tiles`.
+    """
+    members = [(view, around(view)) for view in tile.views]
+    windows = {window for _, window in members}
+    if len(windows) == 1:
+        return None
+    by_x = max(window.x for window in windows) - min(window.x for window in windows)
+    by_y = max(window.y for window in windows) - min(window.y for window in windows)
+    order = sorted(windows, key=lambda one: (one.x, one.y) if by_x > by_y else (one.y, one.x))
+    first = set(order[: len(order) // 2])
+    return (
+        _tile([member for member in members if member[1] in first]),
+        _tile([member for member in members if member[1] not in first]),
+    )
+
+
 def _tile(members: Sequence[tuple[View, Window]]) -> Tile:
     views, windows = zip(*members, strict=True)
     return Tile(views[0].grid, _union(windows), views)

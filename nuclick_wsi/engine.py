@@ -18,7 +18,7 @@ from nuclick_wsi.admission import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.blend import blend, resample_probabilities
 from nuclick_wsi.card import Card
 from nuclick_wsi.contenders import Neighbours, find_contenders
-from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, plan_tiles, plan_views
+from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, halves, plan_tiles, plan_views
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
 from nuclick_wsi.masks import MaskRule, decode_mask, on_object
@@ -189,7 +189,8 @@ class _KindJob:
         patches: list[Patch] = []
         rejections: list[Rejection] = []
         # Closed, and with it all that feeds it, where the work is stopped in the middle.
-        with closing(self._merged(self.segmenter.predict(self._readable(tiles), self.signals), known.unknown)) as looks:
+        images = self._readable(chain.from_iterable(tiles))
+        with closing(self._merged(self.segmenter.predict(images, self.signals), known.unknown)) as looks:
             new = known.remembering(ordered_map(self._decode, looks, self.settings.workers))
             for decoded in chain(known.known, new):
                 if isinstance(decoded, Patch):
@@ -199,11 +200,13 @@ class _KindJob:
                 on_look()
         return patches, rejections
 
-    def _read(self, tile: Tile) -> TileImage | _Unread:
+    def _read(self, tile: Tile) -> list[TileImage | _Unread]:
+        """Read a tile; one that cannot be read as a whole in parts, down to the pixels that one view needs."""
         try:
-            return TileImage(tile, read_window(self.slide, tile.grid, tile.window))
+            return [TileImage(tile, read_window(self.slide, tile.grid, tile.window))]
         except SlideError as error:
-            return _Unread(tile, error)
+            parts = halves(tile, self.segmenter.around)
+            return [_Unread(tile, error)] if parts is None else [*self._read(parts[0]), *self._read(parts[1])]
 
     def _readable(self, tiles: Iterable[TileImage | _Unread]) -> Iterator[TileImage]:
         for tile in tiles:

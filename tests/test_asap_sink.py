@@ -1,7 +1,10 @@
 """Results in ASAP's own file: in groups of ours, replaced by the next run, and nothing of the user's ever touched."""
 
 import os
+import random
 import stat
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +23,7 @@ from nuclick_wsi.errors import ResultError
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.jobs import ModelUsed, Results
 from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.shared_files import Stamp
 
 FIRST, SECOND = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 IDS = [f"00000000-0000-4000-8000-{number:012d}" for number in range(9)]
@@ -215,6 +219,92 @@ def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
     write(file, instance(0))
     assert len(ours(Asap(file))) == 1
     assert (file.parent / "slide.xml.backup").read_bytes() == before
+
+
+def save_in_pieces(path: Path, content: bytes) -> None:
+    """Empty the file and write it anew, as ASAP does, with a moment between two pieces."""
+    with path.open("wb", buffering=0) as out:
+        for start in range(0, len(content), 8192):
+            time.sleep(0.0002)
+            out.write(content[start : start + 8192])
+
+
+def save_by_name(path: Path, content: bytes) -> None:
+    other = path.with_name("other")
+    other.write_bytes(content)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("save", [save_in_pieces, save_by_name])
+def test_no_save_of_hundreds_made_while_results_are_written_is_lost(
+    save: Callable[[Path, bytes], None], file: Path
+) -> None:
+    chance, came_into_it, errors = random.Random(2), 0, []
+    drawn = [annotation("Dot", [(number, 1)], f"dot {number}") for number in range(150)]
+    for number in range(120):
+        # ASAP writes what it has open: all that was drawn, and nothing of ours.
+        write_asap(file.with_name("saved"), [*drawn, annotation("Dot", [(number, 2)], f"new {number}")])
+        content, moment = file.with_name("saved").read_bytes(), chance.uniform(0, 0.015)
+        saving = threading.Thread(target=lambda: (time.sleep(moment), save(file, content)))  # noqa: B023
+        saving.start()
+        try:
+            write(file, instance(number % 9))
+        except ResultError as error:
+            errors.append(error)
+        saving.join()
+        held = Asap(file)
+        saved = {one["Name"] for one in held.annotations if not one["Name"].startswith("NuClick")}
+        assert saved == {f"dot {one}" for one in range(150)} | {f"new {number}"}
+        came_into_it += bool(ours(held))
+    assert came_into_it  # the others were saved last, over ours
+    assert errors == []
+    write(file, instance(0))
+    assert len(ours(Asap(file))) == 1
+
+
+def test_results_come_into_what_was_saved_since_the_run_read_it_and_the_run_says_so(file: Path) -> None:
+    sink = AsapSink(file, lambda: FIRST)
+    sink.read()
+    by_asap(file, lambda opened: opened.annotations[0].update(Name="drawn since"))
+    written = sink.write(results(instance(0)))
+    assert written.remarks == (
+        "the file was saved while the run went on; the results were written into what was saved",
+    )
+    names = [one["Name"] for one in Asap(file).annotations]
+    assert names[0] == "drawn since"
+    assert len(ours(Asap(file))) == 1
+    sink.read()
+    assert sink.write(results(instance(1))).remarks == ()
+
+
+def test_a_file_that_is_saved_again_and_again_is_refused_in_words_and_keeps_the_last_save(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, saves = sink_module.replace_if_unchanged, []
+
+    def saved_first(path: Path, content: bytes, seen: Stamp) -> None:
+        saves.append(len(saves))
+        by_asap(path, lambda opened: opened.annotations[0].update(Name=f"save {len(saves)}"))
+        replace(path, content, seen)
+
+    monkeypatch.setattr(sink_module, "replace_if_unchanged", saved_first)
+    with pytest.raises(ResultError, match=r"slide\.xml: was saved by another program again .*Close the slide in ASAP"):
+        write(file, instance(0))
+    assert Asap(file).annotations[0]["Name"] == f"save {len(saves)}"
+    assert ours(Asap(file)) == []
+    assert [path.name for path in file.parent.iterdir()] == ["slide.xml"]
+
+
+def test_a_beginning_of_a_file_that_is_being_saved_is_not_taken_for_the_file(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[:100])
+    ending = threading.Timer(0.2, lambda: file.write_bytes(content))
+    ending.start()
+    write(file, instance(0))
+    ending.join()
+    opened = Asap(file)
+    assert [one["Name"] for one in opened.annotations][:2] == ["Annotation 0", "mine"]
+    assert len(ours(opened)) == 1
 
 
 def test_a_read_only_file_and_one_that_is_gone_are_refused_in_words(file: Path) -> None:

@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+import tifffile
 from dark_segmenter import BOTH, NUCLEI
 from numpy.typing import NDArray
 
-from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.crops import SignalField, View
+from nuclick_wsi.choices import GlandMode, ReaderChoice
+from nuclick_wsi.crops import SignalField, View, halves, plan_tiles
 from nuclick_wsi.engine import Outcome, segment
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle, prompt_id
+from nuclick_wsi.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 from nuclick_wsi.readers import open_slide
-from nuclick_wsi.scale import Area, PixelSize, Window
+from nuclick_wsi.scale import Area, Grid, PixelSize, Window
 from nuclick_wsi.segmenter import TileImage
 from nuclick_wsi.settings import MaskSettings, Settings
 from nuclick_wsi.slide import Slide
@@ -214,6 +216,77 @@ def test_a_part_that_cannot_be_read_costs_its_own_prompts_only(make_slide: MakeS
     assert [r.prompt_id for r in outcome.rejections] == [prompts[0].id]
     assert outcome.rejections[0].reason is Reason.UNREADABLE
     assert len(outcome.instances) == len(CENTRES) - 1
+
+
+class TornSlide(BrokenSlide):
+    """A slide that cannot be read wherever a rectangle of it is asked for."""
+
+    def __init__(self, slide: Slide, torn: Window) -> None:
+        super().__init__(slide)
+        self._torn = torn
+        self.asked: list[Window] = []
+
+    def read(self, level: int, x: int, y: int, size: Size) -> NDArray[np.uint8]:
+        asked = Window(x, y, size.width, size.height)
+        self.asked.append(asked)
+        if asked.intersection(self._torn) is not None:
+            raise SlideError(f"slide.svs: cannot be read at ({x}, {y})")
+        return self._slide.read(level, x, y, size)
+
+
+MANY = [(x, y) for x in range(20, 500, 40) for y in range(20, 500, 40)]
+
+
+def needs(prompt: Prompt, torn: Window) -> bool:
+    """Whether the crop of a click, of 64 px around it, meets a rectangle."""
+    place = prompt.signal.strokes[0][0]
+    return Window(int(place.x) - 32, int(place.y) - 32, 64, 64).intersection(torn) is not None
+
+
+def test_only_prompts_that_need_pixels_that_cannot_be_read_are_rejected(make_slide: MakeSlide) -> None:
+    prompts, torn = PromptSet(tuple(click(x, y) for x, y in MANY)), Window(233, 301, 9, 5)
+    with open_slide(make_slide(discs(512, MANY), downsamples=(1,))) as slide:
+        undisturbed = segment(slide, prompts, NUCLEI, FINE)
+        broken = TornSlide(slide, torn)
+        outcome = segment(broken, prompts, NUCLEI, FINE)
+    rejected = {one.prompt_id for one in outcome.rejections}
+    assert {one.reason for one in outcome.rejections} == {Reason.UNREADABLE}
+    assert rejected == {one.id for one in prompts.prompts if needs(one, torn)}
+    assert 1 < len(rejected) < 10
+    assert outcome.instances == tuple(one for one in undisturbed.instances if one.prompt_id not in rejected)
+    assert len(broken.asked) < len(MANY)  # what can be read together is
+
+
+def test_views_that_need_the_same_pixels_are_never_divided() -> None:
+    views = [View(index, Grid(4.0, 1.0), Window(index, 0, 8, 8)) for index in range(6)]
+    block = {True: Window(0, 0, 20, 20), False: Window(20, 0, 20, 20)}
+    (tile,) = plan_tiles(views, 100, lambda view: block[view.prompt < 3])
+    parts = halves(tile, lambda view: block[view.prompt < 3])
+    assert parts is not None
+    assert [[view.prompt for view in part.views] for part in parts] == [[0, 1, 2], [3, 4, 5]]
+    assert [part.window for part in parts] == list(block.values())
+    assert halves(parts[0], lambda _: block[True]) is None
+
+
+@pytest.mark.parametrize("reader", [ReaderChoice.OPENSLIDE, ReaderChoice.TIFFSLIDE])
+def test_a_torn_tile_of_a_real_file_costs_only_the_prompts_that_see_it(reader: ReaderChoice, tmp_path: Path) -> None:
+    whole, torn = tmp_path / "whole.svs", tmp_path / "torn.svs"
+    layout = PyramidLayout((1,), PyramidCompression.JPEG)
+    write_pyramid(whole, discs(512, MANY), FINE, layout)
+    with tifffile.TiffFile(whole) as file:
+        page = file.pages[0]
+        place = Window(page.tilewidth, 0, page.tilewidth, page.tilelength)
+        offset, length = page.dataoffsets[1], page.databytecounts[1]
+    content = bytearray(whole.read_bytes())
+    content[offset : offset + length] = bytes(length)
+    torn.write_bytes(content)
+    prompts = PromptSet(tuple(click(x, y) for x, y in MANY))
+    with open_slide(whole, reader=reader) as slide, open_slide(torn, reader=reader) as damaged:
+        undisturbed, outcome = (segment(one, prompts, NUCLEI, FINE) for one in (slide, damaged))
+    rejected = {one.prompt_id for one in outcome.rejections}
+    assert rejected == {one.id for one in prompts.prompts if needs(one, place)}
+    assert 0 < len(rejected) < len(MANY)
+    assert outcome.instances == tuple(one for one in undisturbed.instances if one.prompt_id not in rejected)
 
 
 def test_progress_counts_every_prompt_that_goes_through_the_network(make_slide: MakeSlide) -> None:
