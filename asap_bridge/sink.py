@@ -61,8 +61,8 @@ class AsapSink:
                 self._replace(document, seen, _edit(document, results, now))
             except FileChangedError:
                 continue
-            is_newer = self._seen not in (None, seen)
-            return Written(self.path, remarks=(_MERGED,) if is_newer else ())
+            remarks = () if self._seen in (None, seen) else (_MERGED,)
+            return Written(self.path, from_earlier=_from_earlier(document, results), remarks=remarks)
         raise ResultError(
             f"{self.path}: was saved by another program again and again ({_ATTEMPTS} times) while the results were to "
             "be written, so they were not. Close the slide in ASAP, then run again; what was computed is remembered."
@@ -115,7 +115,7 @@ def _edit(document: Document, results: Results, now: datetime) -> Edit:
             kinds.setdefault(ring.group, set()).add(instance.kind)
     drop = []
     for index, (one, name) in enumerate(zip(document.annotations, written, strict=True)):
-        if name is None or name.prompt_id in users:
+        if name is None or name.prompt_id in users or name.prompt_id in results.unread:
             continue
         if one.name in wanted and wanted[one.name].group == one.group:
             del wanted[one.name]
@@ -129,6 +129,12 @@ def _edit(document: Document, results: Results, now: datetime) -> Edit:
     differing = [*wanted.values(), *(document.annotations[index] for index in drop)]
     changed = {outer_group(one.group) for one in differing if one.group is not None}
     return _with_groups(document, drop, list(wanted.values()), groups, changed)
+
+
+def _from_earlier(document: Document, results: Results) -> frozenset[str]:
+    """Return the prompts that could not be computed and have an outline of an earlier run."""
+    names = filter(None, map(unchanged_result, document.annotations)) if results.unread else ()
+    return frozenset(name.prompt_id for name in names if name.prompt_id in results.unread)
 
 
 def _taken(annotations: Sequence[Annotation], written: Sequence[ResultName | None]) -> set[str]:

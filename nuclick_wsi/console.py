@@ -101,8 +101,8 @@ def _row(image: ImageReport) -> list[str]:
     return [
         image.name,
         "\n".join(f"{count} {kind}" for kind, count in image.prompts.items()),
-        str(image.recalled) if image.status is Status.DONE else "",
-        str(image.instances) if image.status is Status.DONE else "",
+        str(image.recalled) if image.was_computed else "",
+        str(image.instances) if image.was_computed else "",
         "\n".join(f"{count} {reason}" for reason, count in sorted(image.reasons.items())),
         image.status.value,
         f"{image.seconds:.1f}",
@@ -130,6 +130,11 @@ def _changes(name: str, written: Written) -> Iterable[str]:
         kept = Counter(written.kept.values())
         reasons = ", ".join(f"{count} {why}" for why, count in sorted(kept.items()))
         yield f"{name}: kept as you made them: {reasons}. The run record names them."
+    if written.from_earlier:
+        yield (
+            f"{name}: {len(written.from_earlier)} outlines of an earlier run were kept, because the slide could not be "
+            "read there. The run record names them; run again with a whole slide."
+        )
     yield from (f"{name}: {remark}." for remark in written.remarks)
 
 

@@ -10,9 +10,10 @@ import shapely
 from shapely.geometry import mapping, shape
 
 from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.earlier_results import GENERATOR, NUCLEI
 from nuclick_wsi.errors import PromptError
 from nuclick_wsi.features import Feature, Features, Lost
-from nuclick_wsi.geojson import GENERATOR, MEAN_PROBABILITY, NUCLEI, Color, color_of, importable
+from nuclick_wsi.geojson import MEAN_PROBABILITY, Color, color_of, importable
 from nuclick_wsi.geojson_parts import Json, class_name_of, features_in, object_id, parse_json, plane_of, table_at
 from nuclick_wsi.prompts import Plane
 

@@ -14,17 +14,16 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from nuclick_wsi.cells import nuclei_of_cells
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
+from nuclick_wsi.files import back_up
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import Plane
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 Color = tuple[int, int, int]
-GENERATOR = "nuclick-wsi"
 AREA = "Area µm^2"
 """QuPath's own name for this measurement, so that both fill one column."""
 MEAN_PROBABILITY = "NuClick: Mean probability"
-NUCLEI = "nuclei"
-"""The entry of a collection that says which nucleus, by its prompt's id, is in which cell."""
 
 
 def feature_collection(
@@ -57,24 +56,42 @@ def feature_collection(
     return collection
 
 
-def write_results(path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color]) -> bool:
+def write_results(
+    path: Path,
+    instances: Iterable[Instance],
+    as_type: ObjectType,
+    colors: Mapping[str, Color],
+    earlier: Earlier = NOTHING,
+) -> bool:
     """Write the results of one image; return False where the file held exactly these already.
 
     A file in the way that is not ours is copied beside itself first.
 
+    Parameters
+    ----------
+    earlier
+        What stays of an earlier run; none of `instances` answers the same prompt.
+
     Raises
     ------
     ResultError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or another program saves the file at this moment.
     """
-    if path.is_file() and not _is_ours(path):
+    collection = feature_collection(instances, as_type, colors)
+    collection["features"] += earlier.features
+    if nuclei := {**collection.get(NUCLEI, {}), **earlier.nuclei}:
+        collection[NUCLEI] = {cell: nuclei[cell] for cell in sorted(nuclei)}
+    content, before = orjson.dumps(collection), path.read_bytes() if path.is_file() else None
+    if before == content:
+        return False
+    if before is not None and not _is_ours(before):
         back_up(path)
-    return write_atomically(path, orjson.dumps(feature_collection(instances, as_type, colors)))
+    replace_if_unchanged(path, content, None if before is None else Stamp.of(before))
+    return True
 
 
-def _is_ours(path: Path) -> bool:
-    with path.open("rb") as file:
-        return f'"generator":"{GENERATOR}"'.encode() in file.read(200)
+def _is_ours(content: bytes) -> bool:
+    return f'"generator":"{GENERATOR}"'.encode() in content[:200]
 
 
 def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 A job knows where its image's prompts come from and where its results go; the run knows neither.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.earlier_results import earlier_results
 from nuclick_wsi.geojson import Color, write_results
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
@@ -46,12 +47,20 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What came of one image, for whoever keeps it."""
+    """What came of one image, for whoever keeps it.
+
+    Attributes
+    ----------
+    unread
+        Ids of prompts for which nothing could be computed, because the slide could not be read there: what earlier
+        runs wrote for them stays.
+    """
 
     instances: Sequence[Instance]
     class_colors: Mapping[str, Color]
     models: Sequence[ModelUsed]
     settings: Mapping[str, Any]
+    unread: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Written:
         How many objects were added, replaced, removed, unchanged; empty where a file was written as a whole.
     kept
         Why an object of ours was left as the user made it, by prompt id.
+    from_earlier
+        Ids of the prompts whose outline is still that of an earlier run, for want of a new one (`Results.unread`).
     remarks
         What else the user is to know, each a clause about the file.
     """
@@ -73,6 +84,7 @@ class Written:
     path: Path
     counts: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    from_earlier: Collection[str] = ()
     remarks: Sequence[str] = ()
 
 
@@ -103,8 +115,10 @@ class GeoJsonSink:
 
     def write(self, results: Results) -> Written:
         """Replace the file by these results; one that is not ours is backed up first."""
-        write_results(self.path, results.instances, self.as_type, results.class_colors)
-        return Written(self.path)
+        earlier = earlier_results(self.path, results.unread)
+        new = [one for one in results.instances if one.prompt_id not in earlier.prompts]
+        write_results(self.path, new, self.as_type, results.class_colors, earlier)
+        return Written(self.path, from_earlier=earlier.prompts)
 
     def clear(self) -> None:
         """Empty the file, if there is one."""

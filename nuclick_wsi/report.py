@@ -24,6 +24,8 @@ class Status(StrEnum):
     """How an image ended."""
 
     DONE = "done"
+    INCOMPLETE = "incomplete"
+    """Done, but for prompts where the slide could not be read."""
     READY = "ready"
     """Looked at in a dry run: it could be worked on."""
     NO_PROMPTS = "no prompts"
@@ -62,6 +64,11 @@ class ImageReport:
         """How many prompts were rejected for each reason."""
         return Counter(rejection.reason.value for rejection in self.rejections)
 
+    @property
+    def was_computed(self) -> bool:
+        """Whether the image's prompts went down the whole line, each to its own end."""
+        return self.status in (Status.DONE, Status.INCOMPLETE)
+
     def as_json(self) -> dict[str, Any]:
         """Return the report with what is unknown left out."""
         size = self.pixel_size
@@ -97,6 +104,7 @@ class ImageReport:
             "result": self.written and str(self.written.path),
             "changes": self.written and (dict(self.written.counts) or None),
             "kept": self.written and (dict(self.written.kept) or None),
+            "from_earlier_run": self.written and (sorted(self.written.from_earlier) or None),
             "remarks": self.written and (list(self.written.remarks) or None),
             "preview": self.preview and str(self.preview),
             "seconds": round(self.seconds, 3),

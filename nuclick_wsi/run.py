@@ -17,6 +17,7 @@ from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.engine import Reading, segment
 from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.files import write_atomically
+from nuclick_wsi.instances import Reason
 from nuclick_wsi.jobs import ImageInput, Job, ModelUsed, Results
 from nuclick_wsi.journal import ImageMemory, Journal
 from nuclick_wsi.memory import setting_of
@@ -157,14 +158,16 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
             memory=memory,
         )
         models = [used for used in _models_used(shelf) if used.kind in report.prompts]
-        written = job.sink.write(Results(outcome.instances, image.class_colors, models, _described(options, shelf)))
+        unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
+        described = _described(options, shelf)
+        written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
         memory.forget_others({prompt.id for prompt in image.prompts.prompts})
         preview = options.out / f"{job.stem}.png" if options.preview else None
         if preview is not None:
             write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
         return replace(
             report,
-            status=Status.DONE,
+            status=Status.INCOMPLETE if unread else Status.DONE,
             recalled=memory.recalled,
             instances=len(outcome.instances),
             rejections=outcome.rejections,

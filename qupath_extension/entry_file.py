@@ -3,57 +3,32 @@
 What is in it is nobody's business here.
 """
 
-import hashlib
-import os
-import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from nuclick_wsi.errors import ProjectError, ResultError
+from nuclick_wsi.errors import FileChangedError, ProjectError
 from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.shared_files import Stamp, put_if_unchanged
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.json_files import read_json, table
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """A file as it was at one moment."""
-
-    modified_ns: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> "Stamp":
-        """Return the stamp of a file; ProjectError where it cannot be read."""
-        try:
-            return cls(path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
-        except OSError as error:
-            raise ProjectError(f"{path} cannot be read ({error.strerror}).") from error
+def stamp_of(path: Path) -> Stamp:
+    """Return what a file holds; ProjectError where it cannot be read."""
+    try:
+        return Stamp.of_file(path)
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def require_unchanged(path: Path, read: Stamp) -> None:
     """Refuse to go on where a file is not as it was read: somebody else has saved it since."""
-    if Stamp.of(path) != read:
-        raise ResultError(
-            f"{path} has changed since it was read, so it is not overwritten: the image is probably open in QuPath. "
-            "Save and close it there, then run again; what was computed is remembered."
-        )
-
-
-@contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
-    """Lend a free name in a file's folder; a file of that name that is left is deleted."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+    if stamp_of(path) != read:
+        raise _changed(path)
 
 
 def put_in_place(temporary: Path, path: Path, read: Stamp, first: bool) -> None:
@@ -69,17 +44,20 @@ def put_in_place(temporary: Path, path: Path, read: Stamp, first: bool) -> None:
     ResultError
         If the file has changed or cannot be replaced; then it is as it was.
     """
+    require_unchanged(path, read)
+    if first:
+        back_up(path)
     try:
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        if first:
-            back_up(path)
-        require_unchanged(path, read)
-        temporary.replace(path)
-    except OSError as error:
-        if isinstance(error, ResultError):
-            raise
-        raise ResultError(f"{path}: cannot be replaced ({error.strerror or error}), so it is as it was.") from error
+        put_if_unchanged(temporary, path, read)
+    except FileChangedError as error:
+        raise _changed(path) from error
+
+
+def _changed(path: Path) -> FileChangedError:
+    return FileChangedError(
+        f"{path} has changed since it was read, so it is not overwritten: the image is probably open in QuPath. "
+        "Save and close it there, then run again; what was computed is remembered."
+    )
 
 
 _NAMES = {

@@ -3,20 +3,22 @@
 Comes in: results under the ids of their prompts. Goes out: the image's data.qpdata, replaced whole or not at all.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import orjson
 
 from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.earlier_results import NUCLEI
 from nuclick_wsi.errors import ProjectError
-from nuclick_wsi.geojson import NUCLEI, feature_collection
+from nuclick_wsi.geojson import feature_collection
 from nuclick_wsi.jobs import Results, Written
 from nuclick_wsi.journal import Journal
-from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.prompts import ObjectChoice, cell_id
+from nuclick_wsi.shared_files import Stamp, temporary_beside
 from nuclick_wsi.traces import Trace, Traces
 from qupath_extension.changes import Changes, Feature, plan_changes, trace_of
-from qupath_extension.entry_file import Stamp, put_in_place, require_unchanged, temporary_beside, update_summary
+from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import ProjectImage
@@ -45,7 +47,7 @@ class HierarchyEntry:
         """Read the image's objects, and remember what the file was like; errors as `ProjectImage.read_data`."""
         if not self._path.exists():
             return self._image.read_data()  # empty, or what to do about a copy that QuPath left
-        self._read = Stamp.of(self._path)
+        self._read = stamp_of(self._path)
         data = self._qupath.read(self._path)
         self._spared = set().union(*(_ids(data, left_alone) for left_alone in choice.left_alone))
         return data
@@ -72,7 +74,9 @@ class HierarchyEntry:
             raise ProjectError(f"{self._path} does not exist, so nothing can be written to it.")
         require_unchanged(self._path, self._read)
         known = self._traces.read()
-        changes = self._changes(results, known)
+        objects = read_image_data(self._path).objects
+        stale = _stale(objects, results)
+        changes = self._changes(objects, results, known, stale)
         if changes.new or changes.obsolete:
             self._rewrite(changes, is_first=not known)
         self._traces.replace(changes.traces)
@@ -82,14 +86,21 @@ class HierarchyEntry:
             "removed": len(changes.remove),
             "unchanged": len(changes.unchanged),
         }
-        return Written(self._path, counts, {identity: why.value for identity, why in changes.kept.items()})
+        kept = {identity: why.value for identity, why in changes.kept.items()}
+        return Written(self._path, counts, kept, stale & known.keys())
 
-    def _changes(self, results: Results, known: Mapping[str, Sequence[Trace]]) -> Changes:
-        objects = read_image_data(self._path).objects
+    def _changes(
+        self,
+        objects: Sequence[PathObject],
+        results: Results,
+        known: Mapping[str, Sequence[Trace]],
+        stale: Set[str],
+    ) -> Changes:
+        instances = [one for one in results.instances if one.prompt_id not in stale]
         apart: set[str] = set()
         while True:
-            collection = feature_collection(results.instances, self._as_type, results.class_colors, apart)
-            changes = plan_changes(objects, known, collection["features"], self._spared)
+            collection = feature_collection(instances, self._as_type, results.class_colors, apart)
+            changes = plan_changes(objects, known, collection["features"], {*self._spared, *stale})
             # A nucleus that the user has made theirs stays where it is: its cell gets none inside.
             staying = {one.id for one in objects} - set(changes.remove)
             theirs = {nucleus for nucleus in collection.get(NUCLEI, {}).values() if nucleus in staying}
@@ -107,8 +118,9 @@ class HierarchyEntry:
             written = {one.id: one for one in objects if one.id is not None}
             made = {feature["id"]: trace_of(_made(written, feature, self._path), feature) for feature in changes.new}
             self._traces.add(made)
+            stamp = stamp_of(temporary)
             put_in_place(temporary, self._path, self._read, is_first)
-        self._read = Stamp.of(self._path)
+        self._read = stamp
         changes.traces.update({identity: [trace] for identity, trace in made.items()})
         update_summary(self._path, objects)
 
@@ -118,6 +130,21 @@ def _made(written: dict[str, PathObject], feature: Feature, path: Path) -> PathO
     if found is None:
         raise ProjectError(f"{path}: QuPath left out the object {feature['id']}, so the file is left as it was.")
     return found
+
+
+def _stale(objects: Iterable[PathObject], results: Results) -> Set[str]:
+    """Return the prompts whose objects stay as an earlier run made them, for want of all that they are made of.
+
+    A cell with a nucleus inside is one object of two prompts, which stays where either could not be computed.
+    """
+    stale = set(results.unread)
+    if stale:
+        whole = {one.id for one in objects if one.nucleus is not None}
+        for click in [*results.unread, *(one.prompt_id for one in results.instances)]:
+            both = {click, cell_id(click)}
+            if cell_id(click) in whole and both & stale:
+                stale |= both
+    return stale
 
 
 def _ids(data: ImageData, choice: ObjectChoice) -> set[str]:

@@ -29,6 +29,7 @@ LAYERS = (
         "stitch",
     },
     {
+        "earlier_results",
         "geojson",
         "geojson_parts",
         "journal",
