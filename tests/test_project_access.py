@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,11 +191,11 @@ class Notebook:
     def entry(self, journal: Journal) -> HierarchyEntry:
         return HierarchyEntry(self._qupath, self.project.images[0], journal, self._as_type)
 
-    def write(self, instances: list[Instance]) -> Written:
+    def write(self, instances: list[Instance], unread: Collection[str] = ()) -> Written:
         with Journal(self.data.parents[2] / "nuclick" / "journal.sqlite") as journal:
             entry = self.entry(journal)
             entry.read(ObjectChoice.AUTO)
-            return entry.write(Results(instances, {"Tumor": (200, 0, 0)}, [], {}))
+            return entry.write(Results(instances, {"Tumor": (200, 0, 0)}, [], {}, unread))
 
     @property
     def objects(self) -> dict[str, PathObject]:
@@ -321,6 +321,20 @@ def test_a_cell_and_its_nucleus_are_one_object_until_the_user_makes_the_nucleus_
     assert book.objects[cells[1].prompt_id].type is PathType.DETECTION
     assert book.objects[cells[2].prompt_id].type is PathType.CELL
     assert counts(book.write([*cells, *nuclei])) == (0, 0, 0, 2)
+
+
+def test_what_could_not_be_computed_stays_as_the_last_run_left_it(qupath: QuPath, tmp_path: Path) -> None:
+    book = Notebook(qupath, a_project(qupath, tmp_path, annotation(1, REGION)))
+    nucleus, lone = outlines((50, 50), (150, 50), side=4)
+    cell = replace(outlines((50, 50), side=9)[0], prompt_id=cell_id(nucleus.prompt_id), kind=ObjectKind.CELL)
+    book.write([nucleus, cell, lone])
+    before = book.data.read_bytes()
+    for unread, computed in ((nucleus, cell), (cell, nucleus)):
+        written = book.write([computed], unread={unread.prompt_id, lone.prompt_id})
+        assert counts(written) == (0, 0, 0, 0)
+        assert set(written.from_earlier) == {cell.prompt_id, lone.prompt_id}
+        assert book.data.read_bytes() == before
+    assert counts(book.write([nucleus, cell, lone])) == (0, 0, 0, 2)
 
 
 def test_a_user_who_makes_annotations_of_detections_keeps_them(qupath: QuPath, tmp_path: Path) -> None:
