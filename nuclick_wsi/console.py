@@ -113,6 +113,7 @@ def _remarks(images: Iterable[ImageReport]) -> Iterable[str]:
     for image in images:
         if image.error:
             yield f"{image.name}: {image.error}"
+        yield from (f"{image.name}: {remark}." for remark in image.remarks)
         if image.written is not None:
             yield from _changes(image.name, image.written)
         for reading in image.readings:

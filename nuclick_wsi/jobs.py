@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import orjson
+
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.earlier_results import earlier_results
 from nuclick_wsi.geojson import Color, write_results
@@ -33,6 +35,8 @@ class ImageInput:
     size: Size | None = None
     """Of level 0 as the project says it, to be sure that the slide found is the one that was drawn on."""
     class_colors: Mapping[str, Color] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    """What the user is to know of the image, each a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,16 @@ class GeoJsonSink:
         new = [one for one in results.instances if one.prompt_id not in earlier.prompts]
         write_results(self.path, new, self.as_type, results.class_colors, earlier)
         return Written(self.path, from_earlier=earlier.prompts)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the file holds anything that could be an outline of an earlier run."""
+        if not self.path.exists():
+            return False
+        try:
+            return orjson.loads(self.path.read_bytes())["features"] != []
+        except (ValueError, KeyError, TypeError):
+            return True
 
     def clear(self) -> None:
         """Empty the file, if there is one."""

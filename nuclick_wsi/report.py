@@ -53,6 +53,8 @@ class ImageReport:
     rejections: Sequence[Rejection] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
     """What the image's data holds besides prompts, counted by what it is."""
+    remarks: Sequence[str] = ()
+    """What the user is to know of the image."""
     written: Written | None = None
     preview: Path | None = None
     traceback: str | None = None
@@ -105,7 +107,7 @@ class ImageReport:
             "changes": self.written and (dict(self.written.counts) or None),
             "kept": self.written and (dict(self.written.kept) or None),
             "from_earlier_run": self.written and (sorted(self.written.from_earlier) or None),
-            "remarks": self.written and (list(self.written.remarks) or None),
+            "remarks": [*self.remarks, *(self.written.remarks if self.written else ())] or None,
             "preview": self.preview and str(self.preview),
             "seconds": round(self.seconds, 3),
         }

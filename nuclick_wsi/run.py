@@ -126,7 +126,14 @@ def _introduced(job: Job, image: ImageInput) -> ImageReport:
     prompts = image.prompts
     wanted = Counter(prompt.kind.value for prompt in prompts.prompts if prompt.role is Role.SEGMENT)
     status = Status.READY if wanted or prompts.rejections else Status.NO_PROMPTS
-    return ImageReport(job.name, status, prompts=wanted, rejections=prompts.rejections, left_alone=prompts.left_alone)
+    return ImageReport(
+        job.name,
+        status,
+        prompts=wanted,
+        rejections=prompts.rejections,
+        left_alone=prompts.left_alone,
+        remarks=image.remarks,
+    )
 
 
 def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageReport:

@@ -13,6 +13,7 @@ from nuclick_wsi.prompts import ObjectChoice
 from qupath_extension.hierarchy import ImageData
 from qupath_extension.hierarchy_sink import HierarchyEntry
 from qupath_extension.import_script import offer_import_script
+from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import Project, ProjectImage
 
@@ -68,7 +69,10 @@ class FileEntry:
 
     def read(self, choice: ObjectChoice) -> ImageData:
         """Read the image's objects, whatever is asked for."""
-        return self.image.read_data()
+        data = self.image.read_data()
+        if not self.image.data_path.exists() and self.sink.has_results:
+            raise lost_data(self.image.data_path, f"{self.sink.path} has outlines of earlier runs")
+        return data
 
     def write(self, results: Results) -> Written:
         """Replace the results of earlier runs, and see that the project has the script that imports them."""

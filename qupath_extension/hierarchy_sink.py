@@ -20,6 +20,7 @@ from nuclick_wsi.traces import Trace, Traces
 from qupath_extension.changes import Changes, Feature, plan_changes, trace_of
 from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
+from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import ProjectImage
 from qupath_extension.selection import prompts_of
@@ -46,7 +47,10 @@ class HierarchyEntry:
     def read(self, choice: ObjectChoice) -> ImageData:
         """Read the image's objects, and remember what the file was like; errors as `ProjectImage.read_data`."""
         if not self._path.exists():
-            return self._image.read_data()  # empty, or what to do about a copy that QuPath left
+            data = self._image.read_data()  # empty, or what to do about a copy that QuPath left
+            if self._traces.read():
+                raise lost_data(self._path, "earlier runs have written outlines into it")
+            return data
         self._read = stamp_of(self._path)
         data = self._qupath.read(self._path)
         self._spared = set().union(*(_ids(data, left_alone) for left_alone in choice.left_alone))

@@ -15,6 +15,7 @@ from nuclick_wsi.scale import PixelSize
 from qupath_extension.contents import packed_color
 from qupath_extension.hierarchy import Color, ImageData, read_image_data
 from qupath_extension.json_files import Json, read_json, table, text
+from qupath_extension.missing_data import lost_data, sign_of_lost_data
 from qupath_extension.selection import prompts_of
 from qupath_extension.server import Server, read_server
 from qupath_extension.uris import SlideFolders, find_slide
@@ -68,6 +69,13 @@ class ProjectImage:
         return f"entry {self.entry_id}"
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user is to know of the image beside what is drawn on it."""
+        if self.folder.is_dir():
+            return ()
+        return (f"{self.folder} is not there: nothing was ever saved of the image, or it was not copied",)
+
+    @property
     def data_path(self) -> Path:
         """Where QuPath saves what the user drew."""
         return self.folder / "data.qpdata"
@@ -88,9 +96,12 @@ class ProjectImage:
         Raises
         ------
         ProjectError
-            The file cannot be read, or is cut short or damaged.
+            The file cannot be read, is cut short or damaged, or has been lost.
         """
         if not self.data_path.exists() and not any(self.folder.glob("data.qpdata.b*")):
+            sign = sign_of_lost_data(self.folder)
+            if sign is not None:
+                raise lost_data(self.data_path, sign)
             return ImageData((), {})
         return read_image_data(self.data_path)
 

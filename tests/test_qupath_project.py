@@ -398,9 +398,43 @@ def test_class_colours_come_from_the_project(tmp_path: Path) -> None:
     assert read_project(path).class_colors == {"Tumor": (200, 0, 0)}
 
 
-def test_an_image_without_data_has_no_prompts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [(), ("thumbnail.jpg",), ("thumbnail.jpg", "server.json", "summary.json")])
+def test_an_image_on_which_nothing_was_saved_has_no_prompts(there: tuple[str, ...], tmp_path: Path) -> None:
     (image,) = read_project(project_of(tmp_path, builder())).images
+    image.folder.mkdir(parents=True)
+    for name in there:
+        (image.folder / name).write_text('{"hierarchy": {"nObjects": 1}}', encoding="utf-8")
     assert image.prompts(AUTO) == PromptSet((), (), {})
+    assert image.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("summary", "sign"),
+    [
+        ({"hierarchy": {"nObjects": 7}}, "summary.json beside it counts 6 objects"),
+        ({}, "summary.json beside it tells of one"),
+    ],
+)
+def test_an_image_that_has_lost_its_data_is_not_one_without_prompts(
+    summary: dict[str, Any], sign: str, tmp_path: Path
+) -> None:
+    (image,) = read_project(project_of(tmp_path, builder())).images
+    with pytest.raises(ProjectError, match=r"1/data\.qpdata is not there, and the project has no folder data at all"):
+        image.prompts(AUTO)
+    image.folder.mkdir(parents=True)
+    (image.folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    with pytest.raises(ProjectError, match=rf"{sign}: the project was probably copied by half\. Copy .* data/1"):
+        image.prompts(AUTO)
+
+
+def test_real_images_that_were_never_saved_are_told_from_those_that_lost_their_data(shared_data: Path) -> None:
+    lost, _, never = read_project(shared_data / "qupath" / "v0.5.1_colon").images
+    assert never.prompts(AUTO) == PromptSet((), (), {})
+    with pytest.raises(ProjectError, match="counts 13378 objects"):
+        lost.prompts(AUTO)
+    (without,) = read_project(shared_data.parent / "cases" / "project-without-data" / "project").images
+    with pytest.raises(ProjectError, match=r"data/1/data\.qpdata is not there"):
+        without.prompts(AUTO)
 
 
 def test_a_save_that_a_crash_interrupted_is_not_an_image_without_prompts(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import geojson
 import pytest
 from projects import Image, write_project
-from qpdata_writer import Drawn, PathClass, points, polygon, polyline
+from qpdata_writer import Drawn, PathClass, points, polygon, polyline, qpdata
 from test_cli import nuclick, said
 
 from nuclick_wsi.choices import ProjectAccess
@@ -93,9 +93,39 @@ def test_a_project_gets_the_script_that_imports_its_results_unless_the_user_has_
 def test_results_of_prompts_that_are_gone_are_gone_after_the_next_run(tmp_path: Path) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
     run_target(RunRequest(project, device="cpu", project_access=FILES))
-    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "data" / "1" / "data.qpdata").write_bytes(qpdata())
     run_target(RunRequest(project, device="cpu", project_access=FILES))
     assert results(project)["1 a.svs"]["features"] == []
+
+
+@pytest.mark.parametrize("lost", ["data", "data/1", "data/1/data.qpdata"])
+def test_an_image_whose_data_was_not_copied_fails_by_name_and_its_results_stay(
+    lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]), Image("b.svs"))
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
+    before = results(project)
+    assert before["1 a.svs"]["features"]
+    if (tmp_path / lost).is_dir():
+        shutil.rmtree(tmp_path / lost)
+    else:
+        (tmp_path / lost).unlink()
+    capsys.readouterr()
+    assert run_target(RunRequest(project, device="cpu", project_access=FILES)) == 1
+    assert results(project) == before
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"a.svs: {tmp_path / 'data' / '1' / 'data.qpdata'} is not there, and" in said
+    assert "Copy the folder data/1 from where the project came" in said
+
+
+def test_an_image_that_was_never_looked_at_in_qupath_has_no_prompts_and_the_run_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]), Image("b.svs"))
+    shutil.rmtree(tmp_path / "data" / "2")
+    assert run_target(RunRequest(project, device="cpu", project_access=FILES)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "data/2 is not there: nothing was ever saved of the image, or it was not copied" in said
 
 
 def test_a_bad_image_is_named_and_the_others_are_done(tmp_path: Path) -> None:
