@@ -29,6 +29,7 @@ from nuclick_wsi.shelf import Shelf
 from nuclick_wsi.slide import Frame
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.jobs import ImageChoice, project_jobs
+from qupath_extension.open_elsewhere import signs_of_use
 from qupath_extension.project import Project, read_project
 
 PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
@@ -69,6 +70,8 @@ class _Work:
     """The folder of what a run makes beside the results."""
     journal: Journal
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    """What the user should hear before anything is computed."""
     results: Path | None = None
     """Where the user finds the results, unless it is the files that were written."""
 
@@ -87,8 +90,10 @@ def run_target(request: RunRequest) -> int:
         pixel_size=_pixel_size(request.mpp),
         preview=request.preview,
         dry=request.dry_run,
-        notes=work.notes,
+        notes=[*work.notes, *work.warnings],
     )
+    for warning in work.warnings:
+        make_console(stderr=True).print(warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
     with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
         report = run(work.jobs, shelf, options, watcher, work.journal)
     _print(report, work)
@@ -177,8 +182,9 @@ def _work_on_project(request: RunRequest) -> _Work:
     journal = _journal(request, out)
     access = _access(request, project, out, journal)
     jobs = project_jobs(project, ImageChoice(request.objects, request.slides, request.images), access)
-    results = project.path if isinstance(access, HierarchyAccess) else None
-    return _Work(jobs, out, journal, [access.note], results)
+    if not isinstance(access, HierarchyAccess):
+        return _Work(jobs, out, journal, [access.note])
+    return _Work(jobs, out, journal, [access.note], signs_of_use(project, journal.path), project.path)
 
 
 def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:

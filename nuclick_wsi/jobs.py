@@ -130,7 +130,7 @@ class GeoJsonSink:
         if not self.path.exists():
             return False
         try:
-            return orjson.loads(self.path.read_bytes())["features"] != []
+            return bool(orjson.loads(self.path.read_bytes())["features"])
         except (ValueError, KeyError, TypeError):
             return True
 

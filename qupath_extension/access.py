@@ -98,7 +98,10 @@ class HierarchyAccess:
     @property
     def note(self) -> str:
         """Which way it is, and why."""
-        return f"Project access: QuPath {self.qupath.version} through paquo, results in the project's hierarchy."
+        return (
+            f"Project access: QuPath {self.qupath.version} through paquo, results in the project's hierarchy. An image "
+            "that is open in QuPath shows them after File > Reload data; saving it before that would overwrite them."
+        )
 
     def entry(self, image: ProjectImage, stem: str) -> Entry:
         """Return an image's entry."""

@@ -447,6 +447,25 @@ def test_a_run_through_qupath_fills_the_hierarchy_and_a_fresh_process_finds_it(q
     assert "1 removed" in said(result)
 
 
+def test_signs_of_an_open_qupath_are_told_before_a_run_that_writes_and_kept_in_its_notes(
+    qupath: QuPath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = a_project(qupath, tmp_path, annotation(1, REGION), annotation(2, shapely.MultiPoint(NUCLEI[:1])))
+    project = tmp_path / "project.qpproj"
+    assert run_target(RunRequest(project, device="cpu", project_access=ProjectAccess.PAQUO)) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.index("colon_ihc.svs (1/data.qpdata) was saved less than a minute ago") < told.index("images ")
+    assert "File > Reload data" in told
+    assert any("was saved less than" in note for note in record(project)["notes"])
+    assert data.stat().st_mtime > 0
+    # What the run itself has written is no sign, and a run that writes nothing into the project has nothing to tell.
+    run_target(RunRequest(project, device="cpu", project_access=ProjectAccess.PAQUO, dry_run=True))
+    assert "data.qpdata) was saved" not in capsys.readouterr().err
+    save(qupath, data, [annotation(3, REGION)])
+    run_target(RunRequest(project, device="cpu", project_access=ProjectAccess.FILES, dry_run=True))
+    assert "was saved" not in capsys.readouterr().err
+
+
 def test_a_project_of_another_version_is_not_written(qupath: QuPath, tmp_path: Path) -> None:
     project = read_project(make_demo(tmp_path))
     files = FileAccess(tmp_path, ObjectType.DETECTION, "as asked for")
