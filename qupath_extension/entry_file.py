@@ -5,14 +5,15 @@ What is in it is nobody's business here.
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from nuclick_wsi.errors import FileChangedError, ProjectError
-from nuclick_wsi.files import back_up, write_atomically
-from nuclick_wsi.shared_files import Stamp, put_if_unchanged
+from nuclick_wsi.files import back_up
+from nuclick_wsi.shared_files import Stamp, put_if_unchanged, replace_if_unchanged
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.json_files import read_json, table
 
@@ -75,6 +76,7 @@ def update_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
     path = data_path.with_name("summary.json")
     if not path.exists():
         return
+    seen = Stamp.of_file(path)
     summary = read_json(path)
     hierarchy = table(summary, "hierarchy")
     kinds = Counter(_NAMES.get(one.type, "Objects") for one in objects)
@@ -83,7 +85,8 @@ def update_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
     hierarchy["annotationClassificationCounts"] = _classes(one for one in objects if one.type is ObjectType.ANNOTATION)
     hierarchy["detectionClassificationCounts"] = _classes(one for one in objects if one.type in _DETECTIONS)
     changed: dict[str, Any] = {"timestamp": data_path.stat().st_mtime_ns // 1_000_000, "hierarchy": hierarchy}
-    write_atomically(path, orjson.dumps({**summary, **changed}))
+    with suppress(FileChangedError):  # QuPath has saved the image since: its own counts are the right ones
+        replace_if_unchanged(path, orjson.dumps({**summary, **changed}), seen)
 
 
 def _classes(objects: Iterator[PathObject]) -> dict[str, int]:

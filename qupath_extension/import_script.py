@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from nuclick_wsi.files import write_atomically
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 NAME = "Import_NuClick_results.groovy"
 _MARK = b"Made by nuclick-wsi"
@@ -18,5 +18,7 @@ def offer_import_script(project_folder: Path) -> None:
         If it cannot be written.
     """
     path = project_folder / "scripts" / NAME
-    if not path.exists() or _MARK in path.read_bytes():
-        write_atomically(path, (files("qupath_extension") / "project_scripts" / NAME).read_bytes())
+    before = path.read_bytes() if path.exists() else None
+    content = (files("qupath_extension") / "project_scripts" / NAME).read_bytes()
+    if before != content and (before is None or _MARK in before):
+        replace_if_unchanged(path, content, None if before is None else Stamp.of(before))

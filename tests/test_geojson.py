@@ -4,6 +4,7 @@ import json
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import geojson
 import numpy as np
@@ -14,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from nuclick_wsi import geojson as geojson_module
 from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.errors import FileChangedError
 from nuclick_wsi.geojson import feature_collection, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.outlines import outline
@@ -129,6 +132,23 @@ def test_the_file_is_valid_geojson_whatever_order_the_instances_come_in(tmp_path
     collection = geojson.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert collection.is_valid, collection.errors()
     assert len(collection["features"]) == 5
+
+
+def test_what_another_program_saves_while_results_are_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.geojson"
+    write_results(path, [instance()], ObjectType.DETECTION, {})
+    replace_file = geojson_module.replace_if_unchanged
+
+    def saved_first(*arguments: Any) -> None:
+        path.write_bytes(b"edited")
+        replace_file(*arguments)
+
+    monkeypatch.setattr(geojson_module, "replace_if_unchanged", saved_first)
+    with pytest.raises(FileChangedError, match=r"a\.geojson has changed since it was read"):
+        write_results(path, [], ObjectType.DETECTION, {})
+    assert path.read_bytes() == b"edited"
 
 
 def test_a_file_that_is_not_ours_is_backed_up_and_ours_is_replaced(tmp_path: Path) -> None:
