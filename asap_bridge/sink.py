@@ -57,11 +57,12 @@ class AsapSink:
         now = self._now()
         for _ in range(_ATTEMPTS):
             document, seen = self._document()
+            self._seen = self._seen or seen
             try:
                 self._replace(document, seen, _edit(document, results, now))
             except FileChangedError:
                 continue
-            remarks = () if self._seen in (None, seen) else (_MERGED,)
+            remarks = () if self._seen == seen else (_MERGED,)
             return Written(self.path, from_earlier=_from_earlier(document, results), remarks=remarks)
         raise ResultError(
             f"{self.path}: was saved by another program again and again ({_ATTEMPTS} times) while the results were to "

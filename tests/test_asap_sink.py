@@ -17,6 +17,7 @@ from shapely import MultiPolygon, Polygon
 
 from asap_bridge import sink as sink_module
 from asap_bridge.document import Edit, read_document
+from asap_bridge.jobs import AsapChoice, asap_jobs
 from asap_bridge.names import ResultName
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.errors import ResultError
@@ -263,18 +264,18 @@ def test_no_save_of_hundreds_made_while_results_are_written_is_lost(
 
 
 def test_results_come_into_what_was_saved_since_the_run_read_it_and_the_run_says_so(file: Path) -> None:
-    sink = AsapSink(file, lambda: FIRST)
-    sink.read()
+    (job,) = asap_jobs([file], AsapChoice())
+    job.read()
     by_asap(file, lambda opened: opened.annotations[0].update(Name="drawn since"))
-    written = sink.write(results(instance(0)))
+    written = job.sink.write(results(instance(0)))
     assert written.remarks == (
         "the file was saved while the run went on; the results were written into what was saved",
     )
     names = [one["Name"] for one in Asap(file).annotations]
     assert names[0] == "drawn since"
     assert len(ours(Asap(file))) == 1
-    sink.read()
-    assert sink.write(results(instance(1))).remarks == ()
+    job.read()
+    assert job.sink.write(results(instance(1))).remarks == ()
 
 
 def test_a_file_that_is_saved_again_and_again_is_refused_in_words_and_keeps_the_last_save(
