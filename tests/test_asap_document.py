@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asap_files import Asap, annotation, group, listed, made, same, write_asap
+from asap_files import Asap, annotation, dots, group, listed, made, same, write_asap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asap_bridge.annotations import Annotation, AnnotationType, Group, color_text, rgb_of
 from asap_bridge.checks import _any, _plain
 from asap_bridge.document import Document, Edit, read_document, write_document
-from asap_bridge.parsing import parse
+from asap_bridge.parsing import UnfinishedError, parse
 from nuclick_wsi.errors import PromptError
 
 COUNTS = {
@@ -209,6 +209,13 @@ def test_what_asap_could_not_open_is_refused_by_name(change: tuple[str, str], wo
         read_document(path)
     assert str(caught.value).startswith(str(path))
     assert words in str(caught.value)
+
+
+def test_every_beginning_of_a_file_is_known_as_one_that_may_be_being_written(tmp_path: Path) -> None:
+    content = write_asap(tmp_path / "a.xml", [POLYGON, *dots((1, 2), group="Größe ✓")], [group("Größe ✓")]).read_bytes()
+    for end in range(len(content.rstrip())):
+        with pytest.raises(UnfinishedError):
+            parse(content[:end], "a.xml")
 
 
 def test_a_file_that_is_not_the_text_it_claims_is_refused(tmp_path: Path) -> None:
