@@ -124,6 +124,7 @@ def _remarks(images: Iterable[ImageReport]) -> Iterable[str]:
 
 
 def _changes(name: str, written: Written) -> Iterable[str]:
+    yield from (f"{name}: {note}" for note in written.notes)
     if written.counts:
         yield f"{name}: {', '.join(f'{count} {what}' for what, count in written.counts.items())} in {written.path}"
     if written.kept:

@@ -14,8 +14,9 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from nuclick_wsi.cells import nuclei_of_cells
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.files import write_atomically
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.keeping import Origin, Place, blank_seal, choose_place, origin_of, sealed
 from nuclick_wsi.prompts import Plane
 
 Color = tuple[int, int, int]
@@ -57,24 +58,36 @@ def feature_collection(
     return collection
 
 
-def write_results(path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color]) -> bool:
-    """Write the results of one image; return False where the file held exactly these already.
+def write_results(
+    path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], source: str = ""
+) -> Place:
+    """Write the results of one image; return where they are.
 
-    A file in the way that is not ours is copied beside itself first.
+    Only results of the same source are replaced, and a copy of them is kept where they were edited since.
+
+    Parameters
+    ----------
+    source
+        What the results are made from, as `source_name` says it.
 
     Raises
     ------
     ResultError
         If the folder cannot be written to.
     """
-    if path.is_file() and not _is_ours(path):
-        back_up(path)
-    return write_atomically(path, orjson.dumps(feature_collection(instances, as_type, colors)))
+    place = choose_place(path, lambda content: _origin(content, source))
+    collection = feature_collection(instances, as_type, colors)
+    head = {"type": collection.pop("type"), "generator": collection.pop("generator"), "seal": blank_seal(source)}
+    write_atomically(place.path, sealed(orjson.dumps({**head, **collection})))
+    return place
 
 
-def _is_ours(path: Path) -> bool:
-    with path.open("rb") as file:
-        return f'"generator":"{GENERATOR}"'.encode() in file.read(200)
+def _origin(content: bytes, source: str) -> Origin:
+    """Return where a file is from; versions without seals made files that name the generator alone."""
+    head = content[:300]
+    if f'"generator":"{GENERATOR}"'.encode() in head and b'"seal":' not in head:
+        return Origin.EDITED
+    return origin_of(content, source)
 
 
 def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:

@@ -66,11 +66,14 @@ class Written:
         How many objects were added, replaced, removed, unchanged; empty where a file was written as a whole.
     kept
         Why an object of ours was left as the user made it, by prompt id.
+    notes
+        Which file has another name than it would have, and why.
     """
 
     path: Path
     counts: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 class Sink(Protocol):
@@ -97,16 +100,18 @@ class GeoJsonSink:
 
     path: Path
     as_type: ObjectType
+    source: str = ""
+    """What the results are made from."""
 
     def write(self, results: Results) -> Written:
-        """Replace the file by these results; one that is not ours is backed up first."""
-        write_results(self.path, results.instances, self.as_type, results.class_colors)
-        return Written(self.path)
+        """Replace the results of earlier runs; a file that is not one of them stays, and a free name is taken."""
+        place = write_results(self.path, results.instances, self.as_type, results.class_colors, self.source)
+        return Written(place.path, notes=place.notes)
 
     def clear(self) -> None:
         """Empty the file, if there is one."""
         if self.path.exists():
-            write_results(self.path, (), self.as_type, {})
+            write_results(self.path, (), self.as_type, {}, self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class ImageReport:
             "left_alone": dict(self.left_alone),
             "result": self.written and str(self.written.path),
             "changes": self.written and (dict(self.written.counts) or None),
+            "notes": self.written and (list(self.written.notes) or None),
             "kept": self.written and (dict(self.written.kept) or None),
             "preview": self.preview and str(self.preview),
             "seconds": round(self.seconds, 3),

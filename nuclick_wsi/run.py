@@ -159,9 +159,14 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         models = [used for used in _models_used(shelf) if used.kind in report.prompts]
         written = job.sink.write(Results(outcome.instances, image.class_colors, models, _described(options, shelf)))
         memory.forget_others({prompt.id for prompt in image.prompts.prompts})
-        preview = options.out / f"{job.stem}.png" if options.preview else None
-        if preview is not None:
-            write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
+        preview = None
+        if options.preview:
+            # A picture is named as its result is, which may have had to take another name.
+            stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
+            place = write_preview(
+                options.out / f"{stem}.png", slide, image.prompts.prompts, outcome, image.class_colors
+            )
+            preview, written = place.path, replace(written, notes=[*written.notes, *place.notes])
         return replace(
             report,
             status=Status.DONE,

@@ -15,6 +15,7 @@ PACKAGES = {
 LAYERS = (
     {"errors", "choices", "geometry", "prompts", "scale"},
     {"instances", "slide", "card", "signals", "files"},
+    {"keeping"},
     {
         "admission",
         "blend",
