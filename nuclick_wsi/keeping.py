@@ -125,10 +125,10 @@ def _seen(path: Path, origin: Callable[[bytes], Origin]) -> Origin | None:
 def _namesakes(path: Path) -> list[Path]:
     """Return what is in a folder under a name, whatever its case and Unicode form."""
     try:
-        names = os.listdir(path.parent) if path.parent.is_dir() else []
+        beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
     except OSError as error:
         raise _cannot_read(path.parent, error) from error
-    return [path.with_name(name) for name in names if _folded(name) == _folded(path.name)]
+    return [found for found in beside if _folded(found.name) == _folded(path.name)]
 
 
 def _folded(name: str) -> str:

@@ -26,9 +26,9 @@ from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.commands import RunRequest, run_target
 from nuclick_wsi.convert import ConvertRequest, convert
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.feature_geojson import features_of_geojson, geojson_of_features
 from nuclick_wsi.features import Feature, Features
-from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geojson import write_results
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Instance
