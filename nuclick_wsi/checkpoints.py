@@ -13,6 +13,7 @@ import torch
 
 from nuclick_wsi.card import Card, DataSource
 from nuclick_wsi.errors import ModelError
+from nuclick_wsi.keeping import require_free
 from nuclick_wsi.network import NuClick, NuClickConfig
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.weights import fill, save_model
@@ -76,7 +77,10 @@ def import_checkpoint(
     ModelError
         The file is not a checkpoint, would execute code, or is of another network; the first entry that does not
         fit is named.
+    SettingsError
+        Something is there under the target's name.
     """
+    require_free(Path(target))
     source, config = Path(source), config or NuClickConfig()
     tensors = read_checkpoint(source)
     network = NuClick(config)

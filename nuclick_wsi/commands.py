@@ -19,6 +19,7 @@ from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.jobs import GeoJsonSink, ImageInput, Job, file_stem
 from nuclick_wsi.journal import FILE_NAME, Journal
+from nuclick_wsi.keeping import source_name
 from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.report import RunReport
@@ -221,9 +222,10 @@ def _work_on_file(request: RunRequest) -> _Work:
     if request.images or request.slides:
         raise SettingsError("--image and --slides are for a project; a file of prompts has the one slide of --slide.")
     out = request.out or request.target.parent / "nuclick"
-    stem = file_stem(request.target.name.removesuffix(".gz").rpartition(".")[0])
+    stem = file_stem(f"{request.target.name} {request.slide.name}")
+    source = source_name(out, request.target, request.slide)
     read = partial(_read_file, request.target, request.slide, request.objects)
-    job = Job(request.target.name, stem, read, GeoJsonSink(out / f"{stem}.geojson", request.as_type), stem)
+    job = Job(request.target.name, stem, read, GeoJsonSink(out / f"{stem}.geojson", request.as_type, source), source)
     return _Work([job], out, _journal(request, out))
 
 

@@ -17,9 +17,10 @@ from nuclick_wsi.console import make_console
 from nuclick_wsi.errors import NuclickError, PromptError, SettingsError, SlideError
 from nuclick_wsi.feature_geojson import features_of_geojson, geojson_of_features
 from nuclick_wsi.features import Features, Lost
-from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.files import write_atomically
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.jobs import file_stem
+from nuclick_wsi.keeping import require_free
 from nuclick_wsi.readers import open_slide
 from nuclick_wsi.slide import Frame
 from qupath_extension.features import features_of as features_of_objects
@@ -145,9 +146,8 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file, and keep a copy of what it replaces."""
-    if path.is_file() and path.read_bytes() != content:
-        back_up(path)
+    """Write a file where there is none yet."""
+    require_free(path, content)
     write_atomically(path, content)
 
 

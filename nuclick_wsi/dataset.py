@@ -21,6 +21,7 @@ from nuclick_wsi.console import make_console
 from nuclick_wsi.dataset_sources import sources_of
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.files import write_atomically
+from nuclick_wsi.keeping import require_free
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import PixelSize
 
@@ -95,6 +96,7 @@ def show_sheet(path: Path, target: Path, part: str | None, count: int, seed: int
     if not any(part in (None, slide.part) for slide in store.slides):
         raise SettingsError(f"--part {part}: {path} keeps nothing for it; see `nuclick-wsi dataset info`.")
     content, shown = contact_sheet(store, part, count, seed)
+    require_free(target, content)
     write_atomically(target, content)
     _say(make_console(), f"{target}: {shown} of {len(store.patches['slide'])} patches")
 

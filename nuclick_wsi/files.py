@@ -1,5 +1,6 @@
 """Writing files so that nobody ever sees half of one and nothing of the user's is lost."""
 
+import errno
 import os
 import shutil
 import uuid
@@ -27,6 +28,7 @@ def write_atomically(path: Path, content: bytes) -> bool:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -52,7 +54,9 @@ def back_up(path: Path) -> Path:
     try:
         try:
             shutil.copy2(path, temporary)
+            _sync_file(temporary)
             temporary.replace(copy)
+            _sync_folder(copy.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -61,3 +65,22 @@ def back_up(path: Path) -> Path:
             "Free the folder, or choose another with --out."
         ) from error
     return copy
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a folder's names on disk, where the system can do that: Windows opens no folder."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems sync no folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -15,10 +15,10 @@ from shapely.geometry import MultiPolygon, Polygon
 from nuclick_wsi.cells import nuclei_of_cells
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
-from nuclick_wsi.files import back_up
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.keeping import Origin, Place, choose_place, origin_of, sealed
 from nuclick_wsi.prompts import Plane
-from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
+from nuclick_wsi.shared_files import replace_if_unchanged
 
 Color = tuple[int, int, int]
 AREA = "Area µm^2"
@@ -57,41 +57,60 @@ def feature_collection(
 
 
 def write_results(
-    path: Path,
-    instances: Iterable[Instance],
-    as_type: ObjectType,
-    colors: Mapping[str, Color],
-    earlier: Earlier = NOTHING,
-) -> bool:
-    """Write the results of one image; return False where the file held exactly these already.
+    path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], source: str = ""
+) -> Place:
+    """Write the results of one image; return where they are.
 
-    A file in the way that is not ours is copied beside itself first.
+    Only results of the same source are replaced, and a copy of them is kept where they were edited since.
 
     Parameters
     ----------
-    earlier
-        What stays of an earlier run; none of `instances` answers the same prompt.
+    source
+        What the results are made from, as `source_name` says it.
 
     Raises
     ------
     ResultError
         If the folder cannot be written to, or another program saves the file at this moment.
     """
+    place = results_place(path, source)
+    put_results(place, instances, as_type, colors)
+    return place
+
+
+def results_place(wanted: Path, source: str) -> Place:
+    """Return where the results of a source go; an edited file of ours is copied beside itself first."""
+    return choose_place(wanted, source, _origin)
+
+
+def put_results(
+    place: Place,
+    instances: Iterable[Instance],
+    as_type: ObjectType,
+    colors: Mapping[str, Color],
+    earlier: Earlier = NOTHING,
+) -> None:
+    """Write the results of one image into their place, as `write_results` does.
+
+    Parameters
+    ----------
+    earlier
+        What stays of an earlier run; none of `instances` answers the same prompt.
+    """
     collection = feature_collection(instances, as_type, colors)
     collection["features"] += earlier.features
     if nuclei := {**collection.get(NUCLEI, {}), **earlier.nuclei}:
         collection[NUCLEI] = {cell: nuclei[cell] for cell in sorted(nuclei)}
-    content, before = orjson.dumps(collection), path.read_bytes() if path.is_file() else None
-    if before == content:
-        return False
-    if before is not None and not _is_ours(before):
-        back_up(path)
-    replace_if_unchanged(path, content, None if before is None else Stamp.of(before))
-    return True
+    head = {"type": collection.pop("type"), "generator": collection.pop("generator"), "seal": place.seal}
+    replace_if_unchanged(place.path, sealed(orjson.dumps({**head, **collection})), place.seen)
 
 
-def _is_ours(content: bytes) -> bool:
-    return f'"generator":"{GENERATOR}"'.encode() in content[:200]
+def _origin(content: bytes, source: str) -> Origin:
+    """Return where a file is from; versions without seals made files that name the generator alone."""
+    head = content[:300]
+    if f'"generator":"{GENERATOR}"'.encode() in head and b'"seal":' not in head:
+        return Origin.EDITED
+    return origin_of(content, source)
 
 
 def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:

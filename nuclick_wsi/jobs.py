@@ -12,7 +12,7 @@ import orjson
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.earlier_results import earlier_results
-from nuclick_wsi.geojson import Color, write_results
+from nuclick_wsi.geojson import Color, put_results, results_place
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.prompts import ObjectKind
@@ -116,13 +116,16 @@ class GeoJsonSink:
 
     path: Path
     as_type: ObjectType
+    source: str = ""
+    """What the results are made from."""
 
     def write(self, results: Results) -> Written:
-        """Replace the file by these results; one that is not ours is backed up first."""
-        earlier = earlier_results(self.path, results.unread)
+        """Replace the results of earlier runs; a file that is not one of them stays, and a free name is taken."""
+        place = results_place(self.path, self.source)
+        earlier = earlier_results(place.path, results.unread)
         new = [one for one in results.instances if one.prompt_id not in earlier.prompts]
-        write_results(self.path, new, self.as_type, results.class_colors, earlier)
-        return Written(self.path, from_earlier=earlier.prompts)
+        put_results(place, new, self.as_type, results.class_colors, earlier)
+        return Written(place.path, from_earlier=earlier.prompts, remarks=place.remarks)
 
     @property
     def has_results(self) -> bool:
@@ -136,8 +139,9 @@ class GeoJsonSink:
 
     def clear(self) -> None:
         """Empty the file, if there is one."""
-        if self.path.exists():
-            write_results(self.path, (), self.as_type, {})
+        place = results_place(self.path, self.source)
+        if place.seen is not None:
+            put_results(place, (), self.as_type, {})
 
 
 @dataclass(frozen=True, slots=True)

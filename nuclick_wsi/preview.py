@@ -10,12 +10,13 @@ import shapely
 from PIL import Image, ImageDraw
 
 from nuclick_wsi.engine import Outcome
-from nuclick_wsi.files import write_atomically
 from nuclick_wsi.geojson import Color, color_of
 from nuclick_wsi.geometry import Region
+from nuclick_wsi.keeping import Place, choose_place, sealed, source_name
 from nuclick_wsi.prompts import Click, Prompt
 from nuclick_wsi.resample import read_window
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.shared_files import replace_if_unchanged
 from nuclick_wsi.slide import Slide
 
 LONGEST_SIDE = 1600
@@ -31,8 +32,8 @@ ToPicture = Callable[[np.ndarray], list[tuple[float, float]]]
 
 def write_preview(
     path: Path, slide: Slide, prompts: Iterable[Prompt], outcome: Outcome, colors: Mapping[str, Color]
-) -> None:
-    """Draw everything that a run saw and made on one slide, over the region that holds it, as PNG.
+) -> Place:
+    """Draw everything that a run saw and made on one slide, over the region that holds it, as PNG; return where.
 
     Raises
     ------
@@ -55,7 +56,11 @@ def write_preview(
     _draw(ImageDraw.Draw(canvas), drawn, outcome, colors, to_picture)
     target = io.BytesIO()
     canvas.resize(tissue.size, Image.Resampling.LANCZOS).save(target, "PNG")
-    write_atomically(path, target.getvalue())
+    source = source_name(path.parent, slide.info.path) + f"\n{path.name}"
+    # Behind the end of the picture: a digest inside would have to be part of the checksum of its own chunk.
+    place = choose_place(path, source)
+    replace_if_unchanged(place.path, sealed(target.getvalue() + place.seal.encode()), place.seen)
+    return place
 
 
 def _region_of(prompts: list[Prompt], outcome: Outcome, slide: Slide) -> Region:

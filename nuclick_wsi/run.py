@@ -169,9 +169,14 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         described = _described(options, shelf)
         written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
         memory.forget_others({prompt.id for prompt in image.prompts.prompts})
-        preview = options.out / f"{job.stem}.png" if options.preview else None
-        if preview is not None:
-            write_preview(preview, slide, image.prompts.prompts, outcome, image.class_colors)
+        preview = None
+        if options.preview:
+            # A picture is named as its result is, which may have had to take another name.
+            stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
+            place = write_preview(
+                options.out / f"{stem}.png", slide, image.prompts.prompts, outcome, image.class_colors
+            )
+            preview, written = place.path, replace(written, remarks=[*written.remarks, *place.remarks])
         return replace(
             report,
             status=Status.INCOMPLETE if unread else Status.DONE,

@@ -50,7 +50,7 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 
 def replace_if_unchanged(path: Path, content: bytes, seen: Stamp | None) -> None:
-    """Replace a file by another content, unless it is no longer what was read.
+    """Replace a file by another content, unless it is no longer what was read; one that held just this is left alone.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ def replace_if_unchanged(path: Path, content: bytes, seen: Stamp | None) -> None
     ResultError
         If the file cannot be written; then it is as it was.
     """
+    if Stamp.of(content) == seen:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_beside(path) as temporary:

@@ -9,6 +9,7 @@ from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.jobs import GeoJsonSink, Results, Sink, Written
 from nuclick_wsi.journal import Journal
+from nuclick_wsi.keeping import source_name
 from nuclick_wsi.prompts import ObjectChoice
 from qupath_extension.hierarchy import ImageData
 from qupath_extension.hierarchy_sink import HierarchyEntry
@@ -57,7 +58,8 @@ class FileAccess:
 
     def entry(self, image: ProjectImage, stem: str) -> Entry:
         """Return an image's entry."""
-        return FileEntry(image, GeoJsonSink(self.out / f"{stem}.geojson", self.as_type))
+        source = f"{source_name(self.out, image.project_file)}\n{image.entry_id}"
+        return FileEntry(image, GeoJsonSink(self.out / f"{stem}.geojson", self.as_type, source))
 
 
 @dataclass(frozen=True, slots=True)

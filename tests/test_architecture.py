@@ -15,6 +15,7 @@ PACKAGES = {
 LAYERS = (
     {"errors", "choices", "geometry", "prompts", "scale"},
     {"instances", "slide", "card", "signals", "files", "shared_files"},
+    {"keeping"},
     {
         "admission",
         "blend",

@@ -26,6 +26,7 @@ from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.commands import RunRequest, run_target
 from nuclick_wsi.convert import ConvertRequest, convert
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.feature_geojson import features_of_geojson, geojson_of_features
 from nuclick_wsi.features import Feature, Features
 from nuclick_wsi.geojson import write_results
@@ -229,10 +230,9 @@ def test_a_project_becomes_a_folder_of_files_with_what_was_drawn_and_its_results
 def test_a_file_in_the_way_is_kept(tmp_path: Path) -> None:
     file = write_asap(tmp_path / "a.xml", dots((1, 2)))
     (tmp_path / "a.geojson").write_text("mine")
-    convert(ConvertRequest(file, tmp_path / "a.geojson"))
-    convert(ConvertRequest(file, tmp_path / "a.geojson"))
-    assert (tmp_path / "a.geojson.backup").read_text() == "mine"
-    assert not (tmp_path / "a.geojson.backup2").exists()
+    with pytest.raises(SettingsError, match=r"a\.geojson is there already"):
+        convert(ConvertRequest(file, tmp_path / "a.geojson"))
+    assert (tmp_path / "a.geojson").read_text() == "mine"
 
 
 def test_features_are_shifted_between_frames() -> None:

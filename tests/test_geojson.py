@@ -128,7 +128,9 @@ def test_a_class_comes_before_those_that_derive_from_it() -> None:
 def test_the_file_is_valid_geojson_whatever_order_the_instances_come_in(tmp_path: Path) -> None:
     many = [replace(instance(), prompt_id=str(uuid.UUID(int=number))) for number in range(5)]
     write_results(tmp_path / "a.geojson", many, ObjectType.DETECTION, {})
-    assert not write_results(tmp_path / "a.geojson", many[::-1], ObjectType.DETECTION, {})
+    before = (tmp_path / "a.geojson").stat().st_mtime_ns
+    write_results(tmp_path / "a.geojson", many[::-1], ObjectType.DETECTION, {})
+    assert (tmp_path / "a.geojson").stat().st_mtime_ns == before
     collection = geojson.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert collection.is_valid, collection.errors()
     assert len(collection["features"]) == 5
@@ -151,10 +153,10 @@ def test_what_another_program_saves_while_results_are_written_stays(
     assert path.read_bytes() == b"edited"
 
 
-def test_a_file_that_is_not_ours_is_backed_up_and_ours_is_replaced(tmp_path: Path) -> None:
+def test_a_file_that_is_not_ours_stays_and_ours_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     path.write_text('{"type": "FeatureCollection", "features": []}')
     write_results(path, [instance()], ObjectType.DETECTION, {})
     write_results(path, [], ObjectType.DETECTION, {})
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.geojson", "a.geojson.backup"]
-    assert (tmp_path / "a.geojson.backup").read_text() == '{"type": "FeatureCollection", "features": []}'
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a 2.geojson", "a.geojson"]
+    assert (tmp_path / "a.geojson").read_text() == '{"type": "FeatureCollection", "features": []}'

@@ -196,8 +196,9 @@ def test_a_file_of_prompts_gives_the_same_outlines_as_the_project(tmp_path: Path
     def outlines(path: Path) -> list[str]:
         return sorted(json.dumps(f["geometry"]) for f in json.loads(path.read_text(encoding="utf-8"))["features"])
 
-    assert outlines(tmp_path / "one" / "1 a.svs.geojson") == outlines(tmp_path / "other" / "clicks.geojson")
-    assert outlines(tmp_path / "nuclick" / "clicks.geojson") == outlines(tmp_path / "other" / "clicks.geojson")
+    name = "clicks.csv a.svs.geojson"
+    assert outlines(tmp_path / "one" / "1 a.svs.geojson") == outlines(tmp_path / "other" / name)
+    assert outlines(tmp_path / "nuclick" / name) == outlines(tmp_path / "other" / name)
 
 
 @pytest.mark.parametrize(

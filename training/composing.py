@@ -14,6 +14,7 @@ from PIL import Image
 
 from nuclick_wsi.errors import ResultError
 from nuclick_wsi.files import write_atomically
+from nuclick_wsi.keeping import require_free
 
 from .cell_library import read_library
 from .cell_sheet import cell_sheet
@@ -54,6 +55,8 @@ def write_pictures(pictures: Iterable[Picture], folder: Path) -> Iterator[Pictur
 
 
 def _compose(options: argparse.Namespace) -> None:
+    if options.sheet:
+        require_free(options.sheet)
     library = read_library(options.data / LIBRARY, options.split)
     written = list(write_pictures(compose_pool(library, options.count, options.seed), options.out))
     if options.sheet:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
+from nuclick_wsi.keeping import require_free
 
 from .data import DataError
 from .plots import learning_curves
@@ -22,6 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     target = options.save or options.run / "curves.png"
     try:
+        if options.save:
+            require_free(options.save)
         write_atomically(target, learning_curves(read_log(options.run / LOG)))
     except NuclickError as error:
         parser.error(str(error))

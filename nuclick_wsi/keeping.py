@@ -1,0 +1,170 @@
+"""Which file a result may replace: only one that we made, from the same input, and that nobody has edited since.
+
+A sealed file says in itself what it was made from, and carries a digest of its own content. So this holds without any
+record beside it. Whatever is not such a file stays, and the result goes under a free name, which the user is told.
+"""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from nuclick_wsi.errors import ResultError, SettingsError
+from nuclick_wsi.files import back_up
+from nuclick_wsi.shared_files import Stamp
+
+_SEAL = re.compile(rb"nuclick-wsi/([0-9a-f]{64})/([0-9a-f]{64})")
+_BLANK = "0" * 64
+
+
+class Origin(Enum):
+    """What is known of a file that is in the way of a result."""
+
+    OURS = auto()
+    """Made by us from this input, unchanged since."""
+    EDITED = auto()
+    """Made by us from this input, or by a version that kept no digest, and perhaps edited since."""
+    OTHER = auto()
+    """Anything else."""
+
+
+FindOrigin = Callable[[bytes, str], Origin]
+"""Says of a content and a source what is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a result goes.
+
+    Attributes
+    ----------
+    source
+        What it is made from, as `source_name` says it.
+    seen
+        What is there now; None where there is nothing.
+    remarks
+        What the user is to know of the place, each a clause.
+    """
+
+    path: Path
+    source: str
+    seen: Stamp | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def seal(self) -> str:
+        """The text that the maker puts into the file before `sealed` fills in the digest."""
+        return f"nuclick-wsi/{_hash(self.source)}/{_BLANK}"
+
+
+def sealed(content: bytes) -> bytes:
+    """Return a content in which the first seal holds the digest of all the rest."""
+    found = _SEAL.search(content)
+    assert found is not None, "the maker has put a blank seal in"
+    start, end = found.span(2)
+    blank = content[:start] + _BLANK.encode() + content[end:]
+    return content[:start] + hashlib.sha256(blank).hexdigest().encode() + content[end:]
+
+
+def origin_of(content: bytes, source: str) -> Origin:
+    """Return what the seal in a content says."""
+    found = _SEAL.search(content)
+    if found is None or found[1].decode() != _hash(source):
+        return Origin.OTHER
+    return Origin.OURS if sealed(content) == content else Origin.EDITED
+
+
+def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> Place:
+    """Return the first name that is free or ours; an edited file of ours is copied beside itself first.
+
+    Names that differ in case or Unicode form only are one name here, as they are to many file systems.
+
+    Raises
+    ------
+    ResultError
+        If the folder cannot be read, or the copy not be written.
+    """
+    path, number = wanted, 1
+    while (found := _found(path, source, origin))[0] is Origin.OTHER:
+        number += 1
+        path = wanted.with_name(f"{wanted.stem} {number}{wanted.suffix}")
+    whose, seen = found
+    remarks: tuple[str, ...] = ()
+    if path != wanted:
+        remarks += (f"{wanted} is not a result of this input and stays as it is: written to {path.name}",)
+    if whose is Origin.EDITED:
+        remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
+    return Place(path, source, seen, remarks)
+
+
+def require_free(target: Path, content: bytes | None = None) -> None:
+    """Refuse to write over a file that the user named as a target, unless it holds just this content already.
+
+    Raises
+    ------
+    SettingsError
+        If something is there.
+    """
+    found = _namesakes(target)
+    if found == [target] and content is not None and not target.is_symlink() and _read(target) == content:
+        return
+    if found:
+        raise SettingsError(
+            f"{target} is not written: {found[0].name} is there already, and no file that you name is overwritten. "
+            "Name another one, or move that one away."
+        )
+
+
+def source_name(out: Path, *inputs: Path) -> str:
+    """Return what inputs are called in a seal: their paths as seen from the results, so that both can be moved."""
+    return "\n".join(_relative(path.resolve(), out.resolve()) for path in inputs)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive of Windows
+        return path.as_posix()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _found(path: Path, source: str, origin: FindOrigin) -> tuple[Origin | None, Stamp | None]:
+    """Return whose file is in a place and what it holds, None for nothing; a link is never ours."""
+    found = _namesakes(path)
+    if not found:
+        return None, None
+    if found != [path] or path.is_symlink() or not path.is_file():
+        return Origin.OTHER, None
+    content = _read(path)
+    return origin(content, source), Stamp.of(content)
+
+
+def _namesakes(path: Path) -> list[Path]:
+    """Return what is in a folder under a name, whatever its case and Unicode form."""
+    try:
+        beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
+    except OSError as error:
+        raise _cannot_read(path.parent, error) from error
+    return [found for found in beside if _folded(found.name) == _folded(path.name)]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _cannot_read(path, error) from error
+
+
+def _cannot_read(path: Path, error: OSError) -> ResultError:
+    return ResultError(f"{path}: cannot be read ({error.strerror or error}), so nothing is written there.")
