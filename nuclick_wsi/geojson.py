@@ -16,6 +16,7 @@ from nuclick_wsi.cells import nuclei_of_cells
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.files import back_up, write_atomically
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.prompts import Plane
 
 Color = tuple[int, int, int]
@@ -85,6 +86,7 @@ def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dic
         f"Cell: {AREA}": round(cell.area_um2, 4),
         f"{MEAN_PROBABILITY} of nucleus": round(nucleus.mean_probability, 4),
         MEAN_PROBABILITY: round(cell.mean_probability, 4),
+        MARK: mark_of(cell.prompt_id, "cell", importable(cell.class_name)),
     }
     feature["properties"] |= {"objectType": "cell", "measurements": measurements}
     return {**feature, "nucleusGeometry": _geometry(nucleus.polygon, nucleus.plane)}
@@ -98,6 +100,7 @@ def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color
     properties["measurements"] = {
         AREA: round(instance.area_um2, 4),
         MEAN_PROBABILITY: round(instance.mean_probability, 4),
+        MARK: mark_of(instance.prompt_id, as_type.value, name),
     }
     return {
         "type": "Feature",

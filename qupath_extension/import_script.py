@@ -7,6 +7,7 @@ from nuclick_wsi.files import write_atomically
 
 NAME = "Import_NuClick_results.groovy"
 _MARK = b"Made by nuclick-wsi"
+_PLACE = "// @EXCHANGE@\n"
 
 
 def offer_import_script(project_folder: Path) -> None:
@@ -19,4 +20,12 @@ def offer_import_script(project_folder: Path) -> None:
     """
     path = project_folder / "scripts" / NAME
     if not path.exists() or _MARK in path.read_bytes():
-        write_atomically(path, (files("qupath_extension") / "project_scripts" / NAME).read_bytes())
+        write_atomically(path, import_script().encode())
+
+
+def import_script() -> str:
+    """Return the script, with the rules of the menu in it: a project must not need a user's menu."""
+    package = files("qupath_extension")
+    exchange = (package / "scripts" / "Exchange.groovy").read_text(encoding="utf-8").removesuffix("\nthis\n")
+    script = (package / "project_scripts" / NAME).read_text(encoding="utf-8")
+    return script.replace(_PLACE, exchange)

@@ -22,6 +22,7 @@ LAYERS = (
         "contenders",
         "crops",
         "drawings",
+        "marks",
         "masks",
         "memory",
         "outlines",

@@ -6,6 +6,7 @@ The last two need programs that are not part of the project, and are skipped wit
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.import_script import NAME as IMPORT_NAME
-from qupath_extension.import_script import offer_import_script
+from qupath_extension.import_script import import_script, offer_import_script
 from qupath_extension.install import BEFORE, STARTUP, Presence, UserFolder, find_user_folders
 from qupath_extension.project import read_project
 
@@ -68,6 +69,7 @@ def test_every_menu_item_has_its_script_and_every_script_knows_its_folder(user: 
         "Re-run changed",
         "Remove NuClick objects",
         "Settings",
+        "Restart server",
         "About",
     }
     for script in items.values():
@@ -178,7 +180,8 @@ def test_the_scripts_are_groovy_4(user: UserFolder, tmp_path: Path) -> None:
         pytest.skip(f"needs java, and `make groovy` or {GROOVY} to name a folder of Groovy 4's jars")
     user.install()
     (tmp_path / "parse.groovy").write_text(PARSE)
-    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP, IMPORT])
+    (tmp_path / IMPORT_NAME).write_text(import_script(), encoding="utf-8")
+    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP, tmp_path / IMPORT_NAME])
     command = ["java", "-cp", f"{folder}/*", "groovy.ui.GroovyMain", tmp_path / "parse.groovy", *scripts]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -200,7 +203,7 @@ class QuPath:
         self.user = user
 
     def run(self, script: Path) -> str:
-        command = [self.command, "-p", str(self.project), "-i", SLIDE.name, str(script), "-s"]
+        command = [*shlex.split(self.command), "-p", str(self.project), "-i", SLIDE.name, str(script), "-s"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
@@ -263,13 +266,16 @@ def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touche
     locked, mine = re.findall(r"LOCKED (\S+) RECLASSIFIED (\S+)", qupath.run(tmp_path / "edit.groovy"))[0]
     text = qupath.run(qupath.user.home / "Re-run_changed.groovy")
     last = qupath.outlines()
-    assert "2 outlines kept as they are" in text
+    assert "1 kept as they are: locked." in text
+    assert "1 kept as they are: given another class." in text
     assert last[mine].class_name == "Mine"
     assert locked in last
     gone = set(first) - set(last)
     assert len(gone) == 1
 
-    assert "2 kept" in qupath.run(qupath.user.home / "Remove_NuClick_objects.groovy")
+    text = qupath.run(qupath.user.home / "Remove_NuClick_objects.groovy")
+    assert f"{len(last) - 2} outlines removed" in text
+    assert "1 kept as they are: given another class." in text
     assert set(qupath.outlines()) == {locked, mine}
 
 
@@ -295,7 +301,9 @@ def test_in_qupath_the_project_script_imports_results_and_imports_them_again(qup
     (tmp_path / "lock.groovy").write_text(LOCK % ids[0])
     qupath.run(tmp_path / "lock.groovy")
     written((0, 1, 3), side=30)
-    assert "2 objects from 1 colon_ihc.svs.geojson, 1 kept" in qupath.run(script)
+    text = qupath.run(script)
+    assert "2 objects from 1 colon_ihc.svs.geojson, 0 as they were, 1 removed" in text
+    assert "1 kept as they are: locked." in text
     widths = {one: float(np.ptp(found.roi.x)) for one, found in qupath.outlines().items() if found.roi is not None}
     assert widths == {ids[0]: 20, ids[1]: 30, ids[3]: 30}
 

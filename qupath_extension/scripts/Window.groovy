@@ -47,11 +47,11 @@ class Shown {
             throw problem.getCause()
         }
     }
-    /** Whether some viewer still shows the image. */
-    boolean isShown(imageData) {
+    /** The images that viewers show. */
+    List images() { viewers()*.getImageData().findAll() }
+    static List viewers() {
         def gui = QuPathGUI.getInstance()
-        def viewers = gui.metaClass.respondsTo(gui, 'getAllViewers') ? gui.getAllViewers() : gui.getViewers()
-        viewers.any { it.getImageData() == imageData }
+        gui.metaClass.respondsTo(gui, 'getAllViewers') ? gui.getAllViewers() as List : gui.getViewers() as List
     }
 }
 
@@ -76,7 +76,7 @@ def run(String name, Closure work) {
     def thread = new Thread({
         try {
             def said = work(shown)
-            Platform.runLater { stage.close(); tell(title, said.toString(), owner) }
+            Platform.runLater { stage.close(); tell(title, said, owner) }
         } catch (CancellationException ignored) {
             Platform.runLater { stage.close() }
         } catch (Throwable problem) {
@@ -90,19 +90,21 @@ def run(String name, Closure work) {
 }
 
 /** Says what came of work: a few lines go by themselves, so that the next click need not wait for a button. */
-void tell(String title, String text, owner) {
-    if (text.readLines().size() > FEW) say(Alert.AlertType.INFORMATION, title, text, owner)
+void tell(String title, said, owner) {
+    def text = said.toString()
+    if (said.hasProperty('rejections') && said.rejections) rejections.show(title, said, Shown.viewers())
+    else if (text.readLines().size() > FEW) say(Alert.AlertType.INFORMATION, title, text, owner)
     else Notifications.create().owner(owner).title(title).text(text).hideAfter(Duration.seconds(8)).showInformation()
 }
 
 /** Lets the user change a text file; `check` throws where the text is none that the file may have. */
-void edit(String name, File file, Closure check) {
+void edit(String name, String hint, File file, Closure check) {
     def title = 'NuClick: ' + name
     def area = new TextArea(file.getText('UTF-8'))
     def alert = new Alert(Alert.AlertType.CONFIRMATION)
     alert.initOwner(QuPathGUI.getInstance().getStage())
     alert.setTitle(title)
-    alert.setHeaderText('Used from the next start of the server on: ' + file)
+    alert.setHeaderText(file.path + '\n' + hint)
     alert.getDialogPane().setContent(area)
     def answer = alert.showAndWait()
     if (!answer.isPresent() || answer.get() != ButtonType.OK) return

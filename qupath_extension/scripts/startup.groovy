@@ -24,6 +24,7 @@ if (gui == null) return
     'Re-run changed': 'Re-run_changed.groovy',
     'Remove NuClick objects': 'Remove_NuClick_objects.groovy',
     'Settings': 'Settings.groovy',
+    'Restart server': 'Restart_server.groovy',
     'About': 'About.groovy',
 ].each { name, script -> gui.installGroovyCommand('Extensions>NuClick>' + name, new File(folder, script)) }
 
