@@ -14,6 +14,7 @@ import javafx.scene.control.Label
 import javafx.scene.control.ProgressBar
 import javafx.scene.control.TextArea
 import javafx.scene.layout.VBox
+import javafx.stage.Modality
 import javafx.stage.Stage
 import javafx.util.Duration
 import org.controlsfx.control.Notifications
@@ -37,8 +38,21 @@ class Shown {
         cancelled = true
         if (action != null) Thread.start { action() }
     }
-    /** Changes objects where QuPath wants them changed: on the window's thread. */
+    /**
+     * Changes objects where QuPath wants them changed: on the window's thread. Not while a dialog waits for an answer, as
+     * when an image is switched: one that says that changes are to be lost does not mean outlines that came since.
+     */
     def change(Closure todo) {
+        def waiting = new Object()
+        while (true) {
+            if (cancelled) throw new CancellationException()
+            def said = onWindowThread { isAsking() ? waiting : todo() }
+            if (said !== waiting) return said
+            Thread.sleep(200)
+        }
+    }
+    private boolean isAsking() { Stage.getWindows().any { it instanceof Stage && it.isShowing() && it.getModality() != Modality.NONE } }
+    private def onWindowThread(Closure todo) {
         def task = new FutureTask(todo as Callable)
         Platform.runLater(task)
         try {
