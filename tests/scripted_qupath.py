@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -31,6 +32,15 @@ def demo_project(folder: Path) -> Path:
     content["images"][0]["serverBuilder"]["uri"] = (folder / SLIDE).as_uri()
     project.write_text(json.dumps(content), encoding="utf-8")
     return project
+
+
+def second_image(project: Path) -> None:
+    """Give a project of one image a second one, of the same slide."""
+    content = json.loads(project.read_text(encoding="utf-8"))
+    (first,) = content["images"]
+    content["images"].append(first | {"entryID": 2, "imageName": "second.svs"})
+    project.write_text(json.dumps(content | {"lastID": 2}), encoding="utf-8")
+    shutil.copytree(project.parent / "data" / "1", project.parent / "data" / "2")
 
 
 class ScriptedQuPath:

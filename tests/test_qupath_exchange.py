@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted_qupath import ScriptedQuPath, free_port
+from scripted_qupath import ScriptedQuPath, free_port, second_image
 from test_cli import nuclick, said
 from test_server import serving
 
@@ -75,7 +74,7 @@ tell(changes)
 def test_one_action_is_one_change_that_names_its_objects_and_marks_go_back_with_what_undo_restores(
     qupath: ScriptedQuPath,
 ) -> None:
-    # The undo of 0.4 and 0.5 takes no notice of a change that names no object, that of 0.6 and 0.7 takes each for a step.
+    # The undo of 0.4 and 0.5 takes no notice of a change that names no object; that of 0.6 and 0.7 counts every one.
     text = qupath.run(HELP + UNDO)
     assert told(text) == [[104], [104, 6], []]
     assert "kept as they are" not in text
@@ -164,19 +163,10 @@ def test_outlines_lie_in_the_smallest_region_around_them_and_nothing_of_the_user
     assert resolved == [again[0] + 1, again[1]]
 
 
-def two_images(project: Path) -> None:
-    """Give the project a second image, of the same slide."""
-    content = json.loads(project.read_text(encoding="utf-8"))
-    (first,) = content["images"]
-    content["images"].append(first | {"entryID": 2, "imageName": "second.svs"})
-    project.write_text(json.dumps(content | {"lastID": 2}), encoding="utf-8")
-    shutil.copytree(project.parent / "data" / "1", project.parent / "data" / "2")
-
-
 def test_without_an_image_named_the_whole_project_is_done_once_and_each_image_has_its_step(
     qupath: ScriptedQuPath,
 ) -> None:
-    two_images(qupath.project)
+    second_image(qupath.project)
     text = qupath.run(qupath.user.home / "Segment_whole_project.groovy", image=None)
     for name in (SLIDE.name, "second.svs"):
         assert f"{name}: 108 outlines new or changed" in text

@@ -153,11 +153,31 @@ def test_forgetting_the_start_needs_the_program_that_was_made_to_start_and_says_
     settings = user.home / "settings.json"
     moved = json.loads(settings.read_text(encoding="utf-8")) | {"qupath": "/gone/QuPath"}
     settings.write_text(json.dumps(moved), encoding="utf-8")
-    assert user.presence() is Presence.CURRENT
     text = said(nuclick("qupath", "uninstall", "--user-dir", user.path))
     assert "/gone/QuPath: cannot be run" in text
     assert "clear its preference Startup script path by hand" in text
     assert user.presence() is Presence.NONE
+
+
+def test_a_qupath_that_was_never_started_gets_its_folder_and_forgets_the_start_when_the_menu_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Path(os.environ.get("PAQUO_QUPATH_DIR") or "no such folder", "bin", "QuPath")
+    if not program.exists():
+        pytest.skip("needs a QuPath installation with its program, named by PAQUO_QUPATH_DIR")
+    home = tmp_path / "home"
+    (tmp_path / "preferences").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.home={home} -Djava.util.prefs.userRoot={tmp_path / 'preferences'}")
+    installed = said(nuclick("qupath", "install", "--qupath", program, qupath=True))
+    (folder,) = find_user_folders()
+    assert f"{folder.path}: installed" in installed
+    assert f"QuPath starts with {folder.path / STARTUP} from now on" in installed
+    assert folder.presence() is Presence.CURRENT
+    assert "from now on" not in said(nuclick("qupath", "install", "--qupath", program, qupath=True))
+    removed = said(nuclick("qupath", "uninstall", qupath=True))
+    assert "QuPath starts with no script" in removed
+    assert ": removed" in removed
 
 
 def test_the_script_that_imports_has_the_rules_of_the_menu_in_it() -> None:
