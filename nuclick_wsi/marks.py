@@ -7,7 +7,7 @@ import zlib
 
 MARK = "NuClick: Mark"
 
-_BITS = 24
+_END = 1 << 24
 
 
 def mark_of(prompt_id: str, object_type: str, class_name: str) -> int:
@@ -17,4 +17,4 @@ def mark_of(prompt_id: str, object_type: str, class_name: str) -> int:
     measurement it must be, because QuPath 0.4 and 0.5 refuse other data on detections; and because it keeps those of
     detections in single precision, the digest has 24 bits.
     """
-    return zlib.crc32(f"{prompt_id}|{object_type}|{class_name}".encode()) % 2**_BITS
+    return zlib.crc32(f"{prompt_id}|{object_type}|{class_name}".encode()) % _END

@@ -124,7 +124,7 @@ boolean isWanted(annotation, String object) {
  * are where they will be saved; the server still knows them.
  */
 def segment(project, entry, given, Map task, progress) {
-    def remarks = []
+    def isAgain = false
     while (true) {
         def shown = given ?: imageOf(entry, project, progress)
         def imageData = shown ?: entry.readImageData()
@@ -132,20 +132,25 @@ def segment(project, entry, given, Map task, progress) {
             def asked = ask(project, imageData, task, progress)
             def outcome = progress.change {
                 def now = given !== null && progress.images().any { it === given } ? given : imageOf(entry, project, progress)
-                now === shown ? put(imageData, asked, task) : null
+                if (now !== shown) return null
+                def done = put(imageData, asked, task)
+                if (shown === null || window === null && given === null) entry.saveImageData(imageData)
+                done
             }
-            if (outcome != null) {
-                if (shown === null || window === null && given === null) progress.change { entry.saveImageData(imageData) }
-                outcome.remarks.addAll(0, remarks)
-                return outcome
-            }
+            if (outcome != null && isAgain) outcome.remarks.add(0, moved(entry, shown === null))
+            if (outcome != null) return outcome
         } finally {
             if (shown === null) imageData.getServer().close()
         }
         if (entry == null) throw new NuClickException('The image was closed before its outlines were there, and is in no project in which they can be saved. Open it and run again.')
         given = null
-        remarks = ["${entry.getImageName()} was opened or closed in the meantime. Its outlines are in the project: open it to see them.".toString()]
+        isAgain = true
     }
+}
+
+String moved(entry, boolean isSaved) {
+    def end = isSaved ? 'closed in the meantime: its outlines are saved in the project.' : 'opened again in the meantime: its outlines are in it, to be saved by you.'
+    "${entry.getImageName()} was ${end}".toString()
 }
 
 /** The image of an entry that some viewer shows, or null. */
