@@ -24,8 +24,8 @@ from nuclick_wsi.convert import ConvertRequest, convert
 from nuclick_wsi.drawings import Drawing, Mark, prompts_of_drawings
 from nuclick_wsi.engine import segment
 from nuclick_wsi.geojson import feature_collection
-from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, cell_id
 from nuclick_wsi.readers import open_slide
 
