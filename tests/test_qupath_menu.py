@@ -259,7 +259,7 @@ def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touche
     text = qupath.act("Re-run_changed.groovy")
     last = qupath.outlines()
     assert "1 kept as they are: locked." in text
-    assert "1 kept as they are: given another class." in text
+    assert "1 kept as they are: given another class or copied." in text
     assert last[mine].class_name == "Mine"
     assert locked in last
     gone = set(first) - set(last)
@@ -267,7 +267,7 @@ def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touche
 
     text = qupath.act("Remove_NuClick_objects.groovy")
     assert f"{len(last) - 2} outlines removed" in text
-    assert "1 kept as they are: given another class." in text
+    assert "1 kept as they are: given another class or copied." in text
     assert set(qupath.outlines()) == {locked, mine}
 
 
