@@ -10,6 +10,7 @@ import stat
 import sys
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nuclick_wsi.errors import NotAllowedError, ResultError, SettingsError
@@ -59,7 +60,13 @@ class Token:
             ) from error
 
     def is_shown_by(self, authorization: str) -> bool:
-        """Whether a request's `Authorization` header shows the token; takes as long for any wrong one."""
+        """Whether a request's `Authorization` header shows the token; takes as long for any wrong one.
+
+        A token whose file has been deleted is no longer taken: there is a new one from then on.
+        """
+        if not self.path.exists():
+            with suppress(OSError):
+                self.value = self._made()
         return hmac.compare_digest(authorization.encode(), f"Bearer {self.value}".encode())
 
     def _made(self) -> str:

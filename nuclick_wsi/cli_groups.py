@@ -104,7 +104,11 @@ def qupath_install(
     """Put NuClick into the Extensions menu of each QuPath found; your own startup script is kept and called."""
     from qupath_extension import install
 
-    for folder in (folders := install.find_user_folders(user_dir, only_one=qupath is not None)):
+    if qupath is not None and user_dir is None:
+        folders = [install.user_folder_of(qupath)]
+    else:
+        folders = install.find_user_folders(user_dir)
+    for folder in folders:
         folder.install()
         typer.echo(f"{folder.path}: installed")
     if qupath is None:
@@ -119,6 +123,8 @@ def qupath_uninstall(user_dir: UserDir = None) -> None:
     from qupath_extension import install
 
     for folder in install.find_user_folders(user_dir):
+        if said := folder.forget_startup():
+            typer.echo(said)
         typer.echo(f"{folder.path}: {'removed' if folder.uninstall() else 'was not installed'}")
 
 

@@ -17,6 +17,7 @@ from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.keeping import Origin, Place, choose_place, origin_of, sealed
+from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.shared_files import replace_if_unchanged
 
@@ -121,6 +122,7 @@ def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dic
         f"Cell: {AREA}": round(cell.area_um2, 4),
         f"{MEAN_PROBABILITY} of nucleus": round(nucleus.mean_probability, 4),
         MEAN_PROBABILITY: round(cell.mean_probability, 4),
+        MARK: mark_of(cell.prompt_id, "cell", importable(cell.class_name)),
     }
     feature["properties"] |= {"objectType": "cell", "measurements": measurements}
     return {**feature, "nucleusGeometry": _geometry(nucleus.polygon, nucleus.plane)}
@@ -134,6 +136,7 @@ def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color
     properties["measurements"] = {
         AREA: round(instance.area_um2, 4),
         MEAN_PROBABILITY: round(instance.mean_probability, 4),
+        MARK: mark_of(instance.prompt_id, as_type.value, name),
     }
     return {
         "type": "Feature",

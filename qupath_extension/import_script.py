@@ -7,6 +7,7 @@ from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 NAME = "Import_NuClick_results.groovy"
 _MARK = b"Made by nuclick-wsi"
+_PLACE = "// @EXCHANGE@\n"
 
 
 def offer_import_script(project_folder: Path) -> None:
@@ -19,6 +20,14 @@ def offer_import_script(project_folder: Path) -> None:
     """
     path = project_folder / "scripts" / NAME
     before = path.read_bytes() if path.exists() else None
-    content = (files("qupath_extension") / "project_scripts" / NAME).read_bytes()
+    content = import_script().encode()
     if before != content and (before is None or _MARK in before):
         replace_if_unchanged(path, content, None if before is None else Stamp.of(before))
+
+
+def import_script() -> str:
+    """Return the script, with the rules of the menu in it: a project must not need a user's menu."""
+    package = files("qupath_extension")
+    exchange = (package / "scripts" / "Exchange.groovy").read_text(encoding="utf-8").removesuffix("\nthis\n")
+    script = (package / "project_scripts" / NAME).read_text(encoding="utf-8")
+    return script.replace(_PLACE, exchange)

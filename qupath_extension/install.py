@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ BEFORE = "startup.before-nuclick.groovy"
 """What the user's own startup script is called while ours calls it."""
 
 _SAID = "NuClick: "
+_NEW = "from now on"
+_PROGRAM = "qupath"
+"""The setting that remembers which QuPath starts with our script, because we made it."""
 _PATIENCE = 300
 """Seconds; a QuPath that starts for the first time on a slow disk takes one minute."""
 _MADE_BY_US = "// nuclick-wsi made this file"
@@ -78,21 +81,25 @@ class UserFolder:
         SettingsError
             If the program is none, or cannot run scripts.
         """
+        said = _ask(program, self.path / STARTUP)
+        if said.endswith(_NEW):
+            place = str(Path(shutil.which(program) or program).absolute())
+            settings = _read_settings(self.home / "settings.json") | {_PROGRAM: place}
+            write_atomically(self.home / "settings.json", _as_json(settings))
+        return said
+
+    def forget_startup(self) -> str | None:
+        """Have the QuPath that starts with our script since `choose_startup` start without it; return what to tell.
+
+        None where that is of no concern. A preference that was the user's own is left alone.
+        """
+        program = _read_settings(self.home / "settings.json").get(_PROGRAM)
+        if not isinstance(program, str):
+            return None
         try:
-            done = subprocess.run(  # noqa: S603 - the program that the user has named
-                [program, "script", self.path / STARTUP],
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise SettingsError(f"--qupath {program}: cannot be run ({error}). Name QuPath's own program.") from error
-        lines = [line for line in done.stdout.splitlines() if line.startswith(_SAID)]
-        if not lines:
-            why = "".join((done.stderr or done.stdout).strip().splitlines()[-1:])
-            raise SettingsError(f"--qupath {program}: ran no script ({why}). Name the program of QuPath 0.5 or newer.")
-        return lines[-1].removeprefix(_SAID)
+            return _ask(Path(program), self.home / "Forget_startup.groovy")
+        except SettingsError as error:
+            return f"{error} Else clear its preference Startup script path by hand."
 
     def uninstall(self) -> bool:
         """Take all of it away and put the user's own startup script back; return whether anything was there."""
@@ -140,7 +147,7 @@ class UserFolder:
             "models": [],
         }
         found = {"python": sys.executable, "token": str(state_folder() / "token")}
-        return json.dumps(defaults | _read_settings(path) | found, indent=2, ensure_ascii=False).encode()
+        return _as_json(defaults | _read_settings(path) | found)
 
     def _move(self, source: Path, target: Path) -> None:
         if target.exists():
@@ -154,13 +161,32 @@ class UserFolder:
             raise _cannot_change(self.path, error) from error
 
 
-def find_user_folders(named: Path | None = None, *, only_one: bool = False) -> list[UserFolder]:
+def user_folder_of(program: Path) -> UserFolder:
+    """Return the user folder of a QuPath (0.5 or newer); one that has never been started gets the one it will ask for.
+
+    Raises
+    ------
+    SettingsError
+        If the program is none, or cannot run scripts.
+    ResultError
+        If the folder cannot be made.
+    """
+    with as_file(files("qupath_extension") / "scripts" / "User_directory.groovy") as script:
+        folder = Path(_ask(program, script))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_change(folder, error) from error
+    return UserFolder(folder)
+
+
+def find_user_folders(named: Path | None = None) -> list[UserFolder]:
     """Return the user's QuPath folders, the newest version first, or the one that is named.
 
     Raises
     ------
     SettingsError
-        If there are none, or several where `only_one` will do, or the named one is no folder.
+        If there are none, or the named one is no folder.
     """
     if named is not None:
         if not named.is_dir():
@@ -169,12 +195,9 @@ def find_user_folders(named: Path | None = None, *, only_one: bool = False) -> l
     found = dict(_versions(Path.home() / "QuPath"))
     if not found:
         raise SettingsError(
-            f"There is no folder of QuPath 0.4 or newer in {Path.home() / 'QuPath'}. Start QuPath once and let it make "
-            "its user directory, or name it with --user-dir (Edit > Preferences > User directory)."
+            f"There is no folder of QuPath 0.4 or newer in {Path.home() / 'QuPath'}. Name QuPath's program with "
+            "`qupath install --qupath`, or its user directory with --user-dir (Edit > Preferences > User directory)."
         )
-    if only_one and len(found) > 1:
-        names = ", ".join(found[version].name for version in sorted(found))
-        raise SettingsError(f"--qupath is one QuPath, and there are folders of {names}: name its own with --user-dir.")
     return [UserFolder(found[version]) for version in sorted(found, reverse=True)]
 
 
@@ -183,6 +206,21 @@ def _versions(folder: Path) -> Iterator[tuple[tuple[int, int], Path]]:
         match = _VERSION.fullmatch(path.name)
         if match and path.is_dir() and (version := (int(match[1]), int(match[2]))) >= _OLDEST:
             yield version, path
+
+
+def _ask(program: Path, script: Path) -> str:
+    """Return what one of our scripts says under `QuPath script`; SettingsError if the program cannot run it."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the program that the user has named
+            [program, "script", script], capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"--qupath {program}: cannot be run ({error}). Name QuPath's own program.") from error
+    lines = [line for line in done.stdout.splitlines() if line.startswith(_SAID)]
+    if not lines:
+        why = "".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+        raise SettingsError(f"--qupath {program}: ran no script ({why}). Name the program of QuPath 0.5 or newer.")
+    return lines[-1].removeprefix(_SAID)
 
 
 def _is_ours(startup: Path) -> bool:
@@ -195,6 +233,10 @@ def _read_settings(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):  # not there yet, or damaged: the defaults are all it takes
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _as_json(settings: dict[str, Any]) -> bytes:
+    return json.dumps(settings, indent=2, ensure_ascii=False).encode()
 
 
 def _cannot_change(folder: Path, error: OSError) -> ResultError:

@@ -23,6 +23,7 @@ LAYERS = (
         "contenders",
         "crops",
         "drawings",
+        "marks",
         "masks",
         "memory",
         "outlines",

@@ -25,6 +25,7 @@ from nuclick_wsi.drawings import Drawing, Mark, prompts_of_drawings
 from nuclick_wsi.engine import segment
 from nuclick_wsi.geojson import feature_collection
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, cell_id
 from nuclick_wsi.readers import open_slide
 
@@ -127,6 +128,7 @@ def test_a_cell_object_has_what_qupath_calls_a_cells_measurements() -> None:
             "Cell: Area µm^2": 25.0,
             "NuClick: Mean probability of nucleus": 0.75,
             "NuClick: Mean probability": 0.75,
+            MARK: mark_of("c", "cell", "Tumor"),
         },
     }
     assert collection["nuclei"] == {"c": "n"}

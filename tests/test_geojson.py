@@ -20,6 +20,7 @@ from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import FileChangedError
 from nuclick_wsi.geojson import feature_collection, write_results
 from nuclick_wsi.instances import Instance
+from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.outlines import outline
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.scale import Grid, Window
@@ -46,12 +47,26 @@ def feature(one: Instance, as_type: ObjectType = ObjectType.DETECTION) -> dict:
 def test_a_feature_holds_id_type_class_colour_and_measurements() -> None:
     one = feature(instance())
     assert one["id"] == instance().prompt_id
+    mark = mark_of(one["id"], "detection", "Tumor")
     assert one["properties"] == {
         "objectType": "detection",
         "classification": {"name": "Tumor", "color": [200, 0, 0]},
-        "measurements": {"Area µm^2": 4.0, "NuClick: Mean probability": 0.9123},
+        "measurements": {"Area µm^2": 4.0, "NuClick: Mean probability": 0.9123, "NuClick: Mark": mark},
     }
     assert feature(instance(), ObjectType.ANNOTATION)["properties"]["objectType"] == "annotation"
+
+
+def test_a_mark_tells_type_class_and_id_apart_and_fits_into_single_precision() -> None:
+    one = feature(instance())
+    marks = {
+        one["properties"]["measurements"][MARK],
+        feature(instance(), ObjectType.ANNOTATION)["properties"]["measurements"][MARK],
+        feature(instance(None))["properties"]["measurements"][MARK],
+        mark_of(str(uuid.uuid4()), "detection", "Tumor"),
+        mark_of(one["id"], "detection", "Stroma"),
+    }
+    assert len(marks) == 5
+    assert all(float(np.float32(mark)) == mark for mark in marks)
 
 
 def test_holes_and_separate_parts_stay_what_they_are() -> None:

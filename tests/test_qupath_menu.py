@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from scripted_qupath import ScriptedQuPath
 from test_cli import nuclick, said
 
 from nuclick_wsi import choices
 from nuclick_wsi.access import STATE_VARIABLE
-from nuclick_wsi.demo import SLIDE, make_demo
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.geojson import MEAN_PROBABILITY, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import ObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
-from qupath_extension.import_script import offer_import_script
+from qupath_extension.import_script import import_script, offer_import_script
 from qupath_extension.install import BEFORE, STARTUP, Presence, UserFolder, find_user_folders
 from qupath_extension.project import read_project
 
@@ -35,7 +34,6 @@ IMPORT = SCRIPTS.parent / "project_scripts" / IMPORT_NAME
 MENU = re.compile(r"^ {4}'(.+)': '(.+\.groovy)',$", re.MULTILINE)
 GROOVY = "NUCLICK_GROOVY_LIB"
 FETCHED = SCRIPTS.parents[1] / ".groovy" / "node_modules" / "npm-groovy-lint" / "lib" / "java" / "groovy" / "lib"
-QUPATH = "NUCLICK_QUPATH_SCRIPT"
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +66,7 @@ def test_every_menu_item_has_its_script_and_every_script_knows_its_folder(user: 
         "Re-run changed",
         "Remove NuClick objects",
         "Settings",
+        "Restart server",
         "About",
     }
     for script in items.values():
@@ -120,23 +119,11 @@ def test_a_second_startup_script_of_the_user_is_never_overwritten(user: UserFold
 
 def test_each_qupath_from_0_4_on_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    with pytest.raises(SettingsError, match="--user-dir"):
+    with pytest.raises(SettingsError, match=r"--qupath.*--user-dir"):
         find_user_folders()
     for name in ("v0.3", "v0.4", "v0.10", "v0.6", "extensions"):
         (tmp_path / "QuPath" / name).mkdir(parents=True)
     assert [folder.path.name for folder in find_user_folders()] == ["v0.10", "v0.6", "v0.4"]
-
-
-def test_one_qupath_is_not_made_to_start_with_the_scripts_of_several(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    for name in ("v0.5", "v0.6"):
-        (tmp_path / "QuPath" / name).mkdir(parents=True)
-    with pytest.raises(SettingsError, match=r"folders of v0\.5, v0\.6: name its own with --user-dir"):
-        find_user_folders(only_one=True)
-    (named,) = find_user_folders(tmp_path / "QuPath" / "v0.5", only_one=True)
-    assert named.path.name == "v0.5"
 
 
 @pytest.mark.parametrize(("program", "seen"), [(sys.executable, "ran no script"), ("no such program", "cannot be run")])
@@ -159,6 +146,47 @@ def test_the_command_line_installs_says_so_and_uninstalls(user: UserFolder) -> N
     assert "is not a folder" in said(missing)
 
 
+def test_forgetting_the_start_needs_the_program_that_was_made_to_start_and_says_so_without_it(user: UserFolder) -> None:
+    assert user.forget_startup() is None
+    user.install()
+    assert user.forget_startup() is None
+    settings = user.home / "settings.json"
+    moved = json.loads(settings.read_text(encoding="utf-8")) | {"qupath": "/gone/QuPath"}
+    settings.write_text(json.dumps(moved), encoding="utf-8")
+    text = said(nuclick("qupath", "uninstall", "--user-dir", user.path))
+    assert "/gone/QuPath: cannot be run" in text
+    assert "clear its preference Startup script path by hand" in text
+    assert user.presence() is Presence.NONE
+
+
+def test_a_qupath_that_was_never_started_gets_its_folder_and_forgets_the_start_when_the_menu_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Path(os.environ.get("PAQUO_QUPATH_DIR") or "no such folder", "bin", "QuPath")
+    if not program.exists():
+        pytest.skip("needs a QuPath installation with its program, named by PAQUO_QUPATH_DIR")
+    home = tmp_path / "home"
+    (tmp_path / "preferences").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.home={home} -Djava.util.prefs.userRoot={tmp_path / 'preferences'}")
+    installed = said(nuclick("qupath", "install", "--qupath", program, qupath=True))
+    (folder,) = find_user_folders()
+    assert f"{folder.path}: installed" in installed
+    assert f"QuPath starts with {folder.path / STARTUP} from now on" in installed
+    assert folder.presence() is Presence.CURRENT
+    assert "from now on" not in said(nuclick("qupath", "install", "--qupath", program, qupath=True))
+    removed = said(nuclick("qupath", "uninstall", qupath=True))
+    assert "QuPath starts with no script" in removed
+    assert ": removed" in removed
+
+
+def test_the_script_that_imports_has_the_rules_of_the_menu_in_it() -> None:
+    script = import_script()
+    assert "@EXCHANGE@" not in script
+    assert "@FOLDER@" not in script
+    assert (SCRIPTS / "Exchange.groovy").read_text(encoding="utf-8").removesuffix("this\n") in script
+
+
 # The scripts
 
 PARSE = """
@@ -178,7 +206,8 @@ def test_the_scripts_are_groovy_4(user: UserFolder, tmp_path: Path) -> None:
         pytest.skip(f"needs java, and `make groovy` or {GROOVY} to name a folder of Groovy 4's jars")
     user.install()
     (tmp_path / "parse.groovy").write_text(PARSE)
-    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP, IMPORT])
+    (tmp_path / IMPORT_NAME).write_text(import_script(), encoding="utf-8")
+    scripts = sorted([*user.home.glob("*.groovy"), user.path / STARTUP, tmp_path / IMPORT_NAME])
     command = ["java", "-cp", f"{folder}/*", "groovy.ui.GroovyMain", tmp_path / "parse.groovy", *scripts]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -191,43 +220,9 @@ def test_no_script_names_a_class_that_moved_between_versions(script: Path) -> No
     assert not [name for name in moved if name in script.read_text(encoding="utf-8")]
 
 
-class QuPath:
-    """A real QuPath without a window, on a project of its own."""
-
-    def __init__(self, command: str, project: Path, user: UserFolder) -> None:
-        self.command = command
-        self.project = project
-        self.user = user
-
-    def run(self, script: Path) -> str:
-        command = [self.command, "-p", str(self.project), "-i", SLIDE.name, str(script), "-s"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
-
-    def outlines(self) -> dict[str | None, PathObject]:
-        (image,) = read_project(self.project).images
-        found = [one for one in image.read_data().objects if one.type is ObjectType.DETECTION]
-        return {one.id: one for one in found}
-
-
 @pytest.fixture
-def qupath(user: UserFolder, tmp_path: Path) -> QuPath:
-    command = os.environ.get(QUPATH)
-    if not command:
-        pytest.skip(f"needs {QUPATH} to name the command that runs `QuPath script`")
-    project = make_demo(tmp_path / "demo")
-    place = (tmp_path / "demo" / SLIDE).as_uri()
-    builder = json.loads(project.read_text(encoding="utf-8"))
-    builder["images"][0]["serverBuilder"]["uri"] = place
-    project.write_text(json.dumps(builder), encoding="utf-8")
-    user.install()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = json.loads((user.home / "settings.json").read_text(encoding="utf-8"))
-    (user.home / "settings.json").write_text(json.dumps(settings | {"port": port, "device": "cpu"}), encoding="utf-8")
-    return QuPath(command, project, user)
+def qupath(user: UserFolder, tmp_path: Path) -> ScriptedQuPath:
+    return ScriptedQuPath(tmp_path, user)
 
 
 EDIT = f"""
@@ -248,35 +243,40 @@ println "LOCKED ${{ours[0].getID()}} RECLASSIFIED ${{ours[1].getID()}}"
 
 
 def test_in_qupath_clicks_become_outlines_and_after_a_change_only_what_it_touches_changes(
-    qupath: QuPath, tmp_path: Path
+    qupath: ScriptedQuPath, tmp_path: Path
 ) -> None:
-    text = qupath.run(qupath.user.home / "Segment_clicks.groovy")
+    text = qupath.act("Segment_clicks.groovy")
     assert "The server is ready" in text
     first = qupath.outlines()
     assert f"{len(first)} outlines new or changed" in text
     assert len(first) > 90
-    again = qupath.run(qupath.user.home / "Segment_clicks.groovy")
+    again = qupath.act("Segment_clicks.groovy")
     assert f"0 outlines new or changed, {len(first)} as they were, 0 removed" in again
     assert set(qupath.outlines()) == set(first)
 
     (tmp_path / "edit.groovy").write_text(EDIT)
     locked, mine = re.findall(r"LOCKED (\S+) RECLASSIFIED (\S+)", qupath.run(tmp_path / "edit.groovy"))[0]
-    text = qupath.run(qupath.user.home / "Re-run_changed.groovy")
+    text = qupath.act("Re-run_changed.groovy")
     last = qupath.outlines()
-    assert "2 outlines kept as they are" in text
+    assert "1 kept as they are: locked." in text
+    assert "1 kept as they are: given another class or copied." in text
     assert last[mine].class_name == "Mine"
     assert locked in last
     gone = set(first) - set(last)
     assert len(gone) == 1
 
-    assert "2 kept" in qupath.run(qupath.user.home / "Remove_NuClick_objects.groovy")
+    text = qupath.act("Remove_NuClick_objects.groovy")
+    assert f"{len(last) - 2} outlines removed" in text
+    assert "1 kept as they are: given another class or copied." in text
     assert set(qupath.outlines()) == {locked, mine}
 
 
 LOCK = "getDetectionObjects().find { it.getID().toString() == '%s' }.setLocked(true)"
 
 
-def test_in_qupath_the_project_script_imports_results_and_imports_them_again(qupath: QuPath, tmp_path: Path) -> None:
+def test_in_qupath_the_project_script_imports_results_and_imports_them_again(
+    qupath: ScriptedQuPath, tmp_path: Path
+) -> None:
     results = qupath.project.parent / "nuclick" / "1 colon_ihc.svs.geojson"
     ids = [f"00000000-0000-4000-8000-{number:012d}" for number in range(4)]
 
@@ -295,12 +295,16 @@ def test_in_qupath_the_project_script_imports_results_and_imports_them_again(qup
     (tmp_path / "lock.groovy").write_text(LOCK % ids[0])
     qupath.run(tmp_path / "lock.groovy")
     written((0, 1, 3), side=30)
-    assert "2 objects from 1 colon_ihc.svs.geojson, 1 kept" in qupath.run(script)
+    text = qupath.run(script)
+    assert "2 objects from 1 colon_ihc.svs.geojson, 0 as they were, 1 removed" in text
+    assert "1 kept as they are: locked." in text
     widths = {one: float(np.ptp(found.roi.x)) for one, found in qupath.outlines().items() if found.roi is not None}
     assert widths == {ids[0]: 20, ids[1]: 30, ids[3]: 30}
 
 
-def test_in_qupath_the_project_script_turns_detections_into_cells_and_back(qupath: QuPath, tmp_path: Path) -> None:
+def test_in_qupath_the_project_script_turns_detections_into_cells_and_back(
+    qupath: ScriptedQuPath, tmp_path: Path
+) -> None:
     results = qupath.project.parent / "nuclick" / "1 colon_ihc.svs.geojson"
     nuclei, cells = (
         [

@@ -7,7 +7,6 @@ Runs where PAQUO_QUPATH_DIR names a QuPath with its program, and Xvfb is there. 
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -15,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted_qupath import demo_project, free_port, second_image
 from test_cli import nuclick, said
 
 from nuclick_wsi.access import STATE_VARIABLE
-from nuclick_wsi.demo import SLIDE, make_demo
+from nuclick_wsi.demo import SLIDE
 
 DRIVER = """
 import javafx.application.Platform
@@ -46,7 +46,7 @@ Thread.startDaemon {
         asked.each { file ->
             def answer
             try {
-                def binding = new Binding(gui: gui, fx: fx, choose: choose, outlines: outlines, steps: steps, waitFor: waitFor)
+                def binding = new Binding(gui: gui, fx: fx, choose: choose, outlines: outlines, steps: steps, waitFor: waitFor, menu: menu)
                 answer = new groovy.json.JsonBuilder([value: new GroovyShell(QuPathGUI.classLoader, binding).evaluate(file)]).toString()
             } catch (Throwable problem) {
                 answer = new groovy.json.JsonBuilder([failed: org.codehaus.groovy.runtime.StackTraceUtils.sanitize(problem).toString()]).toString()
@@ -92,12 +92,6 @@ class Window:
         return found
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
 def screen() -> Iterator[str]:
     program = shutil.which("Xvfb")
@@ -122,10 +116,8 @@ def window(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
     monkeypatch.setenv("DISPLAY", screen)
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Djava.util.prefs.userRoot={tmp_path / 'preferences'}")
-    project = make_demo(tmp_path / "demo")
-    content = json.loads(project.read_text(encoding="utf-8"))
-    content["images"][0]["serverBuilder"]["uri"] = (tmp_path / "demo" / SLIDE).as_uri()
-    project.write_text(json.dumps(content), encoding="utf-8")
+    project = demo_project(tmp_path / "demo")
+    second_image(project)
     (tmp_path / "user" / "startup.groovy").write_text(DRIVER.replace("@IO@", str(tmp_path / "io")), encoding="utf-8")
     installed = nuclick("qupath", "install", "--user-dir", tmp_path / "user", "--qupath", program, qupath=True)
     assert "QuPath starts with" in said(installed)
@@ -156,6 +148,31 @@ fx {
 true
 """  # noqa: E501 - Groovy
 
+DRAWN = """
+import qupath.lib.objects.PathObjects
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+def drawn = PathObjects.createAnnotationObject(ROIs.createRectangleROI(10, 10, 50, 50, ImagePlane.getDefaultPlane()))
+fx { gui.getImageData().getHierarchy().addObject(drawn) }
+"""
+
+SWITCH = """
+import javafx.application.Platform
+import javafx.scene.control.ButtonType
+import javafx.stage.Stage
+waitFor { gui.getImageData() != null }
+def (first, second) = gui.getProject().getImageList()
+def asking = { Stage.getWindows().find { it instanceof Stage && it.getTitle() == 'Save changes' } }
+fx { gui.getImageData().setChanged(true) }
+Platform.runLater { menu('Re-run changed').fire(); gui.openImageEntry(second) }
+waitFor { asking() != null }
+Thread.sleep(5000)      // outlines that come by now wait for the answer
+fx { asking().getScene().getRoot().lookupButton(ButtonType.NO).fire() }
+def saved = { first.readImageData().getHierarchy().getDetectionObjects().size() }
+waitFor { gui.getProject().getEntry(gui.getImageData()) == second && saved() > 0 }
+[fx { gui.getProject().getEntry(gui.getImageData()).getImageName() }, saved(), fx { outlines().size() }]
+"""
+
 STROKES = """
 import org.locationtech.jts.geom.Geometry
 import qupath.lib.objects.PathObjects
@@ -173,14 +190,24 @@ fx {
 """  # noqa: E501 - Groovy
 
 
-@pytest.mark.skipif(
+IN_THE_WINDOW = pytest.mark.skipif(
     not Path(os.environ.get("PAQUO_QUPATH_DIR") or "no such folder", "bin", "QuPath").exists(),
     reason="needs a QuPath with a window, named by PAQUO_QUPATH_DIR",
 )
+
+
+@IN_THE_WINDOW
 def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_own(window: Window) -> None:
     window.run("waitFor { gui.getImageData() != null }; choose('Segment clicks'); true")
     first = window.outlines()
     assert len(first) == 104
+    window.run("fx { gui.getUndoRedoManager().undoOnce() }")
+    assert window.outlines() == {}
+    window.run("fx { gui.getUndoRedoManager().redoOnce() }")
+    assert window.outlines() == first
+    window.run(DRAWN)
+    window.run("fx { gui.getUndoRedoManager().undoOnce() }")
+    assert window.outlines() == first
     begun = time.monotonic()
     window.run("choose('Segment clicks'); true")
     assert time.monotonic() - begun < 20
@@ -207,3 +234,10 @@ def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_o
     ]
     window.run("choose('Remove NuClick objects') { outlines().isEmpty() }; true")
     assert window.outlines() == {}
+    window.run("fx { gui.getUndoRedoManager().undoOnce() }")
+    assert window.outlines() == third
+
+
+@IN_THE_WINDOW
+def test_outlines_of_an_image_that_is_switched_without_saving_are_saved_in_its_entry(window: Window) -> None:
+    assert window.run(SWITCH) == ["second.svs", 108, 0]

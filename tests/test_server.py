@@ -573,6 +573,18 @@ def test_the_token_is_the_users_alone_kept_while_private_and_replaced_once_it_is
     assert len(Token(tmp_path / "state").value) > 32
 
 
+def test_a_deleted_token_is_taken_no_longer_and_a_new_one_lies_in_its_place(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    server = start(tmp_path)
+    old = f"Bearer {server.token.value}"
+    server.token.path.unlink()
+    assert server.ask("GET", "/health", authorization=old).status == 401
+    assert f"Bearer {server.token.path.read_text()}" != old
+    assert server.ask("GET", "/health", authorization=old).status == 401
+    assert server.ask("GET", "/health", authorization=f"Bearer {server.token.path.read_text()}").status == 200
+
+
 def serving(*arguments: str | Path, state: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from nuclick_wsi.cli import main; main()", "serve", *map(str, arguments)]
     environment = os.environ | {"NUCLICK_WSI_STATE": str(state)}

@@ -1,5 +1,5 @@
 // Hands out the actions of NuClick.groovy, compiled once: compiling takes seconds, and would stand before each outline.
-// Works in QuPath 0.4 to 0.7, in the window and under `QuPath script`; what needs the window is in Window.groovy alone.
+// Works in QuPath 0.4 to 0.7, in the window and under `QuPath script`; what needs the window is in Window.groovy and Rejections.groovy.
 
 import qupath.lib.io.GsonTools
 
@@ -20,8 +20,12 @@ if (kept?.made != made) {
     def load = { String name -> shell.parse(new File(folder, name)).run() }
     load('Problem.groovy')
     shell.setVariable('server', load('Server.groovy'))
+    shell.setVariable('exchange', load('Exchange.groovy'))
     shell.setVariable('outlines', load('Outlines.groovy'))
-    if (isWindow()) shell.setVariable('window', load('Window.groovy'))
+    if (isWindow()) {
+        shell.setVariable('rejections', load('Rejections.groovy'))
+        shell.setVariable('window', load('Window.groovy'))
+    }
     kept = [made: made, actions: load('NuClick.groovy')]
     System.getProperties().put('nuclick.loaded', kept)
 }

@@ -7,56 +7,56 @@ import qupath.lib.scripting.QP
 
 /** The progress of work that goes on without a window; the window's has the same methods. */
 class Quiet {
+    def current = QP.getCurrentImageData()
     void tell(String what, double fraction) { println what }
     boolean isCancelled() { false }
     void onCancel(Closure action) { }
     def change(Closure action) { action() }
-    boolean isShown(imageData) { true }
+    List images() { current == null ? [] : [current] }
 }
 
-/** Outlines the selected prompts of the current image that are clicks or squiggles, or all of these; `object` says which. `all` takes every one, selected or not. */
-def segmentCurrent(String object, String name) {
+/**
+ * Outlines the selected prompts of the current image that are clicks or squiggles, or all of these; `object` says which,
+ * and `all` takes every one, selected or not. `options` go before the settings.
+ */
+def segmentCurrent(String object, String name, Map options = [:]) {
     def imageData = QP.getCurrentImageData()
     def project = QP.getProject()
-    def selected = (object == 'all' ? [] : imageData?.getHierarchy()?.getSelectionModel()?.getSelectedObjects() ?: []) as Set
+    def selected = object == 'all' || imageData == null ? [] : imageData.getHierarchy().getSelectionModel().getSelectedObjects()
+    def task = [object: object, name: name, options: options, only: selected.findAll { isWanted(it, object) }*.getID() as Set]
     inBackground(name) { progress ->
         need(imageData, 'an image')
-        def outcome = segment(imageData, project, object, selected, progress)
-        def script = new File(folder, name.replace(' ', '_') + '.groovy').path.replace('\\', '/')
-        def step = new DefaultScriptableWorkflowStep('NuClick: ' + name, "evaluate(new File('${script.replace("'", "\\'")}'))".toString())
-        progress.change { imageData.getHistoryWorkflow().addStep(step) }
-        outcome.toString()
+        segment(project, project?.getEntry(imageData), imageData, task, progress)
     }
 }
 
-/** Outlines all prompts of all images of the project and saves each. An image that is open is changed there, and left to be saved. */
+/** Outlines all prompts of all images of the project and saves each. One that is open is changed there, and left to be saved. */
 def segmentProject() {
     def project = QP.getProject()
-    def current = QP.getCurrentImageData()
+    if (window == null && project != null && isDone(project)) return println('The whole project is done, with its first image.')
     inBackground('Segment whole project') { progress ->
         need(project, 'a project')
-        def currentEntry = current == null ? null : project.getEntry(current)
-        def lines = []
         def entries = project.getImageList()
+        def lines = []
         entries.eachWithIndex { entry, index ->
             if (progress.isCancelled()) throw new CancellationException()
             progress.tell("${entry.getImageName()}".toString(), index / (double) entries.size())
-            def open = entry == currentEntry
-            def imageData = null
             try {
-                imageData = open ? current : entry.readImageData()
-                if (outlines.promptsOf(imageData).isEmpty()) return
-                def outcome = segment(imageData, project, 'all', [] as Set, progress)
-                if (!open) entry.saveImageData(imageData)
+                def outcome = segment(project, entry, null, [object: 'all', name: 'Segment whole project', options: [:], only: [] as Set], progress)
                 lines << "${entry.getImageName()}: ${outcome}".toString()
+            } catch (NothingToDo ignored) {
+                return
             } catch (NuClickException | IOException problem) {
                 lines << "${entry.getImageName()}: NOT DONE. ${problem.message}".toString()
-            } finally {
-                if (!open && imageData != null) imageData.getServer().close()
             }
         }
         lines.join('\n') ?: 'No image of the project has clicks or squiggles.'
     }
+}
+
+/** Whether this QuPath has been here before: without an image, `QuPath script` runs a script once for each image. */
+boolean isDone(project) {
+    System.getProperties().put('nuclick.project', project.getPath()) == project.getPath()
 }
 
 /** Removes what NuClick made from the current image, unless the user has made it theirs. */
@@ -64,7 +64,11 @@ def removeAll() {
     def imageData = QP.getCurrentImageData()
     inBackground('Remove NuClick objects') { progress ->
         need(imageData, 'an image')
-        progress.change { outlines.removeAll(imageData) }
+        progress.change {
+            def said = outlines.removeAll(imageData)
+            log(imageData, 'Remove NuClick objects', [:], 'removeAll()')
+            said
+        }
     }
 }
 
@@ -88,30 +92,111 @@ def about() {
 /** Shows the settings; in the window, they can be changed there. */
 def editSettings() {
     def file = new File(folder, 'settings.json')
-    if (window == null) println file.getText('UTF-8')
-    else window.edit('Settings', file) { server.checked(it) }
+    if (window == null) return println(file.getText('UTF-8'))
+    def hint = 'At once: clicks, as, gland_mode. With the next server (Extensions > NuClick > Restart server): all others.'
+    window.edit('Settings', hint, file) { server.checked(it) }
+}
+
+/** Ends the server that QuPath has started, and starts it with the settings of now. */
+def restartServer() {
+    def imageData = QP.getCurrentImageData()
+    def project = QP.getProject()
+    inBackground('Restart server') { progress ->
+        def settings = server.settings()
+        server.restart(settings, server.foldersOf(project, imageData), progress)
+        "The server runs on ${server.health(settings).device}, port ${settings.port as int}.".toString()
+    }
 }
 
 void need(thing, String what) {
     if (thing == null) throw new NuClickException("Open ${what} first.")
 }
 
-def segment(imageData, project, String object, Set selected, progress) {
-    def shown = progress.isShown(imageData)
-    def all = outlines.promptsOf(imageData)
-    def wanted = all.findAll { object == 'all' || (object == 'clicks') == it.getROI().isPoint() }
-    def chosen = wanted.findAll { it in selected } ?: wanted
-    if (chosen.isEmpty()) throw new NuClickException("There are no ${object == 'all' ? 'clicks or squiggles' : object} on this image.")
-    def settings = server.settings()
-    def request = outlines.requestOf(imageData, chosen, all - chosen, settings, object)
-    def result = server.answer(settings, server.foldersOf(project, imageData), request, progress)
-    progress.change {
-        def changed = outlines.promptsOf(imageData) != all || outlines.requestOf(imageData, chosen, all - chosen, settings, object) != request
-        def outcome = outlines.put(imageData, result, changed)
-        if (shown && !progress.isShown(imageData))
-            outcome.remarks << 'The image was closed in the meantime: its new outlines are lost unless it was saved. Open it and run again.'
-        outcome
+boolean isWanted(annotation, String object) {
+    def roi = annotation.getROI()
+    annotation.isAnnotation() && roi != null && (roi.isPoint() && object != 'squiggles' || roi.isLine() && object != 'clicks')
+}
+
+/**
+ * Outlines prompts of an image: of the one that is given, else of an entry of the project, open in a viewer or not.
+ *
+ * What has been opened, closed or switched in the meantime is done again where it is by then, so that the outlines
+ * are where they will be saved; the server still knows them.
+ */
+def segment(project, entry, given, Map task, progress) {
+    def isAgain = false
+    while (true) {
+        def shown = given ?: imageOf(entry, project, progress)
+        def imageData = shown ?: entry.readImageData()
+        try {
+            def asked = ask(project, imageData, task, progress)
+            def outcome = progress.change {
+                def now = given !== null && progress.images().any { it === given } ? given : imageOf(entry, project, progress)
+                if (now !== shown) return null
+                def done = put(imageData, asked, task)
+                if (shown === null || window === null && given === null) entry.saveImageData(imageData)
+                done
+            }
+            if (outcome != null && isAgain) outcome.remarks.add(0, moved(entry, shown === null))
+            if (outcome != null) return outcome
+        } finally {
+            if (shown === null) imageData.getServer().close()
+        }
+        if (entry == null) throw new NuClickException('The image was closed before its outlines were there, and is in no project in which they can be saved. Open it and run again.')
+        given = null
+        isAgain = true
     }
+}
+
+String moved(entry, boolean isSaved) {
+    def end = isSaved ? 'closed in the meantime: its outlines are saved in the project.' : 'opened again in the meantime: its outlines are in it, to be saved by you.'
+    "${entry.getImageName()} was ${end}".toString()
+}
+
+/** The image of an entry that some viewer shows, or null. */
+def imageOf(entry, project, progress) {
+    entry == null ? null : progress.images().find { project.getEntry(it) == entry }
+}
+
+/** Asks the server; returns what was asked for, under which settings, and the result. */
+Map ask(project, imageData, Map task, progress) {
+    def settings = server.settings() + task.options
+    def request = requestFor(imageData, task, settings)
+    [settings: settings, request: request, result: server.answer(settings, server.foldersOf(project, imageData), request, progress)]
+}
+
+String requestFor(imageData, Map task, Map settings) {
+    def all = outlines.promptsOf(imageData)
+    def chosen = all.findAll { isWanted(it, task.object) && (task.only.isEmpty() || it.getID() in task.only) }
+    if (chosen.isEmpty() && task.only) throw new NuClickException('The clicks and squiggles that were chosen are not in what was saved of the image: nothing is outlined.')
+    if (chosen.isEmpty()) throw new NothingToDo("There are no ${task.object == 'all' ? 'clicks or squiggles' : task.object} on this image.")
+    outlines.requestOf(imageData, chosen, all - chosen, settings, task.object)
+}
+
+/** Puts outlines into an image, and a step into its workflow that does the same again. */
+def put(imageData, Map asked, Map task) {
+    def outcome = outlines.put(imageData, asked.result)
+    if (!isAsBefore(imageData, asked, task)) outcome.remarks << 'Clicks or squiggles were changed in the meantime: run again for those.'
+    def options = asked.settings.subMap(['clicks', 'as', 'gland_mode'])
+    def models = asked.result.getAsJsonObject('nuclick').getAsJsonArray('models').collect { it.getAsJsonObject().get('name').asString }
+    def call = "segmentCurrent('${task.object}', '${task.name}', [${options.collect { key, value -> "${key}: '${value}'" }.join(', ')}])"
+    log(imageData, task.name, [object: task.object, models: models.join(', ')] + options, call)
+    outcome
+}
+
+boolean isAsBefore(imageData, Map asked, Map task) {
+    try {
+        requestFor(imageData, task, asked.settings) == asked.request
+    } catch (NuClickException ignored) {
+        false
+    }
+}
+
+/** Leaves a step in the image's workflow that can be run again. */
+void log(imageData, String name, Map parameters, String call) {
+    def script = new File(folder, 'Load.groovy').path.replace('\\', '/').replace("'", "\\'")
+    def said = parameters.collectEntries { key, value -> [key, value.toString()] }
+    imageData.getHistoryWorkflow().addStep(new DefaultScriptableWorkflowStep('NuClick: ' + name, said, "evaluate(new File('${script}')).${call}".toString()))
 }
 
 /** Does work off the window's thread, or right here where there is no window. */
@@ -119,7 +204,7 @@ def inBackground(String title, Closure work) {
     if (window != null) return window.run(title, work)
     def said = work(new Quiet())
     println said
-    said
+    said.toString()
 }
 
 this

@@ -5,28 +5,25 @@ import com.google.gson.JsonParser
 import java.nio.charset.StandardCharsets
 import org.locationtech.jts.geom.MultiLineString
 import qupath.lib.images.servers.ImageServerBuilder
-import qupath.lib.io.PathIO
 import qupath.lib.objects.PathObjects
 import qupath.lib.roi.GeometryTools
-
-MARKS = 'NuClick outlines'           // property of the image: what each outline was like when it was made
-MEASUREMENT = 'NuClick: Mean probability'
 
 /** What came of one image, in numbers and in words for the user. */
 class Outcome {
     int added, unchanged, removed
-    List<String> rejections = []
+    List<Map> rejections = []        // as the server has them: reason, detail, position, kind, class
     List<String> remarks = []
+    def imageData
     String toString() {
         def lines = ["${added} outlines new or changed, ${unchanged} as they were, ${removed} removed.".toString()]
-        rejections.countBy { it }.sort().each { reason, count -> lines << "${count} without outline: ${reason}".toString() }
+        rejections.countBy { it.reason }.sort().each { reason, count -> lines << "${count} without outline: ${reason}".toString() }
         (lines + remarks).join('\n')
     }
 }
 
 /** The annotations of points and of lines. */
 List promptsOf(imageData) {
-    imageData.getHierarchy().getAnnotationObjects().findAll { it.hasROI() && (it.getROI().isPoint() || it.getROI().isLine()) && !isOurs(it) }.sort { it.getID() }
+    imageData.getHierarchy().getAnnotationObjects().findAll { it.hasROI() && (it.getROI().isPoint() || it.getROI().isLine()) }.sort { it.getID() }
 }
 
 /** As text, object by object: QuPath cannot write its objects as a tree of JSON. */
@@ -40,7 +37,7 @@ String feature(annotation) {
     if (!(strokes instanceof MultiLineString)) return gson.toJson(annotation)
     def first = GeometryTools.geometryToROI(strokes.getGeometryN(0), annotation.getROI().getImagePlane())
     def json = JsonParser.parseString(gson.toJson(PathObjects.createAnnotationObject(first, annotation.getPathClass()))).getAsJsonObject()
-    json.addProperty('id', idOf(annotation))
+    json.addProperty('id', annotation.getID().toString())
     def lines = (0..<strokes.getNumGeometries()).collect { number -> strokes.getGeometryN(number).getCoordinates().collect { [it.x, it.y] } }
     json.getAsJsonObject('geometry').addProperty('type', 'MultiLineString')
     json.getAsJsonObject('geometry').add('coordinates', gson.toJsonTree(lines))
@@ -64,69 +61,28 @@ String requestOf(imageData, prompts, neighbours, settings, String object) {
         "\"options\":${gson.toJson(options)},\"class_colors\":${gson.toJson(colors)}}".toString()
 }
 
-/** Puts the outlines in the place of those of earlier runs; what the user has made theirs stays. */
-Outcome put(imageData, JsonObject result, boolean changed) {
+/** Puts the outlines in the place of those of earlier runs. */
+Outcome put(imageData, JsonObject result) {
     def about = gson.fromJson(result.get('nuclick'), Map)
-    def hierarchy = imageData.getHierarchy()
-    def fresh = PathIO.readObjectsFromGeoJSON(new ByteArrayInputStream(result.toString().getBytes(StandardCharsets.UTF_8)))
-    def marks = marksOf(imageData)
-    def freshMarks = fresh.collectEntries { [idOf(it), mark(it)] }
-    def asked = about.prompts as Set
-    def known = about.known as Set
-    def old = outlinesOf(imageData).findAll { asked.contains(idOf(it)) || !known.contains(idOf(it)) }
-    def (kept, others) = old.split { isTheirs(it, marks) }
-    def (same, gone) = others.split { mark(it) == freshMarks[idOf(it)] }
-    def stay = (kept + same).collect { idOf(it) } as Set
-    def added = fresh.findAll { !stay.contains(idOf(it)) }
-    hierarchy.removeObjects(gone, true)
-    hierarchy.addObjects(added)
-    def made = (added + same).collectEntries { [idOf(it), mark(it)] }
-    def removed = (gone.collect { idOf(it) } as Set) - made.keySet()
-    keepMarks(imageData, marks.findAll { !removed.contains(it.key) } + made)
-    def outcome = new Outcome(added: added.size(), unchanged: same.size(), removed: removed.size())
-    outcome.rejections = about.rejections.collect { it.reason }
-    if (kept) outcome.remarks << "${kept.size()} outlines kept as they are: ${theirs()}".toString()
-    if (changed) outcome.remarks << 'Clicks or squiggles were changed in the meantime: run again for those.'
+    def (asked, known) = [about.prompts as Set, about.known as Set]
+    def fresh = exchange.readOutlines(result.toString().getBytes(StandardCharsets.UTF_8))
+    def done = exchange.exchange(imageData.getHierarchy(), fresh) { asked.contains(it) || !known.contains(it) }
+    def outcome = new Outcome(imageData: imageData, added: done.added, unchanged: done.unchanged, removed: done.removed)
+    outcome.rejections = about.rejections
+    outcome.remarks = exchange.remarksOn(done.kept)
     if (about.enlarged) outcome.remarks << "The slide is coarser than the model's pixel size (${about.enlarged.join(', ')}): outlines are less exact.".toString()
     outcome
 }
 
-/** Takes out what an image has of ours; what the user has made theirs stays. */
+/** Takes out what an image has of ours. */
 String removeAll(imageData) {
-    def marks = marksOf(imageData)
-    def (kept, gone) = outlinesOf(imageData).split { isTheirs(it, marks) }
-    imageData.getHierarchy().removeObjects(gone, true)
-    keepMarks(imageData, marks.subMap(kept.collect { idOf(it) }))
-    "${gone.size()} outlines removed." + (kept ? " ${kept.size()} kept: ${theirs()}" : '')
+    def done = exchange.exchange(imageData.getHierarchy(), []) { true }
+    (["${done.removed} outlines removed.".toString()] + exchange.remarksOn(done.kept)).join('\n')
 }
 
-// What is ours, and what the user has made theirs
-
-String idOf(object) { object.getID().toString() }
-
-boolean isOurs(object) { !object.isRootObject() && object.getMeasurementList().getMeasurementNames().contains(MEASUREMENT) }
-
-List outlinesOf(imageData) { imageData.getHierarchy().getAllObjects(false).findAll { isOurs(it) } as List }
-
-/** How an outline was made: an outline that is like this still has not been touched. */
-String mark(object) {
-    def roi = object.getROI()
-    [object.isAnnotation() ? 'annotation' : 'detection', object.getPathClass()?.toString() ?: '', roi.getNumPoints(), Math.round(roi.getArea()),
-     Math.round(roi.getCentroidX() * 4), Math.round(roi.getCentroidY() * 4)].join('|')
+/** The annotation that a prompt at a place is part of, or null. */
+def promptAt(imageData, double x, double y) {
+    promptsOf(imageData).find { it.getROI().getAllPoints().any { Math.hypot(it.x - x, it.y - y) < 0.1 } }
 }
-
-boolean isTheirs(object, Map marks) {
-    def made = marks[idOf(object)]
-    object.isLocked() || (made != null && made != mark(object))
-}
-
-String theirs() { 'they are locked, or were changed or reclassified by you.' }
-
-Map marksOf(imageData) {
-    def text = imageData.getProperty(MARKS)
-    text == null ? [:] : gson.fromJson(text.toString(), Map)
-}
-
-void keepMarks(imageData, Map marks) { imageData.setProperty(MARKS, gson.toJson(marks)) }
 
 this

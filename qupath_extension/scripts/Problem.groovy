@@ -5,4 +5,9 @@ class NuClickException extends RuntimeException {
     NuClickException(String message, int status = 0) { super(message); this.status = status }
 }
 
+/** An image has nothing that was asked for. */
+class NothingToDo extends NuClickException {
+    NothingToDo(String message) { super(message) }
+}
+
 this

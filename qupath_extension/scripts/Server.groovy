@@ -34,8 +34,8 @@ Map checked(String text) {
 
 /** The folders of the slides of a project, which the user has opened in QuPath. */
 Set foldersOf(project, imageData) {
-    def uris = project == null ? imageData.getServer().getURIs() : project.getImageList().collectMany { it.getURIs() }
-    (uris + imageData.getServer().getURIs()).findAll { it.getScheme() == 'file' }.collect { new File(it).getParent() }.findAll { it && new File(it).isDirectory() } as Set
+    def uris = (project?.getImageList() ?: []).collectMany { it.getURIs() } + (imageData?.getServer()?.getURIs() ?: [])
+    uris.findAll { it.getScheme() == 'file' }.collect { new File(it).getParent() }.findAll { it && new File(it).isDirectory() } as Set
 }
 
 HttpRequest.Builder builder(settings, String path) {
@@ -46,19 +46,30 @@ HttpRequest.Builder builder(settings, String path) {
 
 HttpClient client() { HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(Duration.ofSeconds(5)).build() }
 
+/** Asks a server what it is. One whose token file was gone has made a new one by the second time. */
 Map health(settings) {
-    def answer = client().send(builder(settings, '/health').timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString())
+    def answer = askHealth(settings)
+    if (answer.statusCode() == 401) answer = askHealth(settings)
     def body
     try {
         body = gson.fromJson(answer.body(), Map)
     } catch (JsonParseException ignored) {
         throw new NuClickException("Another program has port ${settings.port as int}. Choose another in NuClick's settings.")
     }
-    if (answer.statusCode() == 401)
-        throw new NuClickException("The NuClick server at port ${settings.port as int} does not take the token in ${settings.token}: " +
-            "somebody else started it. Choose another port in NuClick's settings.", 401)
+    if (answer.statusCode() == 401) throw new NuClickException(notOurs(settings), 401)
     if (answer.statusCode() != 200) throw new NuClickException("${body?.error} ${body?.hint}", answer.statusCode())
     body
+}
+
+HttpResponse askHealth(settings) {
+    client().send(builder(settings, '/health').timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString())
+}
+
+String notOurs(settings) {
+    def place = "The NuClick server at port ${settings.port as int}"
+    if (!new File(settings.token.toString()).exists())
+        return "${place} wants a token, and ${settings.token} is not there: it keeps its own in another folder. Stop it where it was started, or choose another port in NuClick's settings."
+    "${place} does not take the token in ${settings.token}: somebody else started it, or you did, with another folder for it. Choose another port in NuClick's settings."
 }
 
 /** Answers a request, with a server that may open slides in these folders. */
@@ -68,8 +79,9 @@ JsonObject answer(settings, Set folders, String request, progress) {
     try {
         return ask(settings, request, progress)
     } catch (NuClickException refusal) {
-        // A server of our own was started for another project's folders: start it for these, too.
-        if (refusal.status != 403 || !restart(settings, folders, progress)) throw refusal
+        // A server that QuPath started knows the folders of another project: start it for these, too.
+        if (refusal.status != 403 || !isOurs(settings)) throw refusal
+        restart(settings, folders, progress)
         return ask(settings, request, progress)
     }
 }
@@ -112,16 +124,39 @@ synchronized void ensure(settings, Set folders, progress) {
     }
 }
 
-synchronized boolean restart(settings, Set folders, progress) {
-    def process = System.getProperties().get('nuclick.server')
-    if (process == null || !process.isAlive()) return false
-    process.destroy()
-    process.waitFor()
+/** Whether this QuPath started the server that answers. */
+boolean isOurs(settings) {
+    def ours = System.getProperties().get('nuclick.server')
+    ours != null && ours.process.isAlive() && ours.port == (settings.port as int)
+}
+
+/** Starts the server anew; one that was started elsewhere is left to whoever did. */
+synchronized void restart(settings, Set folders, progress) {
+    if (!isOurs(settings) && isThere(settings))
+        throw new NuClickException("The server at port ${settings.port as int} was not started by this QuPath: stop it where it was started, or choose another port in NuClick's settings.")
     start(settings, folders, progress)
+}
+
+boolean isThere(settings) {
+    try {
+        health(settings)
+    } catch (ConnectException ignored) {
+        return false
+    } catch (NuClickException ignored) {
+        return true
+    }
     true
 }
 
+/** Ends the server that this QuPath started, wherever it listens. */
+void end() {
+    def ours = System.getProperties().remove('nuclick.server')
+    ours?.process?.destroy()
+    ours?.process?.waitFor()
+}
+
 void start(settings, Set folders, progress) {
+    end()
     def served = (System.getProperties().get('nuclick.folders') ?: [] as Set) + folders
     System.getProperties().put('nuclick.folders', served)
     def command = [settings.python, '-c', 'from nuclick_wsi.cli import main; main()', 'serve', '--port', "${settings.port as int}".toString(),
@@ -138,7 +173,7 @@ void start(settings, Set folders, progress) {
     } catch (IOException problem) {
         throw new NuClickException("The server cannot be started with ${settings.python} (${problem.message}). Run `nuclick-wsi qupath install` again.")
     }
-    System.getProperties().put('nuclick.server', process)
+    System.getProperties().put('nuclick.server', [process: process, port: settings.port as int])
     Runtime.getRuntime().addShutdownHook(new Thread({ process.destroy() } as Runnable))
     def until = System.currentTimeMillis() + 120_000
     while (System.currentTimeMillis() < until) {

@@ -14,6 +14,7 @@ import javafx.scene.control.Label
 import javafx.scene.control.ProgressBar
 import javafx.scene.control.TextArea
 import javafx.scene.layout.VBox
+import javafx.stage.Modality
 import javafx.stage.Stage
 import javafx.util.Duration
 import org.controlsfx.control.Notifications
@@ -37,8 +38,21 @@ class Shown {
         cancelled = true
         if (action != null) Thread.start { action() }
     }
-    /** Changes objects where QuPath wants them changed: on the window's thread. */
+    /**
+     * Changes objects where QuPath wants them changed: on the window's thread. Not while a dialog waits for an answer, as
+     * when an image is switched: one that says that changes are to be lost does not mean outlines that came since.
+     */
     def change(Closure todo) {
+        def waiting = new Object()
+        while (true) {
+            if (cancelled) throw new CancellationException()
+            def said = onWindowThread { isAsking() ? waiting : todo() }
+            if (said !== waiting) return said
+            Thread.sleep(200)
+        }
+    }
+    private boolean isAsking() { Stage.getWindows().any { it instanceof Stage && it.isShowing() && it.getModality() != Modality.NONE } }
+    private def onWindowThread(Closure todo) {
         def task = new FutureTask(todo as Callable)
         Platform.runLater(task)
         try {
@@ -47,11 +61,11 @@ class Shown {
             throw problem.getCause()
         }
     }
-    /** Whether some viewer still shows the image. */
-    boolean isShown(imageData) {
+    /** The images that viewers show. */
+    List images() { viewers()*.getImageData().findAll() }
+    static List viewers() {
         def gui = QuPathGUI.getInstance()
-        def viewers = gui.metaClass.respondsTo(gui, 'getAllViewers') ? gui.getAllViewers() : gui.getViewers()
-        viewers.any { it.getImageData() == imageData }
+        gui.metaClass.respondsTo(gui, 'getAllViewers') ? gui.getAllViewers() as List : gui.getViewers() as List
     }
 }
 
@@ -76,7 +90,7 @@ def run(String name, Closure work) {
     def thread = new Thread({
         try {
             def said = work(shown)
-            Platform.runLater { stage.close(); tell(title, said.toString(), owner) }
+            Platform.runLater { stage.close(); tell(title, said, owner) }
         } catch (CancellationException ignored) {
             Platform.runLater { stage.close() }
         } catch (Throwable problem) {
@@ -90,19 +104,21 @@ def run(String name, Closure work) {
 }
 
 /** Says what came of work: a few lines go by themselves, so that the next click need not wait for a button. */
-void tell(String title, String text, owner) {
-    if (text.readLines().size() > FEW) say(Alert.AlertType.INFORMATION, title, text, owner)
+void tell(String title, said, owner) {
+    def text = said.toString()
+    if (said.hasProperty('rejections') && said.rejections) rejections.show(title, said, Shown.viewers())
+    else if (text.readLines().size() > FEW) say(Alert.AlertType.INFORMATION, title, text, owner)
     else Notifications.create().owner(owner).title(title).text(text).hideAfter(Duration.seconds(8)).showInformation()
 }
 
 /** Lets the user change a text file; `check` throws where the text is none that the file may have. */
-void edit(String name, File file, Closure check) {
+void edit(String name, String hint, File file, Closure check) {
     def title = 'NuClick: ' + name
     def area = new TextArea(file.getText('UTF-8'))
     def alert = new Alert(Alert.AlertType.CONFIRMATION)
     alert.initOwner(QuPathGUI.getInstance().getStage())
     alert.setTitle(title)
-    alert.setHeaderText('Used from the next start of the server on: ' + file)
+    alert.setHeaderText(file.path + '\n' + hint)
     alert.getDialogPane().setContent(area)
     def answer = alert.showAndWait()
     if (!answer.isPresent() || answer.get() != ButtonType.OK) return

@@ -9,8 +9,9 @@ def own = new File(folder.parentFile, 'startup.groovy')
 // QuPath 0.4 runs this file by itself; later versions run the one that a preference names. `QuPath script` sets it, too.
 if (PathPrefs.metaClass.respondsTo(PathPrefs, 'startupScriptProperty')) {
     def preference = PathPrefs.startupScriptProperty()
-    if (!preference.get()) preference.set(own.path)
-    if (new File(preference.get()) == own) println "NuClick: QuPath starts with ${own.path}"
+    def isNew = !preference.get()
+    if (isNew) preference.set(own.path)
+    if (new File(preference.get()) == own) println "NuClick: QuPath starts with ${own.path}${isNew ? ' from now on' : ''}"
     else println "NuClick: QuPath starts with ${preference.get()}. Add this line to it: evaluate(new File('${own.path.replace('\\', '/')}'))"
 }
 
@@ -24,6 +25,7 @@ if (gui == null) return
     'Re-run changed': 'Re-run_changed.groovy',
     'Remove NuClick objects': 'Remove_NuClick_objects.groovy',
     'Settings': 'Settings.groovy',
+    'Restart server': 'Restart_server.groovy',
     'About': 'About.groovy',
 ].each { name, script -> gui.installGroovyCommand('Extensions>NuClick>' + name, new File(folder, script)) }
 
