@@ -20,7 +20,7 @@ from .folders import is_store, names_of
 from .glands import SquiggleSampler
 from .lessons import Batch, CropLessons, Lessons, LookLessons
 from .looks import MOST_CLICKS, LookSampler
-from .registration import registered
+from .registration import Displacement, moved, registered
 from .sampling import ClickSampler, MixedSampler
 from .settings import FitSettings
 from .splits import DSB_ALONE, Split
@@ -51,6 +51,9 @@ class Source:
         Which pictures train and which choose settings, where that is not what it is for other recipes.
     registered
         Whether each instance map is first moved onto its picture, by what the picture alone tells.
+    aside
+        Where all instance maps lie beside their pictures, in their pixels, if they have too few objects to tell it each;
+        they are moved back.
     """
 
     folder: str
@@ -60,6 +63,7 @@ class Source:
     composed: int = 0
     split: Split | None = None
     registered: bool = False
+    aside: Displacement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ class Recipe:
         found = [read_picture(folder, name, self.mpp / (source.mpp or self.mpp)) for name in names]
         if source.registered:
             found = [dataclasses.replace(p, labels=registered(p.image, p.labels)) for p in found]
+        if source.aside is not None:
+            found = [dataclasses.replace(p, labels=moved(p.labels, source.aside)) for p in found]
         if source.mpp is None:
             found = [dataclasses.replace(p, step=typical_step(p.labels, self.typical)) for p in found]
         return found
@@ -170,7 +176,13 @@ NUCLEI_OPEN = dataclasses.replace(
     name="nuclei-open",
     config={"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)},
     sources=(
-        Source("nuinsseg", "CC BY 4.0 (NuInsSeg: Mahbod et al. 2024)", mpp=0.17, share=0.8),
+        Source(
+            "nuinsseg",
+            "CC BY 4.0 (NuInsSeg: Mahbod et al. 2024)",
+            mpp=0.17,
+            share=0.8,
+            aside=Displacement(-0.45, -0.4),
+        ),
         Source("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.2, split=DSB_ALONE),
     ),
     terms="any use, with attribution (CC BY 4.0: NuInsSeg by A. Mahbod et al., Scientific Data 2024; the encoder's "
