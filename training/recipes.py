@@ -52,7 +52,7 @@ class Source:
     registered
         Whether each instance map is first moved onto its picture, by what the picture alone tells.
     aside
-        Where all instance maps lie beside their pictures, in their pixels, if they have too few objects to tell it each;
+        Where all instance maps lie beside their pictures, in their pixels, where each has too few objects to tell;
         they are moved back.
     """
 
