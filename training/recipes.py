@@ -231,19 +231,20 @@ GLANDS = Recipe(
     kind=ObjectKind.GLAND,
     architecture="squiggle",
     config={"encoder": "lite0"},
-    crop=256,
-    mpp=1.24,
-    typical=60,
+    # As much tissue as at 1.24 um in 256 px, and two fifths of the work.
+    crop=160,
+    mpp=2.0,
+    typical=37,
     sources=(Source("glas_train", "research only (GlaS challenge)", mpp=0.62),),
     smallest_um2=300.0,
     fill_holes_um2=1500.0,
     terms="research use only (inherited from the GlaS challenge data)",
     split="GlaS training images by patient: 63 train, 5 validation (choose the threshold), 17 test, in "
     "nuclick_training.splits",
-    limits="organs other than colon; glands that fill more than one crop (317 um); solid tumour nests without a lumen; "
+    limits="organs other than colon; glands that fill more than one crop (320 um); solid tumour nests without a lumen; "
     "stains other than H&E, where outlines may run into the stroma",
     # Five images with 26 glands validate: the best check among many would be luck.
-    fit=FitSettings(batch=4, rate=1.5e-3, averaging=0.997, keep="last"),
+    fit=FitSettings(batch=6, rate=1.5e-3, averaging=0.997, keep="last"),
 )
 
 
