@@ -34,6 +34,7 @@ NETWORKS: dict[str, tuple[str, dict[str, object], int]] = {
     "nuclick, full width": ("nuclick", {"width": 1.0}, 128),
     "nuclick, a quarter": ("nuclick", {"width": 0.25}, 128),
     "glance": ("glance", {}, 96),
+    "glance, encoder": ("glance", {"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)}, 96),
 }
 
 

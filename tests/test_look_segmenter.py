@@ -32,10 +32,10 @@ SMALL = {"trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]}
 SIDE = 400
 
 
-@pytest.fixture(scope="module")
-def model() -> Model:
+@pytest.fixture(scope="module", params=[SMALL, SMALL | {"encoder": "lite0"}], ids=["own trunk", "encoder"])
+def model(request: pytest.FixtureRequest) -> Model:
     torch.manual_seed(0)
-    return Model(card(ObjectKind.NUCLEUS, SPEC.size, SPEC.mpp), build("glance", SMALL).eval(), "", Path())
+    return Model(card(ObjectKind.NUCLEUS, SPEC.size, SPEC.mpp), build("glance", request.param).eval(), "", Path())
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ def test_networks_are_built_by_name_from_what_json_can_hold():
 @pytest.mark.parametrize(
     ("architecture", "config", "said"),
     [
-        ("transformer", {}, "known are fcn, glance, nuclick, segnet, unet"),
+        ("transformer", {}, "known are fcn, glance, nuclick, segnet, squiggle, unet"),
         ("nuclick", {"depth": 3}, "depth"),
         ("nuclick", {"width": 0}, "width must lie in"),
         ("nuclick", {"last_dilations": [1, 2]}, "four numbers"),

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from made_pictures import folder_of, picture
 from nuclick_training.data import Labels, Rgb
-from nuclick_training.registration import Displacement, displacement, main, moved, registered
+from nuclick_training.recipes import NUCLEI_OPEN, Source
+from nuclick_training.registration import Displacement, displacement, excess, main, moved, registered
+from nuclick_training.splits import EVERYTHING_TRAINS
 from scipy import ndimage
 
 
@@ -60,8 +62,30 @@ def test_the_command_prints_where_every_map_of_a_folder_lies(tmp_path, capsys) -
     item = picture(name="one")
     folder_of([replace(item, image=seen(item.labels, -1.0, 2.0))], tmp_path / "data")
     main([str(tmp_path / "data")])
-    x, y, name = capsys.readouterr().out.splitlines()[-1].split()
+    x, y, wide, name = capsys.readouterr().out.splitlines()[-1].split()
     assert (float(x), float(y), name) == (pytest.approx(1, abs=0.15), pytest.approx(-2, abs=0.15), "one")
+    assert float(wide) == pytest.approx(0, abs=0.3)
+
+
+@pytest.mark.parametrize("by", [-2, -1, 0, 1, 2])
+def test_how_wide_outlines_are_drawn_is_told_by_the_picture(by: int) -> None:
+    labels = picture().labels
+    image = seen(labels, 0, 0)
+    change = ndimage.binary_dilation if by > 0 else ndimage.binary_erosion
+    drawn = change(labels > 0, iterations=abs(by)) if by else labels > 0
+    assert excess(image, drawn.astype(np.int32)) == pytest.approx(by, abs=0.3)
+
+
+def test_nobody_can_say_how_wide_the_outlines_of_nothing_are() -> None:
+    assert np.isnan(excess(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.int32)))
+
+
+def test_maps_that_all_lie_aside_are_moved_back_before_they_train(tmp_path) -> None:
+    item = picture(name="a")
+    folder_of([replace(item, labels=np.roll(item.labels, (1, -2), (0, 1)))], tmp_path / "data")
+    source = Source("data", "", mpp=0.25, split=EVERYTHING_TRAINS, aside=Displacement(-2.0, 1.0))
+    (read,) = NUCLEI_OPEN.pictures(tmp_path, source, "train")
+    np.testing.assert_array_equal(read.labels[8:-8, 8:-8] > 0, item.labels[8:-8, 8:-8] > 0)
 
 
 @pytest.mark.parametrize("labels", [np.zeros((20, 20), np.int32), np.ones((20, 20), np.int32)])

@@ -231,7 +231,7 @@ def test_two_networks_are_trained_alike_and_compared(tmp_path, discs, capsys):
 
 def test_the_network_that_looks_once_is_refused_for_squiggles(tmp_path, discs):
     arguments = ["--data", str(discs), "--mpp", "1.24", "--out", str(tmp_path / "run"), "--architecture", "glance"]
-    with pytest.raises(SettingsError, match="train nuclick"):
+    with pytest.raises(SettingsError, match="train squiggle"):
         main(["fit", "glands", *arguments, "--config", "{}", "--steps", "1"])
 
 

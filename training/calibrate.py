@@ -17,6 +17,7 @@ from nuclick_wsi.weights import fill, save_model
 
 from .fit import mean_dice
 from .lessons import Batch
+from .pretrained import origins
 from .recipes import Recipe
 from .run import kept_weights
 from .run_folder import network_of, settings_of
@@ -38,7 +39,10 @@ def finish(
     network, step = trained(recipe, run)
     batches = recipe.validation(data, objects)
     chosen, dice = judged(network, batches, threshold)
-    card = card_of(recipe, settings_of(run) | {"steps": step})
+    settings = settings_of(run)
+    card = card_of(recipe, settings | {"steps": step})
+    if not settings.get("random_start"):
+        card = replace(card, data=(*card.data, *origins(network)))
     if batches:
         command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
         card = replace(card, scores=(Score("validation objects", _METRIC, round(dice, 4), command),))

@@ -21,6 +21,7 @@ from .fit import fit
 from .machine import Machine, machine
 from .own_data import on_data
 from .pixel_sizes import parse_mpp
+from .pretrained import start_from_imagenet
 from .recipes import RECIPES, Recipe
 from .run import CHECKPOINT, new_run
 from .run_folder import begin, network_of, note, settings_of
@@ -32,7 +33,9 @@ _NO_FILE = SettingsFile(None, {}, None, {})
 def add_fit(command: argparse.ArgumentParser) -> None:
     """Give a command the options of `fit`."""
     command.add_argument("recipe", choices=sorted(RECIPES))
-    command.add_argument("--architecture", help="another network than the recipe's: nuclick, glance, unet, segnet, fcn")
+    command.add_argument(
+        "--architecture", help="another network than the recipe's: nuclick, glance, squiggle, unet, segnet, fcn"
+    )
     command.add_argument("--config", metavar="JSON", help="""its configuration, such as '{"width": 0.25}'""")
     command.add_argument("--preset", choices=PRESETS, help="the recipe's own settings (modern), or the paper's")
     _add_run(command)
@@ -102,7 +105,7 @@ def _fit(options: argparse.Namespace) -> None:
                 f"{recipe.architecture} {dict(recipe.config)}: drop these options, or choose another --out."
             )
         recipe = resumed
-    _train(recipe, data, layers, options, lambda: _built(recipe))
+    _train(recipe, data, layers, options, lambda settings: _built(recipe, settings, options.resume))
 
 
 def _fine_tune(options: argparse.Namespace) -> None:
@@ -115,7 +118,7 @@ def _fine_tune(options: argparse.Namespace) -> None:
     recipe, data = _recipe_on_data(tuning_recipe(parent, name), options)
     if options.resume:
         network_of(options.out, recipe)
-    leads = _train(recipe, data, [file.fit, _flags(options)], options, lambda: load_model(options.parent).network)
+    leads = _train(recipe, data, [file.fit, _flags(options)], options, lambda _: load_model(options.parent).network)
     if leads:
         _write_tuned(recipe, parent, data, options)
 
@@ -147,7 +150,7 @@ def _train(
     data: Path,
     layers: list[Mapping[str, object]],
     options: argparse.Namespace,
-    make_network: Callable[[], torch.nn.Module],
+    make_network: Callable[[FitSettings], torch.nn.Module],
 ) -> bool:
     """Fit a network, from its start or from the checkpoint; return whether this process is the first of all."""
     _use_threads(options.threads)
@@ -162,7 +165,7 @@ def _train(
         validation = recipe.validation(data)
         _check(settings, validation != [], recipe)
         torch.manual_seed(settings.seed)
-        run = new_run(_trainable(make_network()), settings, here.device)
+        run = new_run(_trainable(make_network(settings)), settings, here.device)
         if options.resume:
             run.load(options.out / CHECKPOINT)
         if here.leads:
@@ -185,11 +188,15 @@ def _opening(recipe: Recipe, settings: FitSettings, objects: int, here: Machine)
     return f"{recipe.name} ({recipe.architecture}): {objects} objects, {end}, on {here.device}{many}"
 
 
-def _built(recipe: Recipe) -> torch.nn.Module:
+def _built(recipe: Recipe, settings: FitSettings, resumed: bool) -> torch.nn.Module:
+    """Return a network at its start; one that is gone on with gets its weights from the checkpoint."""
     try:
-        return build(recipe.architecture, recipe.config)
+        network = build(recipe.architecture, recipe.config)
     except ValueError as error:
         raise SettingsError(f"{error}.") from error
+    if not (resumed or settings.random_start):
+        start_from_imagenet(network)
+    return network
 
 
 def _trainable(network: torch.nn.Module) -> torch.nn.Module:

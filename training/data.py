@@ -19,6 +19,9 @@ Rgb = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 Known = npt.NDArray[np.bool_]
 
+UNKNOWN_LABEL = 65535
+"""In an instance map: shown to the network, asked of it nowhere."""
+
 _NOT_DATA = ("thumbs.db", "desktop.ini")
 """What Windows leaves in folders; macOS' leftovers begin with a dot."""
 _NAMED_AT_MOST = 10
@@ -61,7 +64,8 @@ class Picture:
 
 def read_picture(folder: Path, name: str, step: float) -> Picture:
     """Read one picture and its instance map."""
-    return Picture(name, read_image(image_path(folder, name)), read_labels(folder, name), step)
+    labels, known = read_instances(folder, name)
+    return Picture(name, read_image(image_path(folder, name)), labels, step, None if known.all() else known)
 
 
 def read_image(path: Path) -> Rgb:
@@ -87,7 +91,14 @@ def read_image(path: Path) -> Rgb:
 
 
 def read_labels(folder: Path, name: str) -> Labels:
-    """Read one instance map, its objects renumbered from 1.
+    """Read one instance map, its objects renumbered from 1; what is unknown is 0."""
+    return read_instances(folder, name)[0]
+
+
+def read_instances(folder: Path, name: str) -> tuple[Labels, Known]:
+    """Read one instance map, its objects renumbered from 1, and where it says what is there.
+
+    Beside other objects, 65535 (`UNKNOWN_LABEL`) marks pixels of which nobody has said anything.
 
     Raises
     ------
@@ -105,9 +116,11 @@ def read_labels(folder: Path, name: str) -> Labels:
         raise DataError(f"{path}: labels must be whole numbers in one channel, not {seen}. {_LABELS}")
     if raw.min() < 0:
         raise DataError(f"{path}: labels must be 0 or more, and one is {raw.min()}. {_LABELS}")
-    found, labels = np.unique(raw, return_inverse=True)
+    # A map of nothing but 0 and 65535 is a mask of black and white.
+    known = raw != UNKNOWN_LABEL if ((raw > 0) & (raw < UNKNOWN_LABEL)).any() else np.ones(raw.shape, bool)
+    found, labels = np.unique(np.where(known, raw, 0), return_inverse=True)
     first = 0 if found[0] == 0 else 1
-    return labels.reshape(raw.shape).astype(np.int32) + np.int32(first)
+    return labels.reshape(raw.shape).astype(np.int32) + np.int32(first), known
 
 
 _LABELS = "An instance map has one number per object and 0 elsewhere: save it as an 8-bit or 16-bit PNG or a TIFF."

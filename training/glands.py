@@ -53,7 +53,7 @@ class SquiggleSampler:
             targets = [gland for gland in glands if gland.mask.sum() >= smallest]
             if targets:
                 self._pictures.append(picture)
-                self._padded.append(PaddedPicture(picture, int(size * picture.step)))
+                self._padded.append(PaddedPicture(picture))
                 self._glands.append(glands)
                 self._targets.append(targets)
         require_objects(self.objects, smallest)

@@ -65,7 +65,7 @@ class LookSampler:
             objects = ClickableObjects(picture.labels)
             if (objects.areas >= smallest * picture.step**2).any():
                 self._pictures.append(picture)
-                self._padded.append(PaddedPicture(picture, int(self._side * picture.step * LARGEST_ZOOM) + 2))
+                self._padded.append(PaddedPicture(picture))
                 self._objects.append(objects)
                 self._count += int((objects.areas >= smallest * picture.step**2).sum())
         require_objects(self._count, smallest)

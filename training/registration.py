@@ -6,6 +6,7 @@ never moved towards what some model says.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,31 @@ def displacement(image: Rgb, labels: Labels) -> Displacement:
     outside = np.argwhere(_inner(ndimage.binary_dilation(objects, iterations=_RIM) & ~objects))
     if not len(inside) or not len(outside):
         return Displacement(0.0, 0.0)
-    density = ndimage.gaussian_filter(-np.log(np.maximum(image[..., 0], 1) / 255), _SMOOTHING)
+    density = _density(image)
     steps = range(2 * _REACH + 1)
     contrast = np.array([[_mean(density, inside, y, x) - _mean(density, outside, y, x) for x in steps] for y in steps])
     y, x = np.unravel_index(contrast.argmax(), contrast.shape)
     if {0, 2 * _REACH} & {int(x), int(y)}:
         return Displacement(0.0, 0.0)
     return Displacement(_REACH - x - _peak(contrast[y, x - 1 : x + 2]), _REACH - y - _peak(contrast[y - 1 : y + 2, x]))
+
+
+def excess(image: Rgb, labels: Labels) -> float:
+    """Return by how many pixels outlines are drawn outside the edges of dark objects; below 0 where inside.
+
+    An edge is where the mean optical density, as a function of the distance to the nearest outline, falls steepest;
+    it is looked for up to `_REACH` pixels to both sides. Move the map onto its picture first. NaN without objects.
+    """
+    objects = labels > 0
+    if not objects.any() or objects.all():
+        return math.nan
+    rings = np.floor(_signed_distance(objects)).astype(np.int64)
+    near = np.abs(rings + 0.5) < _REACH + 2
+    counts, sums = (np.bincount(rings[near] + _REACH + 2, weights) for weights in (None, _density(image)[near]))
+    # From the ring that lies furthest outside inwards; falls lie between two rings, at whole distances.
+    falls = np.diff(sums / np.maximum(counts, 1))[1:-1]
+    steepest = int(falls[1:-1].argmax()) + 1
+    return steepest - _REACH + _peak(falls[steepest - 1 : steepest + 2])
 
 
 def registered(image: Rgb, labels: Labels) -> Labels:
@@ -82,6 +101,12 @@ def moved(labels: Labels, by: Displacement) -> Labels:
         result[here][won] = number
     inner: Labels = result[2 * _MARGIN : -2 * _MARGIN, 2 * _MARGIN : -2 * _MARGIN]
     return inner
+
+
+def _density(image: Rgb) -> npt.NDArray[np.float64]:
+    """Return the optical density of red light, smoothed a little."""
+    density: npt.NDArray[np.float64] = ndimage.gaussian_filter(-np.log(np.maximum(image[..., 0], 1) / 255), _SMOOTHING)
+    return density
 
 
 def _mean(values: npt.NDArray[np.floating], pixels: npt.NDArray[np.int64], y: int, x: int) -> float:
@@ -112,11 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m nuclick_training.registration", description=__doc__)
     parser.add_argument("folder", type=Path, help="that holds images/ and labels/ of dark objects")
     folder = parser.parse_args(arguments).folder
-    print("pixels right of the image, and below it")
+    print("pixels right of the image, below it, and outside the edges once it is moved back")
     for name in picture_names(folder):
         picture = read_picture(folder, name, 1.0)
         found = displacement(picture.image, picture.labels)
-        print(f"{found.x:+.2f} {found.y:+.2f}  {name}", flush=True)
+        wide = excess(picture.image, moved(picture.labels, found))
+        print(f"{found.x:+.2f} {found.y:+.2f} {wide:+.2f}  {name}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A picture and a random generator go in, an `Example` comes out; colour is left to `augment`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -89,30 +90,34 @@ class PaddedPicture:
     White is background, but around a part of a slide, where it hides what nobody has labelled.
     """
 
-    def __init__(self, picture: Picture, margin: int) -> None:
-        around = ((margin, margin), (margin, margin))
-        self._image = np.pad(picture.image, (*around, (0, 0)), constant_values=255)
-        if picture.known is None:
-            self._labels = np.pad(picture.labels, around)
-        else:
-            labels = np.where(picture.known, picture.labels, np.int32(_UNLABELLED))
-            self._labels = np.pad(labels, around, constant_values=_UNLABELLED)
-        self._margin = margin
+    def __init__(self, picture: Picture) -> None:
+        self._image, self._labels = picture.image, picture.labels
+        self._beyond = BACKGROUND
+        if picture.known is not None:
+            self._labels = np.where(picture.known, picture.labels, np.int32(_UNLABELLED))
+            self._beyond = _UNLABELLED
 
     def cut(self, window: Window, resample: Image.Resampling) -> tuple[Rgb, Labels]:
         """Return image (S, S, 3) uint8 and labels (S, S) int32, negative where unknown, under a window."""
-        x, y = window.x + self._margin, window.y + self._margin
-        end = window.size * window.step
-        height, width = self._labels.shape
+        x, y, end = window.x, window.y, window.size * window.step
         if window.step == 1 and x.is_integer() and y.is_integer():
-            exact = np.s_[int(y) : int(y) + window.size, int(x) : int(x) + window.size]
-            return self._image[exact], self._labels[exact]
-        left, top = max(int(x) - 8, 0), max(int(y) - 8, 0)
-        part = np.s_[top : min(int(y + end) + 9, height), left : min(int(x + end) + 9, width)]
+            return self._part(int(x), int(y), window.size)
+        left, top = math.floor(x) - 8, math.floor(y) - 8
+        part, marks = self._part(left, top, math.ceil(end) + 18)
         size, box = (window.size, window.size), (x - left, y - top, x - left + end, y - top + end)
-        image = Image.fromarray(self._image[part]).resize(size, resample, box)
-        labels = Image.fromarray(self._labels[part]).resize(size, Image.Resampling.NEAREST, box)
+        image = Image.fromarray(part).resize(size, resample, box)
+        labels = Image.fromarray(marks).resize(size, Image.Resampling.NEAREST, box)
         return np.asarray(image), np.asarray(labels)
+
+    def _part(self, left: int, top: int, side: int) -> tuple[Rgb, Labels]:
+        """Return a square of whole pixels, with what lies beyond the picture around it."""
+        height, width = self._labels.shape
+        rows, columns = (np.clip((begin, begin + side), 0, end) for begin, end in ((top, height), (left, width)))
+        inside = np.s_[rows[0] : rows[1], columns[0] : columns[1]]
+        before = (min(max(-top, 0), side), min(max(-left, 0), side))
+        around = [(gap, side - gap - (end - begin)) for gap, (begin, end) in zip(before, (rows, columns), strict=True)]
+        image = np.pad(self._image[inside], (*around, (0, 0)), constant_values=255)
+        return image, np.pad(self._labels[inside], around, constant_values=self._beyond)
 
 
 def require_objects(count: int, smallest: int) -> None:
@@ -260,7 +265,7 @@ class ClickSampler:
             targets = np.flatnonzero(objects.areas >= smallest * picture.step**2)
             if len(targets):
                 self._pictures.append(picture)
-                self._padded.append(PaddedPicture(picture, int((size / 2 + 2) * picture.step * LARGEST_ZOOM) + 2))
+                self._padded.append(PaddedPicture(picture))
                 self._objects.append(objects)
                 self._targets.append(targets)
         require_objects(self.objects, smallest)

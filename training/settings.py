@@ -62,6 +62,8 @@ class FitSettings:
     keep
         Which weights a model gets: those of the best check, or the last ones, where there are too few validation
         objects to tell checks apart.
+    random_start
+        Whether an encoder starts from random weights too, not from those that were learned on ImageNet.
     seed
         Of the first weights and of all that is drawn.
     device, workers, tensorboard
@@ -87,6 +89,7 @@ class FitSettings:
     check_steps: int = 0
     patience: int = 0
     keep: str = "best"
+    random_start: bool = False
     seed: int = 0
     device: str = "auto"
     workers: int = 0

@@ -91,6 +91,13 @@ WBC_COPIES: Mapping[str, str] = {
 }  # fmt: skip
 """Pictures that show a cell once more, and the first picture of it; composing takes the first alone."""
 
+# NuInsSeg: its files follow each other by organ, and those of one slide lie together: runs of twelve.
+NUINSSEG = Split(
+    validation=_numbers((41, 52), (173, 184), (305, 316), (437, 448), (569, 580)),
+    test=_numbers((107, 118), (239, 250), (371, 382), (503, 514), (635, 646)),
+    train=None,
+)
+
 EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
 
 # Purple-stained tissue of BBBC038, every tenth picture, for models that it alone trains.
@@ -107,6 +114,7 @@ DSB_ALONE = Split(
 SPLITS: Mapping[str, Split] = {
     "monuseg": MONUSEG,
     "glas_train": GLAS,
+    "nuinsseg": NUINSSEG,
     "dsb2018_histology": EVERYTHING_TRAINS,
     "wbc_jtsc": WBC,
 }

@@ -20,18 +20,21 @@ Stroke = npt.NDArray[np.floating]
 Strokes = list[Stroke]
 
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
-_HEDGE = 0.85
+_LEAST_INSIDE = 0.75
+"""Share of a squiggle that lies on its object at least: ends may reach over the border."""
+_SHORTEST = 0.2
+"""Share of a gland's length, or of its wall, that a hasty stroke covers at least."""
 
 
 def random_squiggle(mask: Mask, rng: np.random.Generator) -> Strokes:
-    """Return one of several kinds of squiggle; it stays inside the mask but for small slips of the hand."""
+    """Return one of several kinds of squiggle: whole or hasty, central or off-centre, at times over the border."""
     depth = depth_of(mask)
     kinds: tuple[Callable[[Depth, np.random.Generator], Strokes], ...]
-    kinds = (random_skeleton, _walked, _hand_drawn_axis, _hand_drawn_ring, _few_points)
-    drawn = kinds[rng.choice(len(kinds), p=(0.25, 0.2, 0.25, 0.2, 0.1))](depth, rng)
-    if not drawn or _share_inside(drawn, mask) < _HEDGE:
-        return random_skeleton(depth, rng)
-    return drawn
+    kinds = (_piece_of_skeleton, _walked, _hand_drawn_axis, _hand_drawn_ring, _few_points)
+    drawn = kinds[rng.choice(len(kinds), p=(0.15, 0.15, 0.35, 0.2, 0.15))](depth, rng)
+    moved = _moved_at_times(drawn, depth, rng)
+    found = (one for one in (moved, drawn) if one and _share_inside(one, mask) >= _LEAST_INSIDE)
+    return next(found, None) or random_skeleton(depth, rng)
 
 
 def walked_skeleton(mask: Mask) -> Strokes:
@@ -57,6 +60,16 @@ def random_skeleton(depth: Depth, rng: np.random.Generator) -> Strokes:
     inside = depth[depth > 0]
     points = _skeleton(depth, rng.uniform(0, inside.mean() + inside.std()))
     return _edges(points, depth.shape)
+
+
+def _piece_of_skeleton(depth: Depth, rng: np.random.Generator) -> Strokes:
+    """Return the paper's squiggle, or half the time only what lies around one place of it."""
+    edges = random_skeleton(depth, rng)
+    if rng.random() < 0.5 or len(edges) < 4:
+        return edges
+    starts = np.stack([edge[0] for edge in edges])
+    far = ((starts - starts[int(rng.integers(len(starts)))]) ** 2).sum(axis=1)
+    return [edges[i] for i in np.argsort(far)[: max(2, round(len(edges) * rng.uniform(_SHORTEST, 1)))]]
 
 
 def _skeleton(depth: Depth, threshold: float) -> Stroke:
@@ -99,29 +112,29 @@ def _walk(points: Stroke) -> list[int]:
 def _walked(depth: Depth, rng: np.random.Generator) -> Strokes:
     """Return a walked skeleton, every few pixels a vertex, at times only a part of it."""
     points = _skeleton(depth, rng.uniform(0.4, 1.2) * _mean(depth))
-    return [_part(points[_walk(points)], rng, 0.4)[:: int(rng.integers(2, 6))]]
+    return [_part(points[_walk(points)], rng)[:: int(rng.integers(2, 6))]]
 
 
 def _hand_drawn_axis(depth: Depth, rng: np.random.Generator) -> Strokes:
     """Return the longest path through the skeleton with a few unsteady vertices."""
     line = _longest_path(_skeleton(depth, rng.uniform(0, 1) * _mean(depth)), depth.shape)
-    return _cut_at_times(_unsteady(_part(line, rng, 0.5), int(rng.integers(2, 9)), depth, rng), rng)
+    return _cut_at_times(_unsteady(_part(line, rng), int(rng.integers(2, 9)), depth, rng), rng)
 
 
 def _hand_drawn_ring(depth: Depth, rng: np.random.Generator) -> Strokes:
     """Return a part of a line that follows the gland's edge inside it, as people draw around a lumen."""
-    contours = find_contours(np.pad(depth, 1), rng.uniform(0.25, 0.75) * depth.max())
+    contours = find_contours(np.pad(depth, 1), rng.uniform(0.15, 0.75) * depth.max())
     if not contours:
         return []
     ring = max(contours, key=len)[:, ::-1] - 0.5
     ring = np.roll(ring[:-1], int(rng.integers(len(ring))), axis=0) if len(ring) > 2 else ring
-    return _cut_at_times(_unsteady(_part(ring, rng, 0.4), int(rng.integers(4, 13)), depth, rng), rng)
+    return _cut_at_times(_unsteady(_part(ring, rng), int(rng.integers(4, 13)), depth, rng), rng)
 
 
 def _few_points(depth: Depth, rng: np.random.Generator) -> Strokes:
-    """Return a line of two or three vertices, the longest of a few random ones."""
-    inner = np.argwhere(depth >= 0.3 * depth.max())[:, ::-1] + 0.5
-    tries = inner[rng.integers(len(inner), size=(6, int(rng.integers(2, 4))))]
+    """Return a line of two or three vertices, the longest of one to six random ones."""
+    inner = np.argwhere(depth >= 0.2 * depth.max())[:, ::-1] + 0.5
+    tries = inner[rng.integers(len(inner), size=(int(rng.integers(1, 7)), int(rng.integers(2, 4))))]
     lengths = np.linalg.norm(np.diff(tries, axis=1), axis=2).sum(axis=1)
     return [tries[lengths.argmax()]]
 
@@ -148,12 +161,13 @@ def _finite(distance: Depth) -> Depth:
     return np.where(np.isfinite(distance), distance, -1)
 
 
-def _part(line: Stroke, rng: np.random.Generator, least: float) -> Stroke:
-    """Return the whole line, or half the time a random part of at least some share of it."""
-    if rng.random() < 0.5 or len(line) < 4:
+def _part(line: Stroke, rng: np.random.Generator) -> Stroke:
+    """Return the whole line, or mostly a part of it: a random one, or its middle, as hasty people draw."""
+    if rng.random() < 0.3 or len(line) < 4:
         return line
-    count = max(2, round(len(line) * rng.uniform(least, 1)))
-    start = int(rng.integers(len(line) - count + 1))
+    count = max(2, round(len(line) * rng.uniform(_SHORTEST, 1)))
+    last = len(line) - count
+    start = last // 2 if rng.random() < 0.5 else int(rng.integers(last + 1))
     return line[start : start + count]
 
 
@@ -165,11 +179,32 @@ def _unsteady(line: Stroke, vertices: int, depth: Depth, rng: np.random.Generato
 
 
 def _cut_at_times(line: Stroke, rng: np.random.Generator) -> Strokes:
-    """Return a line as one stroke, at times as two with a gap between."""
-    if len(line) < 4 or rng.random() > 0.12:
+    """Return a line as one stroke, at times as two or three, of which one may be left out."""
+    if len(line) < 6 or rng.random() > 0.2:
         return [line]
-    cut = int(rng.integers(2, len(line) - 1))
-    return [line[:cut], line[cut:]]
+    places = np.sort(rng.choice(np.arange(2, len(line) - 1), size=int(rng.integers(1, 3)), replace=False))
+    pieces = [piece for piece in np.split(line, places) if len(piece) > 1]
+    if len(pieces) > 2 and rng.random() < 0.5:
+        del pieces[int(rng.integers(len(pieces)))]
+    return pieces
+
+
+def _moved_at_times(strokes: Strokes, depth: Depth, rng: np.random.Generator) -> Strokes:
+    """Return strokes as they are, or off-centre by up to two thirds of the way to the wall, or longer."""
+    how = rng.random()
+    if how < 0.3:
+        angle, off = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.67) * depth.max()
+        return [stroke + off * np.array([np.cos(angle), np.sin(angle)]) for stroke in strokes]
+    if how < 0.45:
+        return [_prolonged(stroke, rng.uniform(0, 0.6) * depth.max()) for stroke in strokes]
+    return strokes
+
+
+def _prolonged(stroke: Stroke, by: float) -> Stroke:
+    """Return a stroke that goes on straight at its end."""
+    along = stroke[-1] - stroke[0]
+    length = float(np.hypot(*along))
+    return np.vstack([stroke, stroke[-1] + along / length * by]) if length else stroke
 
 
 def _share_inside(strokes: Strokes, mask: Mask) -> float:

@@ -9,9 +9,11 @@ from functools import partial
 from torch import nn
 
 from nuclick_wsi.network.baselines import Baseline, BaselineConfig
+from nuclick_wsi.network.efficientnet import Encoder
 from nuclick_wsi.network.folding import fused
 from nuclick_wsi.network.glance import STRIDE, Features, Glance, GlanceConfig
 from nuclick_wsi.network.nuclick import MULTI_SCALE, NuClick, NuClickConfig
+from nuclick_wsi.network.squiggle import SquiggleConfig, SquiggleNet
 
 __all__ = [
     "ARCHITECTURES",
@@ -19,11 +21,14 @@ __all__ = [
     "STRIDE",
     "Baseline",
     "BaselineConfig",
+    "Encoder",
     "Features",
     "Glance",
     "GlanceConfig",
     "NuClick",
     "NuClickConfig",
+    "SquiggleConfig",
+    "SquiggleNet",
     "build",
     "fused",
 ]
@@ -37,6 +42,10 @@ def _glance(config: Mapping[str, object]) -> nn.Module:
     return Glance(GlanceConfig(**config))  # type: ignore[arg-type]
 
 
+def _squiggle(config: Mapping[str, object]) -> nn.Module:
+    return SquiggleNet(SquiggleConfig(**config))  # type: ignore[arg-type]
+
+
 def _baseline(design: str, config: Mapping[str, object]) -> nn.Module:
     return Baseline(BaselineConfig(design, **config))  # type: ignore[arg-type]
 
@@ -44,6 +53,7 @@ def _baseline(design: str, config: Mapping[str, object]) -> nn.Module:
 ARCHITECTURES: Mapping[str, Callable[[Mapping[str, object]], nn.Module]] = {
     "glance": _glance,
     "nuclick": _nuclick,
+    "squiggle": _squiggle,
     **{design: partial(_baseline, design) for design in ("unet", "segnet", "fcn")},
 }
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nuclick_wsi.network.blocks import ConvNorm, Residual, Skip
+from nuclick_wsi.network.efficientnet import SameConvNorm
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -27,6 +28,10 @@ def _fold(module: nn.Module) -> nn.Module:
         return nn.Sequential(_folded_conv_norm(module.first), _merged_skip(module.second), nn.ReLU(inplace=True))
     if isinstance(module, Skip):
         return nn.Sequential(_merged_skip(module.added), nn.ReLU(inplace=True))
+    if isinstance(module, SameConvNorm):
+        assert isinstance(module.norm, nn.BatchNorm2d)
+        module.conv, module.norm = fuse_conv_bn_eval(module.conv, module.norm), nn.Identity()
+        return module
     for name, child in module.named_children():
         setattr(module, name, _fold(child))
     return module

@@ -4,12 +4,14 @@ In go RGB blocks and, per prompt, its crop's place in a block with the distances
 out come N x 1 x S x S logits, one crop per prompt.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from nuclick_wsi.network.blocks import ConvNorm, Residual, Skip, halved
+from nuclick_wsi.network.efficientnet import Encoder, channels_of
 
 STRIDE = 2
 """Block pixels per feature; crops begin at multiples of it."""
@@ -25,19 +27,22 @@ class GlanceConfig:
     Attributes
     ----------
     trunk
-        At strides 1, 2, 4, 8 and 16.
+        At strides 1, 2, 4, 8 and 16; with an encoder those at 2 and beyond are what its features are mixed into.
     features
         That the trunk hands to the head, at stride 2.
     dilations
         Of the head's layers.
     far
         Distances above this are all the same, in pixels.
+    encoder
+        lite0, lite1 or lite2: an encoder that can start from ImageNet's weights; empty for a small one of its own.
     """
 
     trunk: tuple[int, int, int, int, int] = (8, 24, 48, 96, 160)
     features: int = 32
     dilations: tuple[int, ...] = (1, 2, 4, 2, 1)
     far: float = 32.0
+    encoder: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trunk", tuple(self.trunk))
@@ -50,6 +55,8 @@ class GlanceConfig:
             raise ValueError(f"dilations must be numbers from 1, not {self.dilations}")
         if not self.far > 0:
             raise ValueError(f"far must be above 0, not {self.far}")
+        if self.encoder:
+            channels_of(self.encoder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +85,15 @@ class Glance(nn.Module):
         c = config.features
         self.far = config.far
         self.fine = ConvNorm(3, c1)
-        self.encode2 = nn.Sequential(ConvNorm(3 * STRIDE**2, c2), Residual(c2, c2))
-        self.encode4 = Residual(c2, c4)
-        self.encode8 = nn.Sequential(Residual(c4, c8), Skip(c8))
-        self.encode16 = nn.Sequential(Residual(c8, c16), Residual(c16, c16))
+        if config.encoder:
+            self.encoder = Encoder(config.encoder)
+            mixed = zip(self.encoder.channels, config.trunk[1:], strict=True)
+            self.laterals = nn.ModuleList(ConvNorm(given, made, 1) for given, made in mixed)
+        else:
+            self.encode2 = nn.Sequential(ConvNorm(3 * STRIDE**2, c2), Residual(c2, c2))
+            self.encode4 = Residual(c2, c4)
+            self.encode8 = nn.Sequential(Residual(c4, c8), Skip(c8))
+            self.encode16 = nn.Sequential(Residual(c8, c16), Residual(c16, c16))
         self.up8, self.decode8 = nn.Conv2d(c16, c8, 1), nn.Sequential(ConvNorm(c8, c8), Skip(c8))
         self.up4, self.decode4 = nn.Conv2d(c8, c4, 1), nn.Sequential(ConvNorm(c4, c4), Skip(c4))
         self.up2, self.decode2 = nn.Conv2d(c4, c2, 1), ConvNorm(c2, c)
@@ -108,14 +120,20 @@ class Glance(nn.Module):
 
     def look(self, blocks: torch.Tensor) -> Features:
         """Return the features of blocks: B x 3 x H x W float32 in [0, 1], H and W multiples of 16."""
-        e2 = self.encode2(nn.functional.pixel_unshuffle(blocks, STRIDE))
-        e4 = self.encode4(halved(e2))
-        e8 = self.encode8(halved(e4))
-        y = self.encode16(halved(e8))
+        e2, e4, e8, y = self._encoded(blocks)
         y = self.decode8(_doubled(self.up8(y)) + e8)
         y = self.decode4(_doubled(self.up4(y)) + e4)
         y = self.decode2(_doubled(self.up2(y)) + e2)
         return Features(self.fine(blocks), y)
+
+    def _encoded(self, blocks: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return features of blocks at strides 2, 4, 8 and 16."""
+        if hasattr(self, "encoder"):
+            return [mix(made) for mix, made in zip(self.laterals, self.encoder(blocks), strict=True)]
+        e2 = self.encode2(nn.functional.pixel_unshuffle(blocks, STRIDE))
+        e4 = self.encode4(halved(e2))
+        e8 = self.encode8(halved(e4))
+        return e2, e4, e8, self.encode16(halved(e8))
 
     def outline(
         self, seen: Features, owners: torch.Tensor, corners: torch.Tensor, distances: torch.Tensor
