@@ -204,7 +204,7 @@ def _nodes(
         sums: _Floats = np.bincount(ends, np.tile(chosen, 2).astype(np.float64), len(corners)).astype(np.float64)
         return sums
 
-    both_held: NDArray[np.bool_] = (holders >= 0).all(axis=1)
+    both_held = (holders[:, 0] >= 0) & (holders[:, 1] >= 0)
     inner, on_edge, shared = counted(~outer), counted(outer), counted(both_held)
     is_slide_corner = ((corners == 0) | (corners == (sheet.right, sheet.bottom))).all(axis=1)
     is_node = ((inner >= 3) & (shared > 0)) | ((on_edge > 0) & (inner > 0)) | is_slide_corner
