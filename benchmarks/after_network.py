@@ -1,7 +1,8 @@
 """What every prompt costs after the network in processor time: decode, settle, draw its outline.
 
-An outline is drawn between pixels; what one along pixel edges would cost is shown beside it. Simulated dense tissue: round, ragged objects about 30 px across whose masks overlap their neighbours'. Each step
-is also timed against the plain way of doing it, on fewer objects, and the ratio printed. Run it as
+An outline is drawn between pixels; what one along pixel edges would cost is shown beside it. Simulated dense tissue:
+round, ragged objects about 30 px across whose masks overlap their neighbours'. Each step is also timed against the
+plain way of doing it, on fewer objects, and the ratio printed. Run it as
 `python benchmarks/after_network.py [OBJECTS]`.
 """
 
