@@ -108,9 +108,9 @@ def _drawn(chosen: Sequence[Patch], beside: Sequence[Patch], grid: Grid, size: S
 
 def _parts(patch: Patch) -> list[Patch]:
     """Return a patch of its own for every part of a mask: parts that touch in a corner are not joined there."""
+    if len(patch.signal) == 1:
+        return [patch]  # what a click holds is one part
     labels, count = label_parts(patch.mask)
-    if count == 1:
-        return [patch]
     return [replace(patch, mask=labels == label) for label in range(1, count + 1)]
 
 
