@@ -77,6 +77,16 @@ def run(
         str | None, typer.Option(help="Smallest object, such as 8um2 or 50px; else the model's own.")
     ] = None,
     fill_holes: Annotated[str | None, typer.Option(help="Largest hole to fill, such as 2um2 or 30px.")] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            help="How far outlines may leave the threshold for fewer vertices, in the model's pixels; 0 to 1."
+        ),
+    ] = 0.1,
+    pixel_edges: Annotated[
+        bool,
+        typer.Option("--pixel-edges", help="Outlines along the edges of the model's pixels, not between pixels."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder of results; else `nuclick` in the project, or beside the prompts.")
     ] = None,
@@ -115,6 +125,7 @@ def run(
         as_type=as_type,
         masks=commands.mask_settings(threshold, smallest, fill_holes),
         gland_mode=gland_mode,
+        outlines=commands.outline_settings(tolerance, pixel_edges),
         out=out,
         preview=preview,
         dry_run=dry_run,

@@ -25,7 +25,7 @@ from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.report import RunReport
 from nuclick_wsi.run import Options, run
 from nuclick_wsi.scale import Area, PixelSize
-from nuclick_wsi.settings import MaskSettings, Settings
+from nuclick_wsi.settings import MaskSettings, OutlineSettings, Settings
 from nuclick_wsi.shelf import Shelf
 from nuclick_wsi.slide import Frame
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
@@ -55,6 +55,7 @@ class RunRequest:
     as_type: ObjectType = ObjectType.DETECTION
     masks: MaskSettings = MaskSettings()
     gland_mode: GlandMode = GlandMode.CROP
+    outlines: OutlineSettings = OutlineSettings()
     out: Path | None = None
     preview: bool = False
     dry_run: bool = False
@@ -86,7 +87,7 @@ def run_target(request: RunRequest) -> int:
             shelf.path(kind)  # a kind without a model is wrong before the first image is
     options = Options(
         out=work.out,
-        settings=Settings(masks=request.masks, gland_mode=request.gland_mode),
+        settings=Settings(request.masks, request.gland_mode, request.outlines),
         reader=request.reader,
         pixel_size=_pixel_size(request.mpp),
         preview=request.preview,
@@ -136,6 +137,11 @@ def exit_code(report: RunReport) -> int:
 def mask_settings(threshold: float | None, smallest: str | None, fill_holes: str | None) -> MaskSettings:
     """Return the mask settings that a user wrote; SettingsError where a text is no area."""
     return MaskSettings(threshold, _area("--smallest", smallest), _area("--fill-holes", fill_holes))
+
+
+def outline_settings(tolerance: float, pixel_edges: bool) -> OutlineSettings:
+    """Return the settings of outlines that a user wrote; SettingsError where the tolerance is out of range."""
+    return OutlineSettings(tolerance, pixel_edges)
 
 
 def _area(option: str, text: str | None) -> Area | None:

@@ -1,7 +1,7 @@
 """Which neighbours have a say in the outlines that were asked for, so that no others go through the network.
 
-A neighbour has one if its mask shares a pixel with a wanted one, or with another neighbour that has one: what falls
-to whom is settled among all of them, and among nobody else.
+A neighbour has one if its mask touches a wanted one, for they have a border in common, or shares a pixel with another
+neighbour that has one: what falls to whom is settled among all of them, and among nobody else.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,26 +77,27 @@ def find_contenders(
     reached: list[Patch] = []
     seen: list[Patch] = []
     done: set[int] = set()
-    front = list(patches)
+    front, meets = list(patches), Patch.touches
     while front and len(neighbours.prompts):
-        boxes = _boxes([patch.window.edges for patch in front], grid.downsample, 0)
+        boxes = _boxes([patch.window.edges for patch in front], grid.downsample, 1)
         views = neighbours.views_meeting(boxes, done)
         done |= {view.prompt for view in views}
         seen += look(views)
-        hit = _sharing(front, seen)
+        hit = _meeting(front, seen, meets)
+        meets = Patch.shares_pixel_with
         front = [seen[index] for index in sorted(hit)]
         seen = [patch for index, patch in enumerate(seen) if index not in hit]
         reached += front
     return reached
 
 
-def _sharing(front: Sequence[Patch], seen: Sequence[Patch]) -> set[int]:
-    """Return the indices of the patches seen that share a pixel with one of the front."""
+def _meeting(front: Sequence[Patch], seen: Sequence[Patch], meets: Callable[[Patch, Patch], bool]) -> set[int]:
+    """Return the indices of the patches seen that one of the front meets."""
     if not seen:
         return set()
-    tree = shapely.STRtree(_boxes([patch.window.edges for patch in front], 1, 0))
+    tree = shapely.STRtree(_boxes([patch.window.edges for patch in front], 1, 1))
     pairs = zip(*tree.query(_boxes([patch.window.edges for patch in seen], 1, 0)).tolist(), strict=True)
-    return {index for index, other in pairs if seen[index].shares_pixel_with(front[other])}
+    return {index for index, other in pairs if meets(front[other], seen[index])}
 
 
 def _boxes(edges: Sequence[tuple[int, int, int, int]], scale: float | NDArray[np.float64], margin: float) -> Boxes:

@@ -1,29 +1,29 @@
 """The straight line: prompts on a slide go in, and every one comes out as an instance or a named rejection.
 
 plan_views > recall > plan_tiles > read > segmenter.predict > merge > decode_mask > find_contenders > settle_overlaps
-> outline
+> draw_contours
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from nuclick_wsi.admission import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.blend import blend, resample_probabilities
 from nuclick_wsi.card import Card
 from nuclick_wsi.contenders import Neighbours, find_contenders
+from nuclick_wsi.contours import ContourRule, draw_contours, draw_pixel_edges
 from nuclick_wsi.crops import CropSpec, SignalField, Tile, View, halves, plan_tiles, plan_views
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
 from nuclick_wsi.masks import MaskRule, decode_mask, on_object
 from nuclick_wsi.memory import Decoded, Forgetful, Memory, Recollection
-from nuclick_wsi.outlines import outline
+from nuclick_wsi.outlines import Outline
 from nuclick_wsi.pipeline import ordered_map
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.resample import choose_level, grid_for, read_window
@@ -166,7 +166,12 @@ class _KindJob:
         )
         settled, taken = settle_overlaps([*patches, *contenders], self.rule.smallest_px)
         by_id = {self.signals.prompts[index].id: self.signals.prompts[index] for index in self._wanted}
-        instances = [self._instance(patch, by_id[patch.prompt_id]) for patch in settled if patch.prompt_id in by_id]
+        outlines = self._outlines(settled, by_id)
+        instances = [
+            self._instance(patch, by_id[patch.prompt_id], outlines[patch.prompt_id])
+            for patch in settled
+            if patch.prompt_id in by_id
+        ]
         rejections += [*self.duplicates, *self._unread(), *(one for one in taken if one.prompt_id in by_id)]
         return instances, rejections
 
@@ -257,12 +262,14 @@ class _KindJob:
         for index in sorted(why.keys() & set(self._wanted)):
             yield Rejection(self.signals.prompts[index].id, Reason.UNREADABLE, str(why[index]))
 
-    def _instance(self, patch: Patch, prompt: Prompt) -> Instance:
-        size = self.slide.info.size
-        polygon = outline(patch.mask, patch.window, self.grid)
-        if polygon.bounds[2] > size.width or polygon.bounds[3] > size.height:
-            # The last column and row of the grid may reach past the slide by part of a pixel.
-            polygon = shapely.transform(polygon, lambda corners: np.minimum(corners, (size.width, size.height)))
+    def _outlines(self, settled: Sequence[Patch], wanted: Collection[str]) -> dict[str, Outline]:
+        """Return the outlines of the wanted prompts by their ids."""
+        size, chosen = self.slide.info.size, self.settings.outlines
+        if not chosen.pixel_edges:
+            return draw_contours(settled, wanted, self.grid, size, ContourRule(self.rule.threshold, chosen.tolerance))
+        return {one.prompt_id: draw_pixel_edges(one, self.grid, size) for one in settled if one.prompt_id in wanted}
+
+    def _instance(self, patch: Patch, prompt: Prompt, polygon: Outline) -> Instance:
         return Instance(
             prompt_id=prompt.id,
             kind=prompt.kind,

@@ -53,7 +53,8 @@ class Rejection:
 class Instance:
     """The outline of one prompt, in slide pixels (level 0).
 
-    Several polygons only where the strokes of one squiggle lie in parts that do not touch.
+    `area_um2` is that of the polygon, whether it runs between pixels or along their edges; `mean_probability` is the
+    mean over the mask's pixels. Several polygons only where the strokes of one squiggle lie in parts that do not touch.
     """
 
     prompt_id: str

@@ -168,6 +168,17 @@ def fill_small_holes(mask: Mask, largest_px: int) -> Mask:
     return filled
 
 
+def dilated(mask: Mask) -> Mask:
+    """Return a mask with the eight neighbours of its pixels, as far as the array goes."""
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    grown = rows.copy()
+    grown[:, 1:] |= rows[:, :-1]
+    grown[:, :-1] |= rows[:, 1:]
+    return grown
+
+
 def bounding_box(mask: Mask) -> tuple[slice, slice] | None:
     """Return the rows and columns that hold every True pixel of a mask, or None where there is none."""
     rows = np.flatnonzero(mask.any(axis=1))

@@ -14,6 +14,8 @@ from scipy import ndimage
 from nuclick_wsi.masks import Mask, label_parts
 from nuclick_wsi.scale import Grid, Window
 
+Outline: TypeAlias = shapely.Polygon | shapely.MultiPolygon
+
 Ring: TypeAlias = NDArray[np.int64]
 """Corners of a closed path as x, y, shape (N, 2); the first corner is not repeated, none lies on a straight edge."""
 
@@ -26,7 +28,7 @@ _VISITS[[_FALLING, _RISING]] = 2
 """How often the outline turns at a lattice corner: once around one or three pixels, twice on a checkerboard."""
 
 
-def outline(mask: Mask, window: Window, grid: Grid) -> shapely.Polygon | shapely.MultiPolygon:
+def outline(mask: Mask, window: Window, grid: Grid) -> Outline:
     """Return the outline of a mask in slide pixels, one polygon for each 4-connected part.
 
     Rounding keeps the geometry valid: the edges are horizontal and vertical, and the map from the grid keeps corners
@@ -72,19 +74,28 @@ def trace_rings(mask: Mask) -> list[Ring]:
     ValueError
         If the mask is empty or has several parts.
     """
+    found = trace_all_rings(mask)
+    if not found:
+        raise ValueError("an empty mask has no outline")
+    if [is_exterior for _, is_exterior in found] != [True] + [False] * (len(found) - 1):
+        raise ValueError("the mask has several 4-connected parts; trace each on its own")
+    return [ring for ring, _ in found]
+
+
+def trace_all_rings(mask: Mask) -> list[tuple[Ring, bool]]:
+    """Return every ring of a mask of any number of parts, as `trace_rings` does, and whether it is an exterior.
+
+    They come in the order of their top left corners, row by row. An exterior starts there and runs right; a hole
+    ends there.
+    """
     codes = _corner_codes(mask)
     corners, down = _link_turns(codes)
-    if corners.size == 0:
-        raise ValueError("an empty mask has no outline")
-    x, y = corners % codes.shape[1], corners // codes.shape[1]
-    turns = np.stack([x, y], axis=1)
-    rings: list[Ring] = []
+    turns = np.stack([corners % codes.shape[1], corners // codes.shape[1]], axis=1)
+    rings = []
     for path in _walk(down):
         # The path starts at the ring's top left corner and runs right: the mask below it means an exterior.
         is_exterior = bool(codes.flat[corners[path[0]]] & _SOUTH_EAST)
-        if is_exterior != (not rings):
-            raise ValueError("the mask has several 4-connected parts; trace each on its own")
-        rings.append(turns[path if is_exterior else path[::-1]])
+        rings.append((turns[path if is_exterior else path[::-1]], is_exterior))
     return rings
 
 

@@ -1,20 +1,24 @@
 """What came of a prompt as bytes, and back, without loss of anything that is used.
 
-Probabilities outside the mask go: nobody asks for them once the mask is cut out.
+Probabilities go where they are neither the mask's nor those of the pixels around it: nobody asks for them once the
+mask is cut out.
 """
 
 import json
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
 from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.masks import dilated
 from nuclick_wsi.memory import Decoded
 from nuclick_wsi.scale import Window
 from nuclick_wsi.stitch import Patch
 
-_PATCH, _REJECTION = b"P", b"R"
+_PATCH, _REJECTION = b"C", b"R"
+"""What bytes begin with; `P` had the probabilities of the mask alone, and is computed anew."""
 _HEAD = struct.Struct("<5i")
 """The window, and how many pixels the signal has."""
 
@@ -24,7 +28,7 @@ def encode(decoded: Decoded) -> bytes:
     if isinstance(decoded, Rejection):
         return _REJECTION + json.dumps([decoded.reason.name, decoded.detail]).encode()
     window, signal = decoded.window, decoded.signal
-    probabilities = decoded.probabilities[decoded.mask].astype("<f4")
+    probabilities = decoded.probabilities[dilated(decoded.mask)].astype("<f4")
     # Bytes of equal weight side by side: the signs and exponents of neighbouring pixels are nearly the same.
     shuffled = np.ascontiguousarray(probabilities.view(np.uint8).reshape(-1, 4).T)
     body = np.packbits(decoded.mask).tobytes() + shuffled.tobytes() + signal.astype("<i4").tobytes()
@@ -33,7 +37,7 @@ def encode(decoded: Decoded) -> bytes:
 
 
 def decode(prompt_id: str, content: bytes) -> Decoded:
-    """Return what `encode` was given; outside the mask the probabilities are 0.
+    """Return what `encode` was given; where probabilities are gone they are 0.
 
     Raises
     ------
@@ -41,8 +45,7 @@ def decode(prompt_id: str, content: bytes) -> Decoded:
         If the bytes are none that `encode` returns.
     """
     try:
-        kind, rest = content[:1], content[1:]
-        return _rejection(prompt_id, rest) if kind == _REJECTION else _patch(prompt_id, rest)
+        return _KINDS[content[:1]](prompt_id, content[1:])
     except (KeyError, TypeError, struct.error, zlib.error) as error:
         raise ValueError(f"not what came of a prompt: {error}") from error
 
@@ -58,8 +61,12 @@ def _patch(prompt_id: str, content: bytes) -> Patch:
     body = np.frombuffer(zlib.decompress(content[_HEAD.size :]), np.uint8)
     packed, numbers = np.split(body, [-(-width * height // 8)])
     mask = np.unpackbits(packed, count=width * height).reshape(window.shape).astype(np.bool_)
-    shuffled, signal = np.split(numbers, [4 * int(mask.sum())])
+    kept = dilated(mask)
+    shuffled, signal = np.split(numbers, [4 * int(kept.sum())])
     probabilities = np.zeros(window.shape, np.float32)
-    probabilities[mask] = np.ascontiguousarray(shuffled.reshape(4, -1).T).view("<f4").ravel()
+    probabilities[kept] = np.ascontiguousarray(shuffled.reshape(4, -1).T).view("<f4").ravel()
     positions = signal.view("<i4").reshape(signal_size, 2).astype(np.int64)
     return Patch(prompt_id, window, mask, probabilities, positions)
+
+
+_KINDS: dict[bytes, Callable[[str, bytes], Decoded]] = {_PATCH: _patch, _REJECTION: _rejection}

@@ -76,6 +76,11 @@ class Window:
         """Whether all of the other window lies inside this one."""
         return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
 
+    @property
+    def widened(self) -> "Window":
+        """The window with the pixels around it."""
+        return Window(self.x - 1, self.y - 1, self.width + 2, self.height + 2)
+
     def intersection(self, other: "Window") -> "Window | None":
         """Return the pixels that both windows have; None where they share none."""
         left, top = max(self.x, other.x), max(self.y, other.y)
@@ -117,8 +122,8 @@ class Grid:
         x, y = self.position(point)
         return math.floor(x), math.floor(y)
 
-    def to_slide(self, corners: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Return grid corners, integers of any shape, in slide pixels rounded to 0.01.
+    def to_slide(self, corners: NDArray[np.integer | np.floating]) -> NDArray[np.float64]:
+        """Return positions on the grid, of any shape, in slide pixels rounded to 0.01.
 
         The map is monotone and the same for x and y. As long as a grid pixel is wider than 0.01 slide pixels, corners
         that differ stay different, so an outline along pixel edges that is valid on the grid is valid on the slide.

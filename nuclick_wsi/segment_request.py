@@ -19,7 +19,7 @@ from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompt_geojson import drawings_of_content
 from nuclick_wsi.prompts import Click, ObjectChoice, Role, cell_id
 from nuclick_wsi.scale import Area, PixelSize
-from nuclick_wsi.settings import MaskSettings, Settings
+from nuclick_wsi.settings import TOLERANCE, MaskSettings, OutlineSettings, Settings
 from nuclick_wsi.slide import Frame
 from qupath_extension.server import read_server
 from qupath_extension.uris import path_of_uri
@@ -28,7 +28,7 @@ _Json: TypeAlias = dict[str, Any]
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _ENTRIES = ("image", "prompts", "neighbours", "options", "class_colors")
-_OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes")
+_OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes", "tolerance", "pixel_edges")
 _IMAGE = ("builder", "width", "height", "pixel_size_um")
 
 
@@ -81,7 +81,9 @@ def read_request(body: bytes) -> SegmentRequest:
         prompts=prompts,
         known=known,
         as_type=_choice(options, "as", ObjectType, ObjectType.DETECTION),
-        settings=Settings(_masks(options), _choice(options, "gland_mode", GlandMode, GlandMode.CROP)),
+        settings=Settings(
+            _masks(options), _choice(options, "gland_mode", GlandMode, GlandMode.CROP), _outlines(options)
+        ),
         class_colors=_colors(_table(content, "class_colors")),
     )
 
@@ -172,6 +174,15 @@ def _masks(options: _Json) -> MaskSettings:
     if threshold is not None and not isinstance(threshold, int | float):
         raise RequestError(f"options.threshold is {threshold!r:.60}, not a number.")
     return MaskSettings(threshold, _area(options, "smallest"), _area(options, "fill_holes"))
+
+
+def _outlines(options: _Json) -> OutlineSettings:
+    tolerance, pixel_edges = options.get("tolerance", TOLERANCE), options.get("pixel_edges", False)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
+        raise RequestError(f"options.tolerance is {tolerance!r:.60}, not a number of the network's pixels.")
+    if not isinstance(pixel_edges, bool):
+        raise RequestError(f"options.pixel_edges is {pixel_edges!r:.60}, not true or false.")
+    return OutlineSettings(tolerance, pixel_edges)
 
 
 def _area(options: _Json, key: str) -> Area | None:

@@ -12,6 +12,11 @@ from nuclick_wsi.scale import Area, AreaUnit, Grid
 SLIP_UM = 1.0
 """How far beside its object a click may fall and still find it; a squiggle is drawn through its gland."""
 
+TOLERANCE = 0.1
+"""How far outlines may leave the threshold, in pixels of the network's grid, unless told otherwise."""
+
+_LARGEST_TOLERANCE = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class MaskSettings:
@@ -27,11 +32,32 @@ class MaskSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlineSettings:
+    """Which geometry outlines have.
+
+    An outline follows the threshold between pixels of the network's grid, with no more vertices than it takes to stay
+    within `tolerance` of it, in such pixels; 0 keeps every vertex that is not on a straight line. Or it runs along the
+    edges of its mask's pixels, which it covers exactly.
+    """
+
+    tolerance: float = TOLERANCE
+    pixel_edges: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance <= _LARGEST_TOLERANCE:
+            raise SettingsError(
+                f"The tolerance of outlines is a number of the network's pixels from 0 to {_LARGEST_TOLERANCE:g}, "
+                f"such as 0.1, not {self.tolerance}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a run may choose. The last two decide how fast it is, and no result."""
 
     masks: MaskSettings = MaskSettings()
     gland_mode: GlandMode = GlandMode.CROP
+    outlines: OutlineSettings = OutlineSettings()
     tile_size: int = 1024
     """Side of a unit of reading in grid pixels: what is decoded of a slide at once."""
     workers: int = 2

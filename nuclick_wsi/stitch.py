@@ -12,7 +12,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.masks import Mask, Pixels, Probabilities, bounding_box, keep_touched
+from nuclick_wsi.masks import Mask, Pixels, Probabilities, bounding_box, dilated, keep_touched
 from nuclick_wsi.scale import Window
 
 
@@ -20,7 +20,8 @@ from nuclick_wsi.scale import Window
 class Patch:
     """The mask of one prompt where it sits on the grid, and how sure the network is of it.
 
-    `mask` and `probabilities`, float32 in [0, 1], fill `window`. `signal` holds the prompt's own pixels as row and
+    `mask` and `probabilities`, float32 in [0, 1], fill `window`; what the probabilities are further off the mask than
+    its eight neighbours has no meaning. `signal` holds the prompt's own pixels as row and
     column *on the grid*, shape (N, 2); some may lie outside the window.
     """
 
@@ -41,7 +42,11 @@ class Patch:
     def cropped(
         cls, prompt_id: str, window: Window, mask: Mask, probabilities: Probabilities, signal: Pixels
     ) -> "Patch":
-        """Return the patch of a mask's bounding box; it shares no memory with the crop that it is cut from."""
+        """Return the patch of a mask's bounding box and one pixel around it, as far as the window goes.
+
+        It shares no memory with the crop that it is cut from. An outline runs between the mask's pixels and their
+        neighbours, so these keep their probabilities; all others become 0, as they are when a patch is recalled.
+        """
         box = bounding_box(mask)
         if box is None:
             raise ValueError(f"the mask of prompt {prompt_id} is empty")
@@ -49,19 +54,31 @@ class Patch:
         tight = Window(
             window.x + columns.start, window.y + rows.start, columns.stop - columns.start, rows.stop - rows.start
         )
-        return cls(prompt_id, tight, mask[box].copy(), probabilities[box].copy(), signal)
+        kept = tight.widened.intersection(window)
+        assert kept is not None, "the box of a mask lies in its window"
+        place = kept.slices_in(window)
+        own = mask[place].copy()
+        return cls(prompt_id, kept, own, np.where(dilated(own), probabilities[place], np.float32(0)), signal)
 
     def shares_pixel_with(self, other: "Patch") -> bool:
         """Whether both masks have some pixel."""
-        shared = self.window.intersection(other.window)
-        if shared is None:
-            return False
-        return bool((self.mask[shared.slices_in(self.window)] & other.mask[shared.slices_in(other.window)]).any())
+        return _have_common(self.window, self.mask, other)
+
+    def touches(self, other: "Patch") -> bool:
+        """Whether both masks have some pixel, or pixels side by side or corner to corner."""
+        return _have_common(self.window.widened, dilated(np.pad(self.mask, 1)), other)
 
     def signal_in(self, window: Window) -> Pixels:
         """Return the signal's pixels inside a window, as row and column of an array that fills it."""
         pixels = self.signal - (window.y, window.x)
         return pixels[((pixels >= 0) & (pixels < window.shape)).all(axis=1)]
+
+
+def _have_common(window: Window, mask: Mask, other: Patch) -> bool:
+    shared = window.intersection(other.window)
+    if shared is None:
+        return False
+    return bool((mask[shared.slices_in(window)] & other.mask[shared.slices_in(other.window)]).any())
 
 
 def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Patch], list[Rejection]]:

@@ -18,9 +18,12 @@ LAYERS = (
     {"keeping"},
     {
         "admission",
+        "arcs",
         "blend",
+        "borders",
         "cells",
         "contenders",
+        "contours",
         "crops",
         "drawings",
         "marks",
@@ -28,7 +31,9 @@ LAYERS = (
         "memory",
         "outlines",
         "pipeline",
+        "stack",
         "stitch",
+        "straighten",
     },
     {
         "earlier_results",

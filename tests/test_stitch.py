@@ -224,13 +224,14 @@ def test_nothing_comes_of_nothing() -> None:
     assert settle_overlaps([], 10) == ([], [])
 
 
-def test_a_patch_is_cropped_to_its_mask_and_keeps_its_place() -> None:
+def test_a_patch_is_cropped_to_its_mask_and_what_is_around_it_and_keeps_its_place() -> None:
     mask: Mask = np.zeros((6, 8), np.bool_)
     mask[2:4, 3:7] = True
     probabilities: Probabilities = np.arange(48, dtype=np.float32).reshape(6, 8)
     patch = Patch.cropped("a", Window(100, 200, 8, 6), mask, probabilities, np.array([[202, 104]]))
-    assert patch.window == Window(103, 202, 4, 2)
-    np.testing.assert_array_equal(patch.probabilities, probabilities[2:4, 3:7])
+    assert patch.window == Window(102, 201, 6, 4)  # with the pixels around it: the outline runs between the two
+    np.testing.assert_array_equal(patch.mask, mask[1:5, 2:8])
+    np.testing.assert_array_equal(patch.probabilities, probabilities[1:5, 2:8])
     assert not np.shares_memory(patch.probabilities, probabilities)
 
 
