@@ -19,7 +19,7 @@ from asap_bridge.names import CarriedName, result_group
 from asap_bridge.results import color_of_class, result_rings, rings_of
 from asap_bridge.selection import GroupRule, ReadAs, read_as
 from asap_bridge.text import safe
-from nuclick_wsi.features import Feature, Features, Lost
+from nuclick_wsi.formats.features import Feature, Features, Lost
 from nuclick_wsi.prompts import Plane
 
 _RULE = GroupRule()

@@ -17,7 +17,7 @@ from asap_bridge.document import Document
 from asap_bridge.names import GROUP, CarriedName, ResultName, is_result_group, outer_group
 from asap_bridge.selection import GroupRule, ReadAs, read_as, stroke_of
 from asap_bridge.splines import spline_outline
-from nuclick_wsi.features import Feature, Features, Lost
+from nuclick_wsi.formats.features import Feature, Features, Lost
 
 _Key: TypeAlias = tuple[str, ReadAs, str | None]
 """Pieces of one object have the same id, are read alike, and are in groups of one class."""

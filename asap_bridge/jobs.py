@@ -12,9 +12,9 @@ from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
 from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_wsi.errors import PromptError, SettingsError
-from nuclick_wsi.jobs import ImageInput, Job, file_stem
 from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.slide import Frame
+from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.slides.slide import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which annotations are prompts, and how each is read: by its type, and by what its group's name says.
 
-Comes in: annotations. Goes out: drawings, which `nuclick_wsi.drawings` turns into prompts by one rule for all
+Comes in: annotations. Goes out: drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all
 sources.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from asap_bridge.annotations import Annotation, AnnotationType
 from asap_bridge.names import CarriedName, ResultName, is_result_group
 from asap_bridge.splines import spline_stroke
-from nuclick_wsi.drawings import Drawing, Mark, prompts_of_drawings
+from nuclick_wsi.formats.drawings import Drawing, Mark, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompts import ObjectChoice
 

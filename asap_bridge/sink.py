@@ -16,8 +16,8 @@ from asap_bridge.names import ResultName, is_result_group, outer_group, result_g
 from asap_bridge.results import annotations_of_instance, color_of_class
 from nuclick_wsi.errors import FileChangedError, PromptError, ResultError
 from nuclick_wsi.files import back_up
-from nuclick_wsi.jobs import Results, Written
 from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.runs.jobs import Results, Written
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 _DATE = "date"

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from skimage.data import immunohistochemistry
 
 import nuclick_wsi as nw
-from nuclick_wsi.card import Card
-from nuclick_wsi.crops import SignalField, View
-from nuclick_wsi.geojson import write_results
+from nuclick_wsi.formats.geojson import write_results
+from nuclick_wsi.models.card import Card
 from nuclick_wsi.prompts import prompt_id
-from nuclick_wsi.pyramid import write_pyramid
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.slides.pyramid import write_pyramid
 
 TILES = 4
 CLICKS = 1000

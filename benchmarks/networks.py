@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from nuclick_wsi.card import Card
 from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.looks import PITCH
-from nuclick_wsi.network import STRIDE, Glance, build
+from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.network import STRIDE, Glance, build
+from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmenter import Segmenter, TileImage
-from nuclick_wsi.shelf import segmenter_of
-from nuclick_wsi.weights import Model
+from nuclick_wsi.segmentation.blocks import PITCH
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.model_registry import segmenter_of
+from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
 
 SIDE = 1024
 COUNTS = (1, 5, 20, 200, 1000)

@@ -14,11 +14,11 @@ import numpy as np
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.choices import ReaderChoice
-from nuclick_wsi.pyramid import write_pyramid
-from nuclick_wsi.readers import open_slide
-from nuclick_wsi.resample import read_window
 from nuclick_wsi.scale import Grid, PixelSize, Window
-from nuclick_wsi.slide import Slide
+from nuclick_wsi.slides.pyramid import write_pyramid
+from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.resample import read_window
+from nuclick_wsi.slides.slide import Slide
 
 SIDE = 4096
 TILE = 512

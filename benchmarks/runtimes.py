@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from nuclick_wsi.network import build, fused
+from nuclick_wsi.models.network import build, fused
 
 BATCH = 8
 REPEATS = 4

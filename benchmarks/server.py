@@ -19,15 +19,15 @@ from types import TracebackType
 import numpy as np
 from skimage.data import immunohistochemistry
 
-from nuclick_wsi.access import AllowedFolders, Token
-from nuclick_wsi.gate import HOST, Gate
-from nuclick_wsi.open_slides import OpenSlides
-from nuclick_wsi.pyramid import write_pyramid
-from nuclick_wsi.recent import RecentMasks
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.server import listen, make_app, make_server
-from nuclick_wsi.service import Service
-from nuclick_wsi.shelf import Shelf
+from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.server.auth import AllowedFolders, Token
+from nuclick_wsi.server.auth_middleware import HOST, Gate
+from nuclick_wsi.server.recent_results import RecentMasks
+from nuclick_wsi.server.server import listen, make_app, make_server
+from nuclick_wsi.server.service import Service
+from nuclick_wsi.server.slide_cache import OpenSlides
+from nuclick_wsi.slides.pyramid import write_pyramid
 
 REQUESTS = 100
 NEIGHBOURS = 1000

@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nuclick_training.results import labels_of
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 import nuclick_wsi as nw
+from nuclick_training.evaluation.results import labels_of
 from nuclick_wsi.prompts import ObjectChoice, Role
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.signals import rasterize
+from nuclick_wsi.segmentation.signals import rasterize
 from qupath_extension.project import ProjectImage, read_project
 
 PROJECT = Path(__file__).resolve().parents[2] / "shared" / "data" / "qupath" / "tissue_v0.5.1"

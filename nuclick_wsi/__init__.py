@@ -11,47 +11,47 @@ if TYPE_CHECKING:
     from nuclick_wsi.choices import GlandMode as GlandMode
     from nuclick_wsi.choices import ObjectType as ObjectType
     from nuclick_wsi.choices import ReaderChoice as ReaderChoice
-    from nuclick_wsi.engine import Outcome as Outcome
-    from nuclick_wsi.engine import segment as segment
     from nuclick_wsi.errors import NuclickError as NuclickError
-    from nuclick_wsi.geojson import write_results as write_results
+    from nuclick_wsi.formats.geojson import write_results as write_results
+    from nuclick_wsi.formats.prompt_files import read_prompts as read_prompts
     from nuclick_wsi.geometry import Point as Point
     from nuclick_wsi.instances import Instance as Instance
     from nuclick_wsi.instances import PromptSet as PromptSet
     from nuclick_wsi.instances import Rejection as Rejection
-    from nuclick_wsi.prompt_files import read_prompts as read_prompts
     from nuclick_wsi.prompts import Click as Click
     from nuclick_wsi.prompts import ObjectKind as ObjectKind
     from nuclick_wsi.prompts import Prompt as Prompt
     from nuclick_wsi.prompts import Squiggle as Squiggle
-    from nuclick_wsi.readers import open_slide as open_slide
     from nuclick_wsi.scale import PixelSize as PixelSize
-    from nuclick_wsi.settings import MaskSettings as MaskSettings
-    from nuclick_wsi.settings import Settings as Settings
-    from nuclick_wsi.shelf import Shelf as Shelf
+    from nuclick_wsi.segmentation.engine import Outcome as Outcome
+    from nuclick_wsi.segmentation.engine import segment as segment
+    from nuclick_wsi.segmentation.model_registry import Shelf as Shelf
+    from nuclick_wsi.segmentation.settings import MaskSettings as MaskSettings
+    from nuclick_wsi.segmentation.settings import Settings as Settings
+    from nuclick_wsi.slides.readers import open_slide as open_slide
 
 _HOMES = {
     "Click": "prompts",
     "GlandMode": "choices",
     "Instance": "instances",
-    "MaskSettings": "settings",
+    "MaskSettings": "segmentation.settings",
     "NuclickError": "errors",
     "ObjectKind": "prompts",
     "ObjectType": "choices",
-    "Outcome": "engine",
+    "Outcome": "segmentation.engine",
     "PixelSize": "scale",
     "Point": "geometry",
     "Prompt": "prompts",
     "PromptSet": "instances",
     "ReaderChoice": "choices",
     "Rejection": "instances",
-    "Settings": "settings",
-    "Shelf": "shelf",
+    "Settings": "segmentation.settings",
+    "Shelf": "segmentation.model_registry",
     "Squiggle": "prompts",
-    "open_slide": "readers",
-    "read_prompts": "prompt_files",
-    "segment": "engine",
-    "write_results": "geojson",
+    "open_slide": "slides.readers",
+    "read_prompts": "formats.prompt_files",
+    "segment": "segmentation.engine",
+    "write_results": "formats.geojson",
 }
 
 __all__ = list(_HOMES)

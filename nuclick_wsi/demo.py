@@ -11,8 +11,8 @@ from pathlib import Path
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.errors import ResultError
-from nuclick_wsi.pyramid import write_pyramid
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.pyramid import write_pyramid
 
 SLIDE = Path("slides", "colon_ihc.svs")
 PIXEL_SIZE = PixelSize(0.5, 0.5)

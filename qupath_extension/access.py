@@ -7,10 +7,10 @@ from typing import Protocol
 
 from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.errors import ProjectError
-from nuclick_wsi.jobs import GeoJsonSink, Results, Sink, Written
-from nuclick_wsi.journal import Journal
-from nuclick_wsi.keeping import source_name
+from nuclick_wsi.ownership import source_name
 from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.runs.jobs import GeoJsonSink, Results, Sink, Written
+from nuclick_wsi.runs.journal import Journal
 from qupath_extension.hierarchy import ImageData
 from qupath_extension.hierarchy_sink import HierarchyEntry
 from qupath_extension.import_script import offer_import_script

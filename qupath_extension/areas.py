@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import shapely
 
-from nuclick_wsi.features import Feature
+from nuclick_wsi.formats.features import Feature
 from nuclick_wsi.prompts import ObjectKind
 from qupath_extension.features import shape_of
 from qupath_extension.hierarchy import ObjectType, PathObject

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import shapely
 
-from nuclick_wsi.geojson_parts import Json, class_name_of, plane_of
-from nuclick_wsi.traces import Trace
+from nuclick_wsi.formats.geojson_parts import Json, class_name_of, plane_of
+from nuclick_wsi.runs.written_objects import Trace
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.rois import Roi, RoiKind
 

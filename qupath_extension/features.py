@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 import shapely
 from shapely import LineString, MultiPoint, Polygon
 
-from nuclick_wsi.features import Feature, Features, Lost
-from nuclick_wsi.geojson import Color
+from nuclick_wsi.formats.features import Feature, Features, Lost
+from nuclick_wsi.formats.geojson import Color
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.rois import Roi, RoiKind
 

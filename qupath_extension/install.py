@@ -15,10 +15,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from nuclick_wsi.access import state_folder
 from nuclick_wsi.choices import DEFAULT_PORT
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.files import write_atomically
+from nuclick_wsi.server.auth import state_folder
 
 FOLDER = "nuclick"
 STARTUP = "startup.groovy"

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError, SettingsError
-from nuclick_wsi.jobs import ImageInput, Job, file_stem
 from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.slide import Frame
+from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.slides.slide import Frame
 from qupath_extension.access import Access, Entry
 from qupath_extension.project import Project, ProjectImage
 from qupath_extension.selection import prompts_of

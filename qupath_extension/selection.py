@@ -1,6 +1,6 @@
 """Which of an image's objects are prompts: annotations of points and of lines. All others are left alone.
 
-Comes in: `PathObject`s. Goes out: drawings, which `nuclick_wsi.drawings` turns into prompts by one rule for all
+Comes in: `PathObject`s. Goes out: drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all
 sources.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nuclick_wsi.drawings import Drawing, Mark, Parts, marks_of, prompts_of_drawings
+from nuclick_wsi.formats.drawings import Drawing, Mark, Parts, marks_of, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompts import ObjectChoice
 from qupath_extension.hierarchy import ObjectType, PathObject

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nuclick_wsi.card import find_model
+from nuclick_wsi.models.card import find_model
+from nuclick_wsi.models.weights import load_model, save_model
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.weights import load_model, save_model
+from nuclick_wsi.slides.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 
 MakeSlide = Callable[..., Path]
 

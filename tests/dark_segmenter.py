@@ -9,11 +9,11 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_wsi.card import Card
-from nuclick_wsi.crops import SignalField, View
+from nuclick_wsi.models.card import Card
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmenter import TileImage
+from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.segmenter import TileImage
 
 
 class DarkSegmenter:

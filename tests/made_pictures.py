@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from nuclick_training.data import Picture
 from PIL import Image
 from skimage.draw import disk
+
+from nuclick_training.datasets.data import Picture
 
 
 def picture(radius: int = 9, size: int = 160, step: float = 1.0, name: str = "made up") -> Picture:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.geometry import Region, Size
-from nuclick_wsi.readers.framed import FramedSlide
-from nuclick_wsi.readers.source import SourceInfo
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.slide import Frame
+from nuclick_wsi.slides.readers.framed import FramedSlide
+from nuclick_wsi.slides.readers.source import SourceInfo
+from nuclick_wsi.slides.slide import Frame
 
 Image = NDArray[np.uint8]
 

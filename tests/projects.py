@@ -8,8 +8,8 @@ from typing import Any
 from qpdata_writer import Drawn, qpdata
 from skimage.data import immunohistochemistry
 
-from nuclick_wsi.pyramid import write_pyramid
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.pyramid import write_pyramid
 
 SIDE = 256
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nuclick_wsi.network import MULTI_SCALE, NuClick, NuClickConfig, build, fused
+from nuclick_wsi.models.network import MULTI_SCALE, NuClick, NuClickConfig, build, fused
 
 WIDTH = 1 / 16
 

@@ -24,16 +24,16 @@ from asap_bridge.parsing import parse
 from asap_bridge.selection import GroupRule
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.commands import RunRequest, run_target
-from nuclick_wsi.convert import ConvertRequest, convert
+from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.convert import ConvertRequest, convert
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.feature_geojson import features_of_geojson, geojson_of_features
-from nuclick_wsi.features import Feature, Features
-from nuclick_wsi.geojson import write_results
+from nuclick_wsi.formats.feature_geojson import features_of_geojson, geojson_of_features
+from nuclick_wsi.formats.features import Feature, Features
+from nuclick_wsi.formats.geojson import write_results
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.jobs import Results
 from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.runs.jobs import Results
 
 ID = "3f2b8c1a-0000-4000-8000-0123456789ab"
 SQUARE = shapely.box(10, 10, 30, 30)

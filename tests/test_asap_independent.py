@@ -15,8 +15,8 @@ from asap_files import annotation, dots, group, write_asap
 
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.jobs import Results
 from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.runs.jobs import Results
 
 READ = """
 import json, sys

@@ -20,20 +20,20 @@ from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
 from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.commands import RunRequest, run_target
-from nuclick_wsi.convert import ConvertRequest, convert
+from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.convert import ConvertRequest, convert
 from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
-from nuclick_wsi.jobs import Results
-from nuclick_wsi.journal import FILE_NAME, Journal
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane
-from nuclick_wsi.pyramid import write_pyramid
-from nuclick_wsi.report import ImageReport
-from nuclick_wsi.run import Options
-from nuclick_wsi.run import run as run_jobs
+from nuclick_wsi.runs.jobs import Results
+from nuclick_wsi.runs.journal import FILE_NAME, Journal
+from nuclick_wsi.runs.report import ImageReport
+from nuclick_wsi.runs.run import Options
+from nuclick_wsi.runs.run import run as run_jobs
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.shelf import Shelf
+from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.slides.pyramid import write_pyramid
 from qupath_extension.access import FileAccess
 from qupath_extension.jobs import ImageChoice, project_jobs
 from qupath_extension.project import read_project

@@ -22,8 +22,8 @@ from asap_bridge.names import ResultName
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.errors import ResultError
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.jobs import ModelUsed, Results
 from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.runs.jobs import ModelUsed, Results
 from nuclick_wsi.shared_files import Stamp
 
 FIRST, SECOND = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)

@@ -17,17 +17,17 @@ from projects import Image, write_project
 from test_engine import FINE, MakeSlide
 from test_run import NUCLEI, clicks, record, results
 
-from nuclick_wsi.cells import nuclei_of_cells
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.commands import RunRequest, run_target
-from nuclick_wsi.convert import ConvertRequest, convert
-from nuclick_wsi.drawings import Drawing, Mark, prompts_of_drawings
-from nuclick_wsi.engine import segment
-from nuclick_wsi.geojson import feature_collection
+from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.convert import ConvertRequest, convert
+from nuclick_wsi.formats.cells import nuclei_of_cells
+from nuclick_wsi.formats.drawings import Drawing, Mark, prompts_of_drawings
+from nuclick_wsi.formats.geojson import feature_collection
+from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.marks import MARK, mark_of
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, cell_id
-from nuclick_wsi.readers import open_slide
+from nuclick_wsi.segmentation.engine import segment
+from nuclick_wsi.slides.readers import open_slide
 
 BOTH = ObjectChoice.CELL_AND_NUCLEUS
 Edges = tuple[float, float, float, float]

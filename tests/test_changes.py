@@ -7,10 +7,10 @@ import pytest
 import shapely
 
 from nuclick_wsi.choices import ObjectType as AsType
-from nuclick_wsi.geojson import feature_collection
+from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
-from nuclick_wsi.traces import Trace
+from nuclick_wsi.runs.written_objects import Trace
 from qupath_extension.changes import Changes, Feature, Why, plan_changes, trace_of
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.rois import Roi, RoiKind

@@ -11,7 +11,7 @@ import pytest
 
 def nuclick(*arguments: str | Path, qupath: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a command; it finds no QuPath unless it is to find one, wherever the tests run."""
-    command = [sys.executable, "-c", "from nuclick_wsi.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from nuclick_wsi.cli.app import main; main()", *map(str, arguments)]
     environment = os.environ if qupath else {**os.environ, "PAQUO_QUPATH_DIR": "no such folder"}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -40,7 +40,7 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     script = (
         "import sys\n"
-        "from nuclick_wsi.cli import app\n"
+        "from nuclick_wsi.cli.app import app\n"
         "try:\n    app(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'torch', 'numpy', 'scipy', 'skimage', 'shapely', 'zarr', 'openslide', 'tiffslide'}\n"
         "heavy &= set(sys.modules)\n"

@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from nuclick_training.__main__ import main
-from nuclick_training.cell_library import CellLibrary, read_library
-from nuclick_training.cell_sheet import outlined
-from nuclick_training.compose import FEWEST, MOST, PIXEL_SIZE, Canvas, Shape, compose, compose_pool
-from nuclick_training.composing import LIBRARY
-from nuclick_training.data import DataError, Picture, picture_names, read_picture
-from nuclick_training.ground_pieces import ground_pieces
-from nuclick_training.splits import WBC, WBC_COPIES
 from PIL import Image
 from scipy import ndimage
 
+from nuclick_training.__main__ import main
+from nuclick_training.datasets.data import DataError, Picture, picture_names, read_picture
+from nuclick_training.datasets.splits import WBC, WBC_COPIES
+from nuclick_training.synthesis.background_pieces import ground_pieces
+from nuclick_training.synthesis.cell_library import CellLibrary, read_library
+from nuclick_training.synthesis.cell_sheet import outlined
+from nuclick_training.synthesis.compose import FEWEST, MOST, PIXEL_SIZE, Canvas, Shape, compose, compose_pool
+from nuclick_training.synthesis.composing import LIBRARY
 from nuclick_wsi.errors import ResultError
 
 SIDE = 110

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nuclick_wsi.contours import ContourRule, draw_contours, draw_pixel_edges
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.masks import label_parts
-from nuclick_wsi.outlines import Outline
-from nuclick_wsi.patch_codec import decode, encode
+from nuclick_wsi.runs.patch_codec import decode, encode
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.stitch import Patch
+from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours, draw_pixel_edges
+from nuclick_wsi.segmentation.contours.outlines import Outline
+from nuclick_wsi.segmentation.masks import label_parts
+from nuclick_wsi.segmentation.stitch import Patch
 
 RULE = ContourRule(0.5, 0.1)
 LARGE = Size(10_000_000, 10_000_000)

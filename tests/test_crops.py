@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.signals import REACH
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.signals import REACH
 
 GRID = Grid(2.0, 0.25)
 SPEC = CropSpec(128, 0.5)

@@ -10,27 +10,27 @@ import pytest
 import shapely
 from asap_files import annotation, group, write_asap
 from made_slides import noise
-from nuclick_training.data import DataError, doubts_about, objects_of, picture_names, read_picture
-from nuclick_training.extract import patch_windows
-from nuclick_training.filling import filled
-from nuclick_training.outlined import OutlineRule, Shown, outlined_by
-from nuclick_training.parting import Division, divide, leaks, patient_of
-from nuclick_training.store import Patch, StoredSlide, StoreWriter, Terms, pictures, read_store
 from PIL import Image
 from projects import SIDE, write_project
 from projects import Image as ProjectImage
 from qpdata_writer import Drawn, PathClass, geometry, polygon, rectangle
 from qpdata_writer import Roi as DrawnRoi
 
+from nuclick_training.datasets.annotated_regions import OutlineRule, Shown, outlined_by
+from nuclick_training.datasets.data import DataError, doubts_about, objects_of, picture_names, read_picture
+from nuclick_training.datasets.extract import patch_windows
+from nuclick_training.datasets.rasterize import filled
+from nuclick_training.datasets.split_assignment import Division, divide, leaks, patient_of
+from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms, pictures, read_store
 from nuclick_wsi.choices import SplitBy
-from nuclick_wsi.cli import main
-from nuclick_wsi.dataset import ExtractRequest, extract_dataset, show_info, show_sheet
+from nuclick_wsi.cli.app import main
+from nuclick_wsi.cli.dataset import ExtractRequest, extract_dataset, show_info, show_sheet
 from nuclick_wsi.errors import ResultError, SettingsError, SlideError
-from nuclick_wsi.features import Feature
-from nuclick_wsi.outlines import outline
+from nuclick_wsi.formats.features import Feature
 from nuclick_wsi.prompts import ObjectKind, Plane
-from nuclick_wsi.readers import open_slide
 from nuclick_wsi.scale import Grid, PixelSize, Window
+from nuclick_wsi.segmentation.contours.outlines import outline
+from nuclick_wsi.slides.readers import open_slide
 
 REGION = PathClass("Region*")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nuclick_wsi.drawings import Drawing, Mark, marks_of, prompts_of_drawings
+from nuclick_wsi.formats.drawings import Drawing, Mark, marks_of, prompts_of_drawings
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Role, Squiggle

@@ -8,15 +8,15 @@ import pytest
 import torch
 from dark_segmenter import card
 from made_pictures import folder_of, picture
-from nuclick_training.__main__ import main
-from nuclick_training.pretrained import converted, origins, start_from_imagenet
 from torch import nn
 from torch.nn import functional
 
+from nuclick_training.__main__ import main
+from nuclick_training.fitting.pretrained import converted, origins, start_from_imagenet
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.network import Encoder, build, fused
+from nuclick_wsi.models.network import Encoder, build, fused
+from nuclick_wsi.models.weights import load_model, save_model
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.weights import load_model, save_model
 
 SQUIGGLE = ("squiggle", {"decoder": [16, 8, 8, 8], "raw": 4, "dilations": [1, 2]})
 GLANCE = ("glance", {"encoder": "lite0", "trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]})

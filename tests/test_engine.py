@@ -13,18 +13,18 @@ from dark_segmenter import BOTH, NUCLEI
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import GlandMode, ReaderChoice
-from nuclick_wsi.crops import SignalField, View, halves, plan_tiles
-from nuclick_wsi.engine import Outcome, segment
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle, prompt_id
-from nuclick_wsi.pyramid import PyramidCompression, PyramidLayout, write_pyramid
-from nuclick_wsi.readers import open_slide
 from nuclick_wsi.scale import Area, Grid, PixelSize, Window
-from nuclick_wsi.segmenter import TileImage
-from nuclick_wsi.settings import MaskSettings, OutlineSettings, Settings
-from nuclick_wsi.slide import Slide
+from nuclick_wsi.segmentation.crops import SignalField, View, halves, plan_tiles
+from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.slides.pyramid import PyramidCompression, PyramidLayout, write_pyramid
+from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.slide import Slide
 
 MakeSlide = Callable[..., Path]
 FINE = PixelSize(0.25, 0.25)

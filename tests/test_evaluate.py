@@ -16,40 +16,40 @@ import torch
 from dark_segmenter import DarkSegmenter
 from dark_segmenter import card as dark_card
 from made_pictures import folder_of, picture
-from nuclick_training import curves, scorecard
-from nuclick_training.data import DataError
-from nuclick_training.evaluate import Evaluation, evaluate, picture_of
-from nuclick_training.gallery import worst_first
-from nuclick_training.intervals import mean_differences, mean_estimates, pooled_estimates
-from nuclick_training.metrics import Tally
-from nuclick_training.pixel_sizes import parse_mpp, pixel_size_of
-from nuclick_training.plots import PlotError, new_figure
-from nuclick_training.results import Findings, labels_of
-from nuclick_training.saving import save_findings
-from nuclick_training.scorecard import score_model
-from nuclick_training.simulate import jittered, on_own_object, parse_jitter, simulated_prompts
-from nuclick_training.splits import GLAS, SPLITS
-from nuclick_training.tables import notes, print_findings
-from nuclick_training.variants import EightWays, NeighboursStay, WithoutNeighbours
 from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
 import nuclick_wsi as nw
-from nuclick_wsi.card import Card, DataSource
+from nuclick_training import curves, scorecard
+from nuclick_training.datasets.data import DataError
+from nuclick_training.datasets.splits import GLAS, SPLITS
+from nuclick_training.evaluation.ablations import EightWays, NeighboursStay, WithoutNeighbours
+from nuclick_training.evaluation.evaluate import Evaluation, evaluate, picture_of
+from nuclick_training.evaluation.evaluation_report import save_findings
+from nuclick_training.evaluation.gallery import worst_first
+from nuclick_training.evaluation.intervals import mean_differences, mean_estimates, pooled_estimates
+from nuclick_training.evaluation.metrics import Tally
+from nuclick_training.evaluation.plots import PlotError, new_figure
+from nuclick_training.evaluation.results import Findings, labels_of
+from nuclick_training.evaluation.tables import notes, print_findings
+from nuclick_training.fitting.pixel_sizes import parse_mpp, pixel_size_of
+from nuclick_training.sampling.simulate import jittered, on_own_object, parse_jitter, simulated_prompts
+from nuclick_training.scorecard import score_model
 from nuclick_wsi.choices import ClickAt
-from nuclick_wsi.cli import app
-from nuclick_wsi.crops import SignalField, plan_tiles, plan_views
+from nuclick_wsi.cli.app import app
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.looks import Place
-from nuclick_wsi.network import NuClick, NuClickConfig
+from nuclick_wsi.models.card import Card, DataSource
+from nuclick_wsi.models.network import NuClick, NuClickConfig
+from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmenter import CropSegmenter, TileImage
-from nuclick_wsi.settings import Settings
-from nuclick_wsi.weights import Model, load_model, save_model
+from nuclick_wsi.segmentation.blocks import Place
+from nuclick_wsi.segmentation.crops import SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
+from nuclick_wsi.segmentation.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -540,7 +540,7 @@ def test_the_command_evaluates_prints_and_saves(tmp_path, model, data, monkeypat
 def test_a_scorecard_adds_test_scores_to_the_card_and_leaves_the_weights(tmp_path, network, monkeypatch):
     monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
     folder_of([picture(name="a", size=72), picture(name="c", size=72)], tmp_path / "discs")
-    monkeypatch.setattr("nuclick_training.pixel_sizes.known_pixel_size", lambda folder: 0.25)
+    monkeypatch.setattr("nuclick_training.fitting.pixel_sizes.known_pixel_size", lambda folder: 0.25)
     save_model(tmp_path / "m.safetensors", network, tiny_card(), half=True)
     before = load_model(tmp_path / "m.safetensors").network.state_dict()
     for _ in range(2):

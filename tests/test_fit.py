@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 import torch
 from made_pictures import folder_of, picture
-from nuclick_training import glands, sampling
-from nuclick_training.augment import AUGMENTATIONS
-from nuclick_training.calibrate import finish
-from nuclick_training.fit import DivergedError, fit, mean_dice
-from nuclick_training.lessons import Batch, CropLessons, LookLessons
-from nuclick_training.looks import LookSampler
-from nuclick_training.loss import nuclick_loss
-from nuclick_training.recipes import NUCLEI_BY_CROPS, Source
-from nuclick_training.run import BEST, CHECKPOINT, Run, kept_weights, new_run
-from nuclick_training.run_folder import note
-from nuclick_training.settings import FitSettings
-from nuclick_training.splits import GLAS, SPLITS
-from nuclick_training.watching import LOG, Watch
 
+from nuclick_training.datasets.splits import GLAS, SPLITS
+from nuclick_training.fitting.calibrate import finish
+from nuclick_training.fitting.fit import DivergedError, fit, mean_dice
+from nuclick_training.fitting.loss import nuclick_loss
+from nuclick_training.fitting.recipes import NUCLEI_BY_CROPS, Source
+from nuclick_training.fitting.run import BEST, CHECKPOINT, Run, kept_weights, new_run
+from nuclick_training.fitting.run_folder import note
+from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.fitting.training_log import LOG, Watch
+from nuclick_training.sampling import glands, sampling
+from nuclick_training.sampling.augment import AUGMENTATIONS
+from nuclick_training.sampling.batches import Batch, CropLessons, LookLessons
+from nuclick_training.sampling.blocks import LookSampler
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.network import NuClick, NuClickConfig, build
-from nuclick_wsi.weights import load_model
+from nuclick_wsi.models.network import NuClick, NuClickConfig, build
+from nuclick_wsi.models.weights import load_model
 
 SHORT = FitSettings(steps=4, batch=2, rate=5e-3, averaging=0.8, check_steps=1, device="cpu")
 

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nuclick_wsi import geojson as geojson_module
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import FileChangedError
-from nuclick_wsi.geojson import feature_collection, write_results
+from nuclick_wsi.formats import geojson as geojson_module
+from nuclick_wsi.formats.geojson import feature_collection, write_results
+from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.marks import MARK, mark_of
-from nuclick_wsi.outlines import outline
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.contours.outlines import outline
 
 RING = shapely.Polygon([(0, 0), (4.25, 0), (4.25, 4), (0, 4)], [[(1, 1), (1, 2), (2, 2), (2, 1)]])
 

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from nuclick_wsi import files
-from nuclick_wsi.checkpoints import import_checkpoint
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.commands import RunRequest, run_target
+from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.files import back_up
-from nuclick_wsi.geojson import write_results
-from nuclick_wsi.keeping import require_free
+from nuclick_wsi.formats.geojson import write_results
+from nuclick_wsi.models.checkpoints import import_checkpoint
+from nuclick_wsi.ownership import require_free
 from nuclick_wsi.prompts import ObjectKind
 
 WANTED = "Präparat.geojson"

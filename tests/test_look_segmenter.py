@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.crops import CropSpec, SignalField, View, plan_tiles, plan_views
-from nuclick_wsi.devices import choose_device
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.look_segmenter import LookSegmenter
-from nuclick_wsi.looks import PITCH, Place, distance_maps
-from nuclick_wsi.network import Glance, build, fused
+from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.models.network import Glance, build, fused
+from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
-from nuclick_wsi.readers import open_slide
-from nuclick_wsi.resample import read_window
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmenter import TileImage
-from nuclick_wsi.weights import Model
+from nuclick_wsi.segmentation.blocks import PITCH, Place, distance_maps
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
+from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.shared_encoder import LookSegmenter
+from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.resample import read_window
 
 GRID = Grid(1.0, 0.0625)
 SPEC = CropSpec(64, 0.25)

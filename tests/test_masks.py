@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage import morphology
 
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.masks import (
+from nuclick_wsi.segmentation.masks import (
     Mask,
     MaskRule,
     Pixels,

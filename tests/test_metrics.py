@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from nuclick_training.hausdorff import object_distances
-from nuclick_training.metrics import Tally
+
+from nuclick_training.evaluation.hausdorff import object_distances
+from nuclick_training.evaluation.metrics import Tally
 
 
 def squares(*corners: tuple[int, int, int], size: int = 40) -> np.ndarray:

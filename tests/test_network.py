@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nuclick_wsi.network import NuClick, NuClickConfig, build, fused
+from nuclick_wsi.models.network import NuClick, NuClickConfig, build, fused
 
 TINY = NuClickConfig(width=1 / 16)
 

@@ -6,7 +6,7 @@ from itertools import count, islice
 
 import pytest
 
-from nuclick_wsi.pipeline import ordered_map
+from nuclick_wsi.segmentation.pipeline import ordered_map
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

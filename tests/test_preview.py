@@ -7,11 +7,11 @@ import numpy as np
 import shapely
 from PIL import Image
 
-from nuclick_wsi.engine import Outcome
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.preview import write_preview
 from nuclick_wsi.prompts import ObjectKind, Plane
-from nuclick_wsi.readers import open_slide
+from nuclick_wsi.runs.preview import write_preview
+from nuclick_wsi.segmentation.engine import Outcome
+from nuclick_wsi.slides.readers import open_slide
 
 
 def test_every_part_of_an_outline_and_its_holes_are_drawn(tmp_path: Path, make_slide: Callable[..., Path]) -> None:

@@ -18,14 +18,14 @@ from test_cli import nuclick, said
 from test_run import NUCLEI, record
 
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.commands import RunRequest, run_target
+from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.errors import ProjectError, ResultError
-from nuclick_wsi.geojson import AREA
+from nuclick_wsi.formats.geojson import AREA
 from nuclick_wsi.instances import Instance, PromptSet
-from nuclick_wsi.jobs import Results, Written
-from nuclick_wsi.journal import Journal
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, cell_id
+from nuclick_wsi.runs.jobs import Results, Written
+from nuclick_wsi.runs.journal import Journal
 from qupath_extension import hierarchy_sink
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data

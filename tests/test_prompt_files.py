@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nuclick_wsi.errors import PromptError
+from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason
-from nuclick_wsi.prompt_files import read_prompts
 from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Role, Squiggle
 
 UUID = "6423a977-ffff-48db-affc-cd11632010f0"

@@ -7,8 +7,8 @@ from made_slides import noise, shrunk, smooth_image
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.errors import ResultError
-from nuclick_wsi.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 
 LOSSLESS = PyramidLayout(compression=PyramidCompression.LOSSLESS)
 HALF = PixelSize(0.5, 0.5)

@@ -11,8 +11,8 @@ from scripted_qupath import ScriptedQuPath, free_port, second_image
 from test_cli import nuclick, said
 from test_server import serving
 
-from nuclick_wsi.access import STATE_VARIABLE
 from nuclick_wsi.demo import SLIDE
+from nuclick_wsi.server.auth import STATE_VARIABLE
 from qupath_extension.hierarchy import ObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
 from qupath_extension.install import UserFolder

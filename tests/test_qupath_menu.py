@@ -18,11 +18,11 @@ from scripted_qupath import ScriptedQuPath
 from test_cli import nuclick, said
 
 from nuclick_wsi import choices
-from nuclick_wsi.access import STATE_VARIABLE
 from nuclick_wsi.errors import ResultError, SettingsError
-from nuclick_wsi.geojson import MEAN_PROBABILITY, write_results
+from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.server.auth import STATE_VARIABLE
 from qupath_extension.hierarchy import ObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
 from qupath_extension.import_script import import_script, offer_import_script

@@ -17,8 +17,8 @@ import pytest
 from scripted_qupath import demo_project, free_port, second_image
 from test_cli import nuclick, said
 
-from nuclick_wsi.access import STATE_VARIABLE
 from nuclick_wsi.demo import SLIDE
+from nuclick_wsi.server.auth import STATE_VARIABLE
 
 DRIVER = """
 import javafx.application.Platform

@@ -13,12 +13,12 @@ from PIL import Image
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Region, Size
-from nuclick_wsi.readers import READERS, open_slide
-from nuclick_wsi.readers.openslide_reader import OpenSlideSource
-from nuclick_wsi.readers.source import ome_pixel_size
-from nuclick_wsi.readers.tiff_check import require_complete
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.slide import Frame
+from nuclick_wsi.slides.readers import READERS, open_slide
+from nuclick_wsi.slides.readers.openslide_reader import OpenSlideSource
+from nuclick_wsi.slides.readers.source import ome_pixel_size
+from nuclick_wsi.slides.readers.tiff_check import require_complete
+from nuclick_wsi.slides.slide import Frame
 
 OPENSLIDE, TIFFSLIDE, IMAGE = ReaderChoice.OPENSLIDE, ReaderChoice.TIFFSLIDE, ReaderChoice.IMAGE
 PYRAMID_READERS = [OPENSLIDE, TIFFSLIDE]

@@ -8,7 +8,7 @@ import pytest
 import shapely
 
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.geojson import AREA, write_results
+from nuclick_wsi.formats.geojson import AREA, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
 

@@ -11,14 +11,14 @@ import pytest
 from test_engine import click, discs
 from test_running_again import ABOUT, SIDE, ShySegmenter, edited
 
-from nuclick_wsi.engine import Outcome, segment
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
-from nuclick_wsi.memory import Forgetful, Memory
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
-from nuclick_wsi.readers import open_slide
-from nuclick_wsi.recent import RecentMasks
 from nuclick_wsi.scale import PixelSize, Window
-from nuclick_wsi.stitch import Patch
+from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.result_cache import Forgetful, Memory
+from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.server.recent_results import RecentMasks
+from nuclick_wsi.slides.readers import open_slide
 
 MakeSlide = Callable[..., Path]
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_pictures import folder_of, picture
-from nuclick_training.data import Labels, Rgb
-from nuclick_training.recipes import NUCLEI_OPEN, Source
-from nuclick_training.registration import Displacement, displacement, excess, main, moved, registered
-from nuclick_training.splits import EVERYTHING_TRAINS
 from scipy import ndimage
+
+from nuclick_training.datasets.data import Labels, Rgb
+from nuclick_training.datasets.registration import Displacement, displacement, excess, main, moved, registered
+from nuclick_training.datasets.splits import EVERYTHING_TRAINS
+from nuclick_training.fitting.recipes import NUCLEI_OPEN, Source
 
 
 def seen(labels: Labels, x: float, y: float) -> Rgb:

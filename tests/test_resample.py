@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from made_slides import ArraySource, array_slide, noise, shrunk, smooth_image
 from PIL import Image
 
-from nuclick_wsi import resample
 from nuclick_wsi.geometry import Region, Size
-from nuclick_wsi.readers.framed import FramedSlide, true_downsample
-from nuclick_wsi.resample import choose_level, grid_for, read_window
 from nuclick_wsi.scale import Grid, PixelSize, Window
-from nuclick_wsi.slide import Frame, Level
+from nuclick_wsi.slides import resample
+from nuclick_wsi.slides.readers.framed import FramedSlide, true_downsample
+from nuclick_wsi.slides.resample import choose_level, grid_for, read_window
+from nuclick_wsi.slides.slide import Frame, Level
 
 QUARTER = PixelSize(0.25, 0.25)
 NOISE = noise(301, 223)

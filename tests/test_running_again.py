@@ -19,18 +19,18 @@ from scipy.ndimage import distance_transform_edt
 from test_engine import click, discs, squiggle
 from test_run import FILES, NUCLEI, clicks, record, results
 
-from nuclick_wsi.commands import RunRequest, run_target
-from nuclick_wsi.crops import SignalField, View
-from nuclick_wsi.engine import Outcome, segment
+from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.errors import ResultError
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
-from nuclick_wsi.journal import Journal
-from nuclick_wsi.patch_codec import decode, encode
 from nuclick_wsi.prompts import ObjectKind, Prompt
-from nuclick_wsi.readers import open_slide
+from nuclick_wsi.runs.journal import Journal
+from nuclick_wsi.runs.patch_codec import decode, encode
 from nuclick_wsi.scale import PixelSize, Window
-from nuclick_wsi.segmenter import TileImage
-from nuclick_wsi.stitch import Patch
+from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.slides.readers import open_slide
 
 MakeSlide = Callable[..., Path]
 ABOUT = {kind: f"the {kind} model".encode() for kind in ObjectKind}
@@ -232,7 +232,7 @@ KILLED = """
 import sys
 from pathlib import Path
 import test_running_again as here
-from nuclick_wsi.journal import Journal
+from nuclick_wsi.runs.journal import Journal
 
 class Slow(here.ShySegmenter):
     def predict(self, tiles, field):

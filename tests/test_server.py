@@ -19,20 +19,20 @@ import pytest
 from made_slides import write_leica
 from skimage.data import immunohistochemistry
 
-from nuclick_wsi.access import AllowedFolders, Token
-from nuclick_wsi.card import find_model
-from nuclick_wsi.commands import RunRequest, run_target
-from nuclick_wsi.gate import HOST, Gate
+from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.open_slides import OpenSlides
-from nuclick_wsi.pyramid import write_pyramid
-from nuclick_wsi.recent import RecentMasks
+from nuclick_wsi.models.card import find_model
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.server import listen, make_app, make_server
-from nuclick_wsi.service import Service
-from nuclick_wsi.shelf import Shelf
-from nuclick_wsi.slide import Frame
-from nuclick_wsi.turns import Turns
+from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.server.auth import AllowedFolders, Token
+from nuclick_wsi.server.auth_middleware import HOST, Gate
+from nuclick_wsi.server.fair_lock import Turns
+from nuclick_wsi.server.recent_results import RecentMasks
+from nuclick_wsi.server.server import listen, make_app, make_server
+from nuclick_wsi.server.service import Service
+from nuclick_wsi.server.slide_cache import OpenSlides
+from nuclick_wsi.slides.pyramid import write_pyramid
+from nuclick_wsi.slides.slide import Frame
 
 Body = dict[str, Any]
 SIDE = 1024
@@ -441,7 +441,7 @@ def test_a_kind_without_a_model_is_named(
     models = tmp_path / "models"
     models.mkdir()
     (models / "nuclei.safetensors").write_bytes(find_model("nuclei").read_bytes())
-    monkeypatch.setattr("nuclick_wsi.card.MODELS", models)
+    monkeypatch.setattr("nuclick_wsi.models.card.MODELS", models)
     server = start(tmp_path, shelf=Shelf(device="cpu"))
     assert [model["kind"] for model in server.ask("GET", "/health").body["models"]] == ["nucleus"]
     slide = server.folder / "a.svs"
@@ -586,7 +586,7 @@ def test_a_deleted_token_is_taken_no_longer_and_a_new_one_lies_in_its_place(
 
 
 def serving(*arguments: str | Path, state: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from nuclick_wsi.cli import main; main()", "serve", *map(str, arguments)]
+    command = [sys.executable, "-c", "from nuclick_wsi.cli.app import main; main()", "serve", *map(str, arguments)]
     environment = os.environ | {"NUCLICK_WSI_STATE": str(state)}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nuclick_wsi.signals import exclusion_map, guiding_signals, inclusion_map, rasterize
+from nuclick_wsi.segmentation.signals import exclusion_map, guiding_signals, inclusion_map, rasterize
 
 coordinate = st.floats(-20, 60, allow_nan=False, width=32)
 stroke = st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=6).map(np.array)

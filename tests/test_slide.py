@@ -9,7 +9,7 @@ from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import PixelSizeError, SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.slide import Level, SlideInfo, fingerprint, resolve_pixel_size
+from nuclick_wsi.slides.slide import Level, SlideInfo, fingerprint, resolve_pixel_size
 
 PROJECT, FILE, USER = PixelSize(0.2, 0.2), PixelSize(0.3, 0.3), PixelSize(0.4, 0.4)
 
@@ -111,8 +111,8 @@ def test_the_fingerprint_of_a_missing_file_is_a_slide_error(tmp_path):
 @pytest.mark.parametrize(
     ("module", "libraries"),
     [
-        ("nuclick_wsi.slide", ("openslide", "tiffslide", "tifffile", "PIL", "zarr")),
-        ("nuclick_wsi.readers", ("openslide", "tiffslide", "tifffile", "zarr")),
+        ("nuclick_wsi.slides.slide", ("openslide", "tiffslide", "tifffile", "PIL", "zarr")),
+        ("nuclick_wsi.slides.readers", ("openslide", "tiffslide", "tifffile", "zarr")),
     ],
 )
 def test_a_library_is_imported_only_by_the_slide_that_needs_it(module, libraries):

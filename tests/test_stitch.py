@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.masks import Mask, MaskRule, Probabilities, decode_mask
 from nuclick_wsi.scale import Window
-from nuclick_wsi.stitch import Patch, settle_overlaps
+from nuclick_wsi.segmentation.masks import Mask, MaskRule, Probabilities, decode_mask
+from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
 
 Pixel = tuple[int, int]
 

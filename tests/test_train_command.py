@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 import torch
 from made_pictures import folder_of, picture
+
 from nuclick_training import experiments
 from nuclick_training.__main__ import main
-from nuclick_training.own_data import on_data
-from nuclick_training.parting import Division
-from nuclick_training.recipes import RECIPES
-from nuclick_training.run import CHECKPOINT
-from nuclick_training.run_folder import SETTINGS
-from nuclick_training.settings import FitSettings, preset, read_settings, settled
-from nuclick_training.store import Patch, StoredSlide, StoreWriter, Terms
-
-from nuclick_wsi import cli
+from nuclick_training.datasets.split_assignment import Division
+from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms
+from nuclick_training.fitting.own_data import on_data
+from nuclick_training.fitting.recipes import RECIPES
+from nuclick_training.fitting.run import CHECKPOINT
+from nuclick_training.fitting.run_folder import SETTINGS
+from nuclick_training.fitting.settings import FitSettings, preset, read_settings, settled
+from nuclick_wsi.cli import app as cli
 from nuclick_wsi.errors import DeviceError, SettingsError
+from nuclick_wsi.models.weights import load_model
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
-from nuclick_wsi.weights import load_model
 
 TINY = ["--config", json.dumps({"width": 1 / 16}), "--batch", "2", "--device", "cpu", "--threads", "1"]
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 from made_pictures import folder_of, picture
-from nuclick_training import glands, sampling, squiggles
-from nuclick_training.augment import augmented
-from nuclick_training.data import DataError, picture_names, read_picture, typical_step
-from nuclick_training.loss import nuclick_loss
-from nuclick_training.recipes import RECIPES, Recipe
-from nuclick_training.splits import GLAS, MONUSEG, SPLITS
 from PIL import Image
 from scipy import ndimage
 
-from nuclick_wsi.signals import rasterize
+from nuclick_training.datasets.data import DataError, picture_names, read_picture, typical_step
+from nuclick_training.datasets.splits import GLAS, MONUSEG, SPLITS
+from nuclick_training.fitting.loss import nuclick_loss
+from nuclick_training.fitting.recipes import RECIPES, Recipe
+from nuclick_training.sampling import glands, sampling, squiggles
+from nuclick_training.sampling.augment import augmented
+from nuclick_wsi.segmentation.signals import rasterize
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from skimage.data import immunohistochemistry
 from asap_bridge.names import ResultName
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.commands import RunRequest, run_target
-from nuclick_wsi.earlier_results import FROM_EARLIER
+from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.errors import ResultError
+from nuclick_wsi.formats.earlier_results import FROM_EARLIER
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.jobs import GeoJsonSink, Results
 from nuclick_wsi.prompts import ObjectKind, Plane, cell_id
-from nuclick_wsi.pyramid import PyramidLayout, write_pyramid
+from nuclick_wsi.runs.jobs import GeoJsonSink, Results
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.pyramid import PyramidLayout, write_pyramid
 
 IDS = [f"00000000-0000-4000-8000-{number:012d}" for number in range(4)]
 TILE = 128

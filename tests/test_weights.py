@@ -13,13 +13,22 @@ import torch
 from public_nuclick import public_forward, random_public_checkpoint
 from rich.console import Console
 
-from nuclick_wsi import models_view
-from nuclick_wsi.card import METADATA_KEY, Card, DataSource, Score, default_model, find_model, read_card, shipped_models
-from nuclick_wsi.checkpoints import import_checkpoint
+from nuclick_wsi.cli import models_view
 from nuclick_wsi.errors import ModelError
-from nuclick_wsi.network import NuClick, NuClickConfig, build
+from nuclick_wsi.models.card import (
+    METADATA_KEY,
+    Card,
+    DataSource,
+    Score,
+    default_model,
+    find_model,
+    read_card,
+    shipped_models,
+)
+from nuclick_wsi.models.checkpoints import import_checkpoint
+from nuclick_wsi.models.network import NuClick, NuClickConfig, build
+from nuclick_wsi.models.weights import load_model, save_model
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.weights import load_model, save_model
 
 WIDTH = 1 / 8  # every channel count of the paper divides evenly
 CARD = Card(
@@ -278,12 +287,12 @@ def test_a_card_is_shown_with_its_reason_and_with_the_parent_s_name_alone(tmp_pa
 def test_a_model_beside_another_of_its_name_is_not_the_default(monkeypatch, tmp_path):
     for name in ("nuclei-cc0", "nuclei"):
         shutil.copy(shipped_models()["nuclei"], tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr("nuclick_wsi.card.MODELS", tmp_path)
+    monkeypatch.setattr("nuclick_wsi.models.card.MODELS", tmp_path)
     assert default_model(ObjectKind.NUCLEUS).stem == "nuclei"
     assert find_model("nuclei-cc0").stem == "nuclei-cc0"
 
 
 def test_a_kind_without_a_shipped_model_is_refused_with_the_way_out(monkeypatch, tmp_path):
-    monkeypatch.setattr("nuclick_wsi.card.MODELS", tmp_path)
+    monkeypatch.setattr("nuclick_wsi.models.card.MODELS", tmp_path)
     with pytest.raises(ModelError, match="--model"):
         default_model(ObjectKind.CELL)

@@ -3,10 +3,9 @@
 import argparse
 import sys
 
+from nuclick_training.commands import add_fine_tune, add_finish, add_fit
+from nuclick_training.synthesis.composing import add_compose
 from nuclick_wsi.errors import NuclickError, SettingsError
-
-from .commands import add_fine_tune, add_finish, add_fit
-from .composing import add_compose
 
 
 def main(arguments: list[str] | None = None, program: str = "python -m nuclick_training") -> None:

@@ -11,21 +11,28 @@ from pathlib import Path
 
 import torch
 
+from nuclick_training.fitting.calibrate import finish
+from nuclick_training.fitting.distributed import Machine, machine
+from nuclick_training.fitting.finetune import finish_tuning, tuning_recipe
+from nuclick_training.fitting.fit import fit
+from nuclick_training.fitting.own_data import on_data
+from nuclick_training.fitting.pixel_sizes import parse_mpp
+from nuclick_training.fitting.pretrained import start_from_imagenet
+from nuclick_training.fitting.recipes import RECIPES, Recipe
+from nuclick_training.fitting.run import CHECKPOINT, new_run
+from nuclick_training.fitting.run_folder import begin, network_of, note, settings_of
+from nuclick_training.fitting.settings import (
+    CHOICES,
+    PRESETS,
+    FitSettings,
+    SettingsFile,
+    preset,
+    read_settings,
+    settled,
+)
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.network import build
-from nuclick_wsi.weights import Model, load_model
-
-from .calibrate import finish
-from .finetune import finish_tuning, tuning_recipe
-from .fit import fit
-from .machine import Machine, machine
-from .own_data import on_data
-from .pixel_sizes import parse_mpp
-from .pretrained import start_from_imagenet
-from .recipes import RECIPES, Recipe
-from .run import CHECKPOINT, new_run
-from .run_folder import begin, network_of, note, settings_of
-from .settings import CHOICES, PRESETS, FitSettings, SettingsFile, preset, read_settings, settled
+from nuclick_wsi.models.network import build
+from nuclick_wsi.models.weights import Model, load_model
 
 _NO_FILE = SettingsFile(None, {}, None, {})
 

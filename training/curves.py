@@ -4,13 +4,12 @@ import argparse
 import csv
 from pathlib import Path
 
+from nuclick_training.datasets.data import DataError
+from nuclick_training.evaluation.plots import learning_curves
+from nuclick_training.fitting.training_log import LOG
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.keeping import require_free
-
-from .data import DataError
-from .plots import learning_curves
-from .watching import LOG
+from nuclick_wsi.ownership import require_free
 
 _COLUMNS = ("minutes", "loss", "dice")
 

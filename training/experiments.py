@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nuclick_wsi.card import read_card
-from nuclick_wsi.network import MULTI_SCALE
-
-from .__main__ import main as train
-from .data import Labels, Rgb, image_path, picture_names, read_image, read_labels
-from .evaluate import Evaluation, evaluate
-from .folders import names_of
-from .settings import PRESETS
-from .splits import SPLITS, WBC_COPIES
-from .watching import LOG
+from nuclick_training.__main__ import main as train
+from nuclick_training.datasets.data import Labels, Rgb, image_path, picture_names, read_image, read_labels
+from nuclick_training.datasets.folders import names_of
+from nuclick_training.datasets.splits import SPLITS, WBC_COPIES
+from nuclick_training.evaluation.evaluate import Evaluation, evaluate
+from nuclick_training.fitting.settings import PRESETS
+from nuclick_training.fitting.training_log import LOG
+from nuclick_wsi.models.card import read_card
+from nuclick_wsi.models.network import MULTI_SCALE
 
 TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "U-Net": ("unet", {}),

@@ -12,16 +12,15 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from nuclick_wsi.card import Card, Score
-from nuclick_wsi.weights import load_model, save_model
-
-from .cell_library import read_library
-from .compose import PIXEL_SIZE, compose_pool
-from .composing import COMPOSED, LIBRARY, write_pictures
-from .evaluate import Evaluation, evaluate
-from .intervals import mean_estimates
-from .splits import SPLITS
-from .tables import print_findings
+from nuclick_training.datasets.splits import SPLITS
+from nuclick_training.evaluation.evaluate import Evaluation, evaluate
+from nuclick_training.evaluation.intervals import mean_estimates
+from nuclick_training.evaluation.tables import print_findings
+from nuclick_training.synthesis.cell_library import read_library
+from nuclick_training.synthesis.compose import PIXEL_SIZE, compose_pool
+from nuclick_training.synthesis.composing import COMPOSED, LIBRARY, write_pictures
+from nuclick_wsi.models.card import Card, Score
+from nuclick_wsi.models.weights import load_model, save_model
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -49,7 +49,7 @@ String theirs(object, fresh) {
     Double.isNaN(mark) ? 'not known to be as they were written' : 'given another class or copied'
 }
 
-/** What nuclick_wsi/marks.py says of an object as it is now. */
+/** What nuclick_wsi/formats/marks.py says of an object as it is now. */
 double markOf(object) {
     def crc = new CRC32()
     crc.update("${idOf(object)}|${typeOf(object)}|${classOf(object)}".toString().getBytes('UTF-8'))

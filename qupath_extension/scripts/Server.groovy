@@ -159,7 +159,7 @@ void start(settings, Set folders, progress) {
     end()
     def served = (System.getProperties().get('nuclick.folders') ?: [] as Set) + folders
     System.getProperties().put('nuclick.folders', served)
-    def command = [settings.python, '-c', 'from nuclick_wsi.cli import main; main()', 'serve', '--port', "${settings.port as int}".toString(),
+    def command = [settings.python, '-c', 'from nuclick_wsi.cli.app import main; main()', 'serve', '--port', "${settings.port as int}".toString(),
                    '--device', settings.device, '--idle', '60']
     (settings.allow + served).each { command += ['--allow', it.toString()] }
     settings.models.each { command += ['--model', it.toString()] }

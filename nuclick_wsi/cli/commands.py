@@ -1,0 +1,253 @@
+"""What the command line does: it turns a request into jobs, wires readers and engine together, and reports."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
+from asap_bridge.selection import GroupRule
+from nuclick_training.evaluation.evaluate import Evaluation, evaluate, images_of
+from nuclick_training.evaluation.evaluation_report import save_findings
+from nuclick_training.evaluation.plots import new_figure
+from nuclick_training.evaluation.tables import print_findings
+from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
+from nuclick_wsi.cli.console import ProgressWatcher, make_console, print_plan, print_report
+from nuclick_wsi.demo import make_demo
+from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.formats.prompt_files import read_prompts
+from nuclick_wsi.instances import Reason
+from nuclick_wsi.ownership import source_name
+from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.runs.jobs import GeoJsonSink, ImageInput, Job, file_stem
+from nuclick_wsi.runs.journal import FILE_NAME, Journal
+from nuclick_wsi.runs.report import RunReport
+from nuclick_wsi.runs.run import Options, run
+from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.slides.slide import Frame
+from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
+from qupath_extension.jobs import ImageChoice, project_jobs
+from qupath_extension.open_elsewhere import signs_of_use
+from qupath_extension.project import Project, read_project
+
+PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What `nuclick-wsi run` was asked to do."""
+
+    target: Path
+    slide: Path | None = None
+    slides: Path | None = None
+    clicks_groups: Sequence[str] = ()
+    squiggles_groups: Sequence[str] = ()
+    objects: ObjectChoice = ObjectChoice.AUTO
+    models: Sequence[str] = ()
+    images: Sequence[str] = ()
+    mpp: float | None = None
+    reader: ReaderChoice = ReaderChoice.AUTO
+    device: str = "auto"
+    batch_size: int | None = None
+    as_type: ObjectType = ObjectType.DETECTION
+    masks: MaskSettings = MaskSettings()
+    gland_mode: GlandMode = GlandMode.CROP
+    outlines: OutlineSettings = OutlineSettings()
+    out: Path | None = None
+    preview: bool = False
+    dry_run: bool = False
+    fresh: bool = False
+    project_access: ProjectAccess = ProjectAccess.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a request amounts to: its jobs, and where all that comes of them goes."""
+
+    jobs: Sequence[Job]
+    out: Path
+    """The folder of what a run makes beside the results."""
+    journal: Journal
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    """What the user should hear before anything is computed."""
+    results: Path | None = None
+    """Where the user finds the results, unless it is the files that were written."""
+
+
+def run_target(request: RunRequest) -> int:
+    """Work through a project, files of ASAP or a file of prompts; return the exit code."""
+    work = _work_of(request)
+    shelf = Shelf(request.models, request.device, request.batch_size)
+    if request.objects is not ObjectChoice.AUTO:
+        for kind in (*request.objects.of_points, *request.objects.of_lines):
+            shelf.path(kind)  # a kind without a model is wrong before the first image is
+    options = Options(
+        out=work.out,
+        settings=Settings(request.masks, request.gland_mode, request.outlines),
+        reader=request.reader,
+        pixel_size=_pixel_size(request.mpp),
+        preview=request.preview,
+        dry=request.dry_run,
+        notes=[*work.notes, *work.warnings],
+    )
+    for warning in work.warnings:
+        make_console(stderr=True).print(warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
+        report = run(work.jobs, shelf, options, watcher, work.journal)
+    _print(report, work)
+    return exit_code(report)
+
+
+def run_demo(folder: Path, device: str) -> int:
+    """Build the demo's project and run the main job on it; return the exit code."""
+    project = make_demo(folder)
+    make_console().print(f"A slide and a QuPath project with clicks and squiggles: {project}", highlight=False)
+    return run_target(RunRequest(project, device=device, preview=True, project_access=ProjectAccess.FILES))
+
+
+def evaluate_model(asked: Evaluation, save: Path | None, command: str) -> None:
+    """Score a model on labelled images, print the tables, and save them with their figures where a folder is named.
+
+    Parameters
+    ----------
+    command
+        The command line that asked for it, for the record.
+    """
+    if save is not None:
+        new_figure(1, 1)  # what draws figures is missed now, not after an hour
+    images = len(images_of(asked)) * (1 + len(asked.jitter))
+    with ProgressWatcher(make_console(stderr=True), images) as watcher:
+        findings = evaluate(asked, watcher)
+    print_findings(findings, asked, make_console())
+    if save is not None:
+        save_findings(save, findings, asked, command)
+        make_console().print(f"Scores and figures: {save}", highlight=False, markup=False, soft_wrap=True)
+
+
+def exit_code(report: RunReport) -> int:
+    """Return 1 where an image failed or a part of one could not be read, else 0."""
+    unread = any(r.reason is Reason.UNREADABLE for image in report.images for r in image.rejections)
+    return 1 if report.failed or unread else 0
+
+
+def mask_settings(threshold: float | None, smallest: str | None, fill_holes: str | None) -> MaskSettings:
+    """Return the mask settings that a user wrote; SettingsError where a text is no area."""
+    return MaskSettings(threshold, _area("--smallest", smallest), _area("--fill-holes", fill_holes))
+
+
+def outline_settings(tolerance: float, pixel_edges: bool) -> OutlineSettings:
+    """Return the settings of outlines that a user wrote; SettingsError where the tolerance is out of range."""
+    return OutlineSettings(tolerance, pixel_edges)
+
+
+def _area(option: str, text: str | None) -> Area | None:
+    try:
+        return None if text is None else Area.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r}: {error}.") from error
+
+
+def _pixel_size(mpp: float | None) -> PixelSize | None:
+    if mpp is not None and not 0.01 <= mpp <= 100:
+        raise SettingsError(f"--mpp is the width of a pixel in um, between 0.01 and 100, not {mpp}.")
+    return None if mpp is None else PixelSize(mpp, mpp)
+
+
+def _work_of(request: RunRequest) -> _Work:
+    target = request.target
+    if not target.exists():
+        raise SettingsError(
+            f"{target} does not exist. Name a QuPath project or its folder, a file of ASAP or a folder of them, or a "
+            "file of prompts."
+        )
+    if target.suffix.lower() == ".xml" or is_asap_folder(target):
+        return _work_on_asap(request)
+    if request.clicks_groups or request.squiggles_groups:
+        raise SettingsError("--clicks-group and --squiggles-group are for ASAP; QuPath tells points from lines.")
+    if target.is_dir() or target.suffix.lower() == ".qpproj":
+        return _work_on_project(request)
+    if target.suffix.lower() in PROMPT_FILES:
+        return _work_on_file(request)
+    raise SettingsError(
+        f"{target}: what kind of prompts these are cannot be told from {target.suffix or 'a name without suffix'}. "
+        "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and "
+        f"prompts as {', '.join(PROMPT_FILES)}."
+    )
+
+
+def _work_on_project(request: RunRequest) -> _Work:
+    if request.slide is not None:
+        raise SettingsError(
+            "--slide is for a file of prompts; a project knows its slides (--slides DIR finds moved ones)."
+        )
+    project = read_project(request.target)
+    out = request.out or project.folder / "nuclick"
+    journal = _journal(request, out)
+    access = _access(request, project, out, journal)
+    jobs = project_jobs(project, ImageChoice(request.objects, request.slides, request.images), access)
+    if not isinstance(access, HierarchyAccess):
+        return _Work(jobs, out, journal, [access.note])
+    return _Work(jobs, out, journal, [access.note], signs_of_use(project, journal.path), project.path)
+
+
+def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:
+    """Return the way into a project; a folder for results asks for files."""
+    if request.project_access is ProjectAccess.PAQUO and request.out is not None:
+        raise SettingsError("--out names a folder of result files, and --project-access paquo writes none: drop one.")
+    why, asked = "as asked for", request.project_access
+    if request.out is not None and asked is ProjectAccess.AUTO:
+        why, asked = "because --out names a folder for them", ProjectAccess.FILES
+    return choose_access(asked, project, FileAccess(out, request.as_type, why), journal)
+
+
+def _work_on_asap(request: RunRequest) -> _Work:
+    if request.images:
+        raise SettingsError("--image is for a project; of ASAP's files, name the one to work on.")
+    folder = request.target if request.target.is_dir() else request.target.parent
+    out = request.out or folder / "nuclick"
+    return _Work(asap_jobs(asap_files(request.target), asap_choice(request)), out, _journal(request, out))
+
+
+def _journal(request: RunRequest, out: Path) -> Journal:
+    return Journal(out / FILE_NAME, request.fresh)
+
+
+def asap_choice(request: RunRequest) -> AsapChoice:
+    """Return what a request means for files of ASAP."""
+    rule = GroupRule(request.clicks_groups, request.squiggles_groups)
+    return AsapChoice(request.objects, rule, request.slide, request.slides)
+
+
+def _work_on_file(request: RunRequest) -> _Work:
+    if request.slide is None:
+        raise SettingsError(f"{request.target} does not say which slide it is of: add --slide FILE.")
+    if request.images or request.slides:
+        raise SettingsError("--image and --slides are for a project; a file of prompts has the one slide of --slide.")
+    out = request.out or request.target.parent / "nuclick"
+    stem = file_stem(f"{request.target.name} {request.slide.name}")
+    source = source_name(out, request.target, request.slide)
+    read = partial(_read_file, request.target, request.slide, request.objects)
+    job = Job(request.target.name, stem, read, GeoJsonSink(out / f"{stem}.geojson", request.as_type, source), source)
+    return _Work([job], out, _journal(request, out))
+
+
+def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
+    """Read a file of prompts; its positions are QuPath's, which crops a slide to its bounds."""
+    find_slide: Callable[[], Path] = lambda: slide  # noqa: E731
+    return ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
+
+
+def _print(report: RunReport, work: _Work) -> None:
+    console = make_console()
+    if report.record is None:
+        print_plan(console, report)
+        return
+    print_report(console, report)
+    written = [image.written.path for image in report.images if image.written is not None] or [work.out]
+    where = work.results or (written[0] if len(written) == 1 else written[0].parent)
+    previews = "".join(f"\nPicture: {image.preview}" for image in report.images if image.preview is not None)
+    text = f"Results: {where}{previews}\nRun record: {report.record}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

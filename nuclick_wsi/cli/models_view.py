@@ -1,0 +1,71 @@
+"""Models as the user sees them: a table of the shipped ones, and one model's card in full."""
+
+from rich.console import Console
+from rich.table import Table
+
+from nuclick_wsi.models.card import Card, default_model, find_model, read_card, shipped_models
+from nuclick_wsi.prompts import ObjectKind
+
+
+def print_models(console: Console) -> None:
+    """Print a table of the shipped models."""
+    cards = {path: read_card(path) for path in shipped_models().values()}
+    defaults = {default_model(kind) for kind in ObjectKind if any(card.kind is kind for card in cards.values())}
+    table = Table()
+    for heading in ("name", "object", "crop", "MB", "best score", "terms"):
+        table.add_column(heading, overflow="fold")
+    for path, card in cards.items():
+        table.add_row(
+            f"{path.stem}{' (default)' if path in defaults else ''}",
+            card.kind.value,
+            f"{card.crop_size} px of {card.mpp} um",
+            f"{path.stat().st_size / 1e6:.1f}",
+            "\n".join(f"{score.metric} {score.value:.3f}" for score in card.scores[:3]),
+            card.terms,
+        )
+    console.print(table)
+
+
+def print_card(console: Console, model: str) -> None:
+    """Print everything that a model's card says.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it has no card.
+    """
+    path = find_model(model)
+    table = Table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _entries(read_card(path)):
+        table.add_row(name, value)
+    table.add_row("file", str(path))
+    console.print(table)
+
+
+def _entries(card: Card) -> list[tuple[str, str]]:
+    return [
+        ("name", card.name),
+        ("object", card.kind.value),
+        ("network", f"{card.architecture} {dict(card.config)}"),
+        ("crop", f"{card.crop_size} px of {card.mpp} um"),
+        ("threshold", f"{card.threshold:.2f}"),
+        ("smallest object", f"{card.smallest_um2:g} um2"),
+        ("holes filled up to", f"{card.fill_holes_um2:g} um2"),
+        ("trained on", "\n".join(f"{source.name} ({source.licence})" for source in card.data)),
+        ("terms", card.terms),
+        ("split", card.split),
+        ("settings", ", ".join(_setting(name, value) for name, value in card.settings.items())),
+        ("scores", "\n".join(f"{s.metric} {s.value:.3f} on {s.data}: {s.command}" for s in card.scores)),
+        ("bad at", card.limits),
+        ("why this network", card.choice or "nobody has compared it with another"),
+        ("made", card.created.isoformat()),
+    ]
+
+
+def _setting(name: str, value: object) -> str:
+    """Return a setting in words; of a model's parent only which file it is."""
+    if name == "parent" and isinstance(value, dict):
+        return f"parent {value['name']} of {value['created']} (SHA-256 {value['sha256'][:12]})"
+    return f"{name} {value}"

@@ -1,0 +1,1 @@
+"""File formats of prompts and results: GeoJSON, tables."""

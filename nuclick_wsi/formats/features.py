@@ -1,0 +1,64 @@
+"""What a user's program holds of a slide, whichever it is: shapes with their class, id and name, for conversion.
+
+Readers of one format make these, writers of another take them; each says what it cannot hold.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+import shapely
+
+from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.geometry import Point
+from nuclick_wsi.prompts import Plane
+
+Lost: TypeAlias = Counter[str]
+"""What a format cannot hold, in words, and how often it was there."""
+
+_PLANE = Plane()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feature:
+    """One object.
+
+    Attributes
+    ----------
+    geometry
+        Points, lines or polygons with holes, several of one kind where it is a Multi-, in slide pixels (level 0) of
+        the frame that whoever made it works in.
+    id
+        A UUID; of a result, that of its prompt.
+    is_result
+        Whether a run of ours made it.
+    measurements
+        Names of what was measured of it.
+    """
+
+    geometry: shapely.Geometry
+    id: str | None = None
+    name: str | None = None
+    class_name: str | None = None
+    is_result: bool = False
+    plane: Plane = _PLANE
+    measurements: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """All objects of one image, with the colours of their classes, and what was lost on the way here."""
+
+    features: Sequence[Feature]
+    class_colors: Mapping[str, Color] = field(default_factory=dict)
+    lost: Lost = field(default_factory=Counter)
+
+    def shifted(self, by: Point) -> "Features":
+        """Return the same in a frame in which everything lies further right and down."""
+        moved = [
+            replace(one, geometry=shapely.transform(one.geometry, lambda xy: xy + np.array((by.x, by.y))))
+            for one in self.features
+        ]
+        return replace(self, features=moved)

@@ -1,0 +1,176 @@
+"""Results as GeoJSON that QuPath 0.4 to 0.7 imports as it is: one feature per instance, under the prompt's id.
+
+A cell with its nucleus inside is one feature, under the id of the cell's prompt.
+"""
+
+import colorsys
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from shapely.geometry import MultiPolygon, Polygon
+
+from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.formats.cells import nuclei_of_cells
+from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
+from nuclick_wsi.formats.marks import MARK, mark_of
+from nuclick_wsi.instances import Instance
+from nuclick_wsi.ownership import Origin, Place, choose_place, origin_of, sealed
+from nuclick_wsi.prompts import Plane
+from nuclick_wsi.shared_files import replace_if_unchanged
+
+Color = tuple[int, int, int]
+AREA = "Area µm^2"
+"""QuPath's own name for this measurement, so that both fill one column."""
+MEAN_PROBABILITY = "NuClick: Mean probability"
+
+
+def feature_collection(
+    instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], apart: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the instances as a GeoJSON FeatureCollection; as detections, cells have their nuclei inside.
+
+    Parameters
+    ----------
+    instances
+        In any order; it decides nothing.
+    colors
+        Colours of the project's classes; a class without one gets a colour that depends on its name alone.
+    apart
+        Prompt ids of nuclei that are put into no cell.
+    """
+    # A plain class before those derived from it: QuPath makes up a colour for a parent that it meets too late.
+    ordered = sorted(instances, key=lambda instance: ((instance.class_name or "").count(":"), instance.prompt_id))
+    # To QuPath a cell is a detection: no annotation has a nucleus.
+    nuclei = nuclei_of_cells(ordered, apart) if as_type is ObjectType.DETECTION else {}
+    inside = {nucleus.prompt_id for nucleus in nuclei.values()}
+    features = [
+        _cell(one, nuclei[one.prompt_id], colors) if one.prompt_id in nuclei else _feature(one, as_type, colors)
+        for one in ordered
+        if one.prompt_id not in inside
+    ]
+    collection: dict[str, Any] = {"type": "FeatureCollection", "generator": GENERATOR, "features": features}
+    if nuclei:
+        collection[NUCLEI] = {cell: nuclei[cell].prompt_id for cell in sorted(nuclei)}
+    return collection
+
+
+def write_results(
+    path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], source: str = ""
+) -> Place:
+    """Write the results of one image; return where they are.
+
+    Only results of the same source are replaced, and a copy of them is kept where they were edited since.
+
+    Parameters
+    ----------
+    source
+        What the results are made from, as `source_name` says it.
+
+    Raises
+    ------
+    ResultError
+        If the folder cannot be written to, or another program saves the file at this moment.
+    """
+    place = results_place(path, source)
+    put_results(place, instances, as_type, colors)
+    return place
+
+
+def results_place(wanted: Path, source: str) -> Place:
+    """Return where the results of a source go; an edited file of ours is copied beside itself first."""
+    return choose_place(wanted, source, _origin)
+
+
+def put_results(
+    place: Place,
+    instances: Iterable[Instance],
+    as_type: ObjectType,
+    colors: Mapping[str, Color],
+    earlier: Earlier = NOTHING,
+) -> None:
+    """Write the results of one image into their place, as `write_results` does.
+
+    Parameters
+    ----------
+    earlier
+        What stays of an earlier run; none of `instances` answers the same prompt.
+    """
+    collection = feature_collection(instances, as_type, colors)
+    collection["features"] += earlier.features
+    if nuclei := {**collection.get(NUCLEI, {}), **earlier.nuclei}:
+        collection[NUCLEI] = {cell: nuclei[cell] for cell in sorted(nuclei)}
+    head = {"type": collection.pop("type"), "generator": collection.pop("generator"), "seal": place.seal}
+    replace_if_unchanged(place.path, sealed(orjson.dumps({**head, **collection})), place.seen)
+
+
+def _origin(content: bytes, source: str) -> Origin:
+    """Return where a file is from; versions without seals made files that name the generator alone."""
+    head = content[:300]
+    if f'"generator":"{GENERATOR}"'.encode() in head and b'"seal":' not in head:
+        return Origin.EDITED
+    return origin_of(content, source)
+
+
+def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:
+    feature = _feature(cell, ObjectType.DETECTION, colors)
+    # QuPath's own names for a cell's measurements; by the last it is known as ours, as a detection is.
+    measurements = {
+        f"Nucleus: {AREA}": round(nucleus.area_um2, 4),
+        f"Cell: {AREA}": round(cell.area_um2, 4),
+        f"{MEAN_PROBABILITY} of nucleus": round(nucleus.mean_probability, 4),
+        MEAN_PROBABILITY: round(cell.mean_probability, 4),
+        MARK: mark_of(cell.prompt_id, "cell", importable(cell.class_name)),
+    }
+    feature["properties"] |= {"objectType": "cell", "measurements": measurements}
+    return {**feature, "nucleusGeometry": _geometry(nucleus.polygon, nucleus.plane)}
+
+
+def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
+    properties: dict[str, Any] = {"objectType": as_type.value}
+    if name := importable(instance.class_name):
+        color = colors.get(name) or color_of(name)
+        properties["classification"] = {"name": name, "color": list(color)}
+    properties["measurements"] = {
+        AREA: round(instance.area_um2, 4),
+        MEAN_PROBABILITY: round(instance.mean_probability, 4),
+        MARK: mark_of(instance.prompt_id, as_type.value, name),
+    }
+    return {
+        "type": "Feature",
+        "id": instance.prompt_id,
+        "geometry": _geometry(instance.polygon, instance.plane),
+        "properties": properties,
+    }
+
+
+def _geometry(polygon: Polygon | MultiPolygon, plane: Plane) -> dict[str, Any]:
+    geometry: dict[str, Any]
+    if isinstance(polygon, MultiPolygon) and len(polygon.geoms) == 1:
+        (polygon,) = polygon.geoms  # QuPath before 0.6 fails on several polygons that are one
+    if isinstance(polygon, MultiPolygon):
+        geometry = {"type": "MultiPolygon", "coordinates": [_rings(part) for part in polygon.geoms]}
+    else:
+        geometry = {"type": "Polygon", "coordinates": _rings(polygon)}
+    if plane != Plane():
+        geometry["plane"] = {"c": plane.c, "z": plane.z, "t": plane.t}
+    return geometry
+
+
+def _rings(polygon: Polygon) -> list[Any]:
+    return [ring.coords[:] for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def importable(class_name: str | None) -> str:
+    """Return a class's name without what makes QuPath refuse a file: line breaks, blank parts around a colon."""
+    parts = (" ".join(part.splitlines()).strip() for part in (class_name or "").split(":"))
+    return ": ".join(part for part in parts if part)
+
+
+def color_of(class_name: str) -> Color:
+    """Return a clear colour that depends on the class's name alone."""
+    hue = int.from_bytes(hashlib.sha256(class_name.encode()).digest()[:2]) / 65536
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.9)
+    return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,0 +1,1 @@
+"""Models: networks, weights, their cards, devices; the shipped ones."""

@@ -1,0 +1,189 @@
+"""A model's card: what the network is, what it was made from, how good it is and where it fails.
+
+Cards live in the header of the model's safetensors file; they are read here without loading a single weight.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from nuclick_wsi.errors import ModelError
+from nuclick_wsi.prompts import ObjectKind
+
+MODELS = Path(__file__).parent / "shipped"
+"""The folder of the shipped models."""
+
+METADATA_KEY = "nuclick_card"
+_LARGEST_HEADER = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """A data set that a model learned from, and the terms that the model inherits."""
+
+    name: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a model reached on which data, and the command that prints it."""
+
+    data: str
+    metric: str
+    value: float
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that is to be known about a model without its weights.
+
+    Attributes
+    ----------
+    architecture, config
+        What `nuclick_wsi.models.network.build` takes.
+    crop_size
+        Side of the crop, in pixels of `mpp` microns; a multiple of 32.
+    threshold
+        Least probability of a pixel of the object.
+    smallest_um2, fill_holes_um2
+        Smaller objects are rejected; holes up to this area are filled.
+    terms
+        What the model may be used for.
+    split, settings, limits
+        How the data was divided, how the network was fitted, what it is bad at.
+    choice
+        Which other networks it was measured against, and why it is this one; empty where nobody has compared.
+    """
+
+    name: str
+    kind: ObjectKind
+    architecture: str
+    config: Mapping[str, object]
+    crop_size: int
+    mpp: float
+    threshold: float
+    smallest_um2: float
+    fill_holes_um2: float
+    data: tuple[DataSource, ...]
+    terms: str
+    split: str
+    limits: str
+    created: date
+    settings: Mapping[str, object] = field(default_factory=dict)
+    scores: tuple[Score, ...] = ()
+    choice: str = ""
+
+    def __post_init__(self) -> None:
+        if self.crop_size < 32 or self.crop_size % 32:
+            raise ValueError(f"crop_size must be a multiple of 32, not {self.crop_size}")
+        if not self.mpp > 0:
+            raise ValueError(f"mpp must be above 0, not {self.mpp}")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
+        if min(self.smallest_um2, self.fill_holes_um2) < 0:
+            raise ValueError("smallest_um2 and fill_holes_um2 cannot be negative")
+
+    def to_json(self) -> str:
+        """Return the card as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self) | {"created": self.created.isoformat()})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Card":
+        """Read a card back.
+
+        Raises
+        ------
+        ValueError
+            An entry is missing, unknown or impossible.
+        """
+        entries = json.loads(text)
+        try:
+            entries["kind"] = ObjectKind(entries["kind"])
+            entries["created"] = date.fromisoformat(entries["created"])
+            entries["data"] = tuple(DataSource(**source) for source in entries["data"])
+            entries["scores"] = tuple(Score(**score) for score in entries["scores"])
+            return cls(**entries)
+        except KeyError as error:
+            raise ValueError(f"entry {error} is missing") from error
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+
+
+def read_card(path: str | Path) -> Card:
+    """Read the card of a model file.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, is not safetensors, is cut short, or has no card.
+    """
+    path = Path(path)
+    text = _metadata(path).get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"{path} is a safetensors file without a card, so its kind and pixel size are unknown. Models are made by "
+            "`nuclick-wsi weights import` or by training."
+        )
+    try:
+        return Card.from_json(text)
+    except ValueError as error:
+        raise ModelError(f"{path} has a card that cannot be read: {error}. Is it from a newer version?") from error
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the models that came with the package, by name."""
+    return {path.stem: path for path in sorted(MODELS.glob("*.safetensors"), key=lambda path: path.stem)}
+
+
+def default_model(kind: ObjectKind) -> Path:
+    """Return the shipped model that serves a kind: the first by name whose card says so."""
+    for path in shipped_models().values():
+        if read_card(path).kind is kind:
+            return path
+    raise ModelError(f"No model for a {kind} is shipped. Name a file of your own with --model FILE.safetensors.")
+
+
+def find_model(model: str | Path) -> Path:
+    """Return the file of a shipped model's name or of a path."""
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    if not Path(model).is_file():
+        names = ", ".join(shipped) or "none"
+        raise ModelError(f"{model} is neither a file nor a shipped model ({names}).")
+    return Path(model)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file: eight bytes of length, then JSON."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            content = file.read(length) if length <= _LARGEST_HEADER else b""
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    if not content.startswith(b"{"):
+        raise ModelError(
+            f"{path} is not a safetensors file. Models are .safetensors files; `nuclick-wsi weights import` makes one "
+            "of a published .pth."
+        )
+    try:
+        header = json.loads(content)
+    except ValueError as error:
+        raise ModelError(f"{path} is cut short or damaged: its header ends too early. Fetch it again.") from error
+    _check_length(path, 8 + length, header)
+    metadata: dict[str, str] = header.get("__metadata__", {})
+    return metadata
+
+
+def _check_length(path: Path, start: int, header: Mapping[str, Mapping[str, list[int]]]) -> None:
+    """Refuse a file that ends before its last tensor does."""
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    expected, found = start + max(ends, default=0), path.stat().st_size
+    if found < expected:
+        raise ModelError(f"{path} is cut short: {found:,} bytes of {expected:,}. Fetch it again.")

@@ -1,0 +1,115 @@
+"""Model files: a network's weights and its card in one safetensors file.
+
+A file or the name of a shipped model goes in, a network ready to predict comes out, and the other way round.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from nuclick_wsi.errors import ModelError
+from nuclick_wsi.files import write_atomically
+from nuclick_wsi.models.card import METADATA_KEY, Card, find_model, read_card
+from nuclick_wsi.models.network import build
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with its card.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode, on the CPU, float32.
+    sha256
+        Of the whole file, in hexadecimal: what a run's record names.
+    """
+
+    card: Card
+    network: nn.Module
+    sha256: str
+    path: Path
+
+
+def load_model(model: str | Path) -> Model:
+    """Load a shipped model by name, or a model file.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, is no model, or its weights do not fit its card.
+    """
+    path = find_model(model)
+    card = read_card(path)
+    network = _network_of(card, path)
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged ({error}). Fetch it again.") from error
+    fill(network, tensors, str(path))
+    return Model(card, network, hashlib.sha256(path.read_bytes()).hexdigest(), path)
+
+
+def save_model(path: str | Path, network: nn.Module, card: Card, half: bool = False) -> None:
+    """Write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    half
+        Store the weights as float16, half the size; they are float32 again when loaded.
+
+    Raises
+    ------
+    ModelError
+        A weight is not a finite number, or too large for float16.
+    ResultError
+        The file cannot be written.
+    """
+    tensors = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"{path}: entry {name} has values that are not finite, so it is not written.")
+    content = safetensors.torch.save(tensors, metadata={METADATA_KEY: card.to_json()})
+    write_atomically(Path(path), content)
+
+
+def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:
+    """Load tensors into a network and set it to evaluation.
+
+    Raises
+    ------
+    ModelError
+        Naming the first entry, in the network's order, that is missing or has another shape, or one too many.
+    """
+    expected = network.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise ModelError(f"{source} does not fit its network: entry {name} is missing.")
+        if tensors[name].shape != tensor.shape:
+            seen, wanted = list(tensors[name].shape), list(tensor.shape)
+            raise ModelError(f"{source} does not fit its network: entry {name} has shape {seen}, not {wanted}.")
+    for name in tensors:
+        if name not in expected:
+            raise ModelError(f"{source} does not fit its network: it has no place for entry {name}.")
+    network.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()})
+    network.eval()
+
+
+def _network_of(card: Card, path: Path) -> nn.Module:
+    """Return the untrained network that a card describes."""
+    try:
+        return build(card.architecture, card.config)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}. A newer version of nuclick-wsi may know it.") from error
+
+
+def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    """Return a tensor as it is kept on disk."""
+    kept = tensor.detach().cpu().contiguous()
+    return kept.half() if half and kept.is_floating_point() else kept

@@ -1,0 +1,1 @@
+"""Runs over images: jobs, journal, report, preview."""

@@ -1,0 +1,167 @@
+"""What a run works through: one job per image, read only when its turn comes, so that one bad image stops no other.
+
+A job knows where its image's prompts come from and where its results go; the run knows neither.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.formats.earlier_results import earlier_results
+from nuclick_wsi.formats.geojson import Color, put_results, results_place
+from nuclick_wsi.geometry import Size
+from nuclick_wsi.instances import Instance, PromptSet
+from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.slide import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """Everything that a run needs to know about one image.
+
+    `find_slide` is asked only where there are prompts: an image without any may be missing without harm.
+    """
+
+    prompts: PromptSet
+    find_slide: Callable[[], Path]
+    frame: Frame
+    pixel_size: PixelSize | None = None
+    """As the project says it; None leaves it to the slide."""
+    size: Size | None = None
+    """Of level 0 as the project says it, to be sure that the slide found is the one that was drawn on."""
+    class_colors: Mapping[str, Color] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    """What the user is to know of the image, each a clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """Which model served a kind of object."""
+
+    kind: ObjectKind
+    name: str
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What came of one image, for whoever keeps it.
+
+    Attributes
+    ----------
+    unread
+        Ids of prompts for which nothing could be computed, because the slide could not be read there: what earlier
+        runs wrote for them stays.
+    """
+
+    instances: Sequence[Instance]
+    class_colors: Mapping[str, Color]
+    models: Sequence[ModelUsed]
+    settings: Mapping[str, Any]
+    unread: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a sink did.
+
+    Attributes
+    ----------
+    path
+        The file that holds the results.
+    counts
+        How many objects were added, replaced, removed, unchanged; empty where a file was written as a whole.
+    kept
+        Why an object of ours was left as the user made it, by prompt id.
+    from_earlier
+        Ids of the prompts whose outline is still that of an earlier run, for want of a new one (`Results.unread`).
+    remarks
+        What else the user is to know, each a clause about the file.
+    """
+
+    path: Path
+    counts: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+    from_earlier: Collection[str] = ()
+    remarks: Sequence[str] = ()
+
+
+class Sink(Protocol):
+    """Where the results of one image are kept. What the user drew or changed there is never lost."""
+
+    def write(self, results: Results) -> Written:
+        """Put these results in the place of those of earlier runs.
+
+        Raises
+        ------
+        ResultError
+            If they cannot be kept; then what was there is as it was.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Take away the results of earlier runs, where there are any: the prompts that they belong to are gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GeoJsonSink:
+    """Keeps results in a GeoJSON file that QuPath imports."""
+
+    path: Path
+    as_type: ObjectType
+    source: str = ""
+    """What the results are made from."""
+
+    def write(self, results: Results) -> Written:
+        """Replace the results of earlier runs; a file that is not one of them stays, and a free name is taken."""
+        place = results_place(self.path, self.source)
+        earlier = earlier_results(place.path, results.unread)
+        new = [one for one in results.instances if one.prompt_id not in earlier.prompts]
+        put_results(place, new, self.as_type, results.class_colors, earlier)
+        return Written(place.path, from_earlier=earlier.prompts, remarks=place.remarks)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the file holds anything that could be an outline of an earlier run."""
+        if not self.path.exists():
+            return False
+        try:
+            return bool(orjson.loads(self.path.read_bytes())["features"])
+        except (ValueError, KeyError, TypeError):
+            return True
+
+    def clear(self) -> None:
+        """Empty the file, if there is one."""
+        place = results_place(self.path, self.source)
+        if place.seen is not None:
+            put_results(place, (), self.as_type, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image of a run.
+
+    `read` raises a `NuclickError` where the image's data cannot be read or the image is refused.
+    """
+
+    name: str
+    """As the user knows the image."""
+    stem: str
+    """The name of the files that a run makes for it, unique within the run."""
+    read: Callable[[], ImageInput]
+    sink: Sink
+    identity: str
+    """What the journal knows the image by: it stays where the user gives the image another name."""
+
+
+def file_stem(name: str) -> str:
+    """Return a name that every file system takes: characters that Windows or a path forbids become `_`."""
+    safe = "".join("_" if character in '<>:"/\\|?*' or ord(character) < 32 else character for character in name)
+    return safe.strip(" .")[:120] or "image"

@@ -1,0 +1,72 @@
+"""What came of a prompt as bytes, and back, without loss of anything that is used.
+
+Probabilities go where they are neither the mask's nor those of the pixels around it: nobody asks for them once the
+mask is cut out.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation.masks import dilated
+from nuclick_wsi.segmentation.result_cache import Decoded
+from nuclick_wsi.segmentation.stitch import Patch
+
+_PATCH, _REJECTION = b"C", b"R"
+"""What bytes begin with; `P` had the probabilities of the mask alone, and is computed anew."""
+_HEAD = struct.Struct("<5i")
+"""The window, and how many pixels the signal has."""
+
+
+def encode(decoded: Decoded) -> bytes:
+    """Return a mask with its probabilities, or a rejection, as bytes."""
+    if isinstance(decoded, Rejection):
+        return _REJECTION + json.dumps([decoded.reason.name, decoded.detail]).encode()
+    window, signal = decoded.window, decoded.signal
+    probabilities = decoded.probabilities[dilated(decoded.mask)].astype("<f4")
+    # Bytes of equal weight side by side: the signs and exponents of neighbouring pixels are nearly the same.
+    shuffled = np.ascontiguousarray(probabilities.view(np.uint8).reshape(-1, 4).T)
+    body = np.packbits(decoded.mask).tobytes() + shuffled.tobytes() + signal.astype("<i4").tobytes()
+    head = _HEAD.pack(window.x, window.y, window.width, window.height, len(signal))
+    return _PATCH + head + zlib.compress(body, 1)
+
+
+def decode(prompt_id: str, content: bytes) -> Decoded:
+    """Return what `encode` was given; where probabilities are gone they are 0.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are none that `encode` returns.
+    """
+    try:
+        return _KINDS[content[:1]](prompt_id, content[1:])
+    except (KeyError, TypeError, struct.error, zlib.error) as error:
+        raise ValueError(f"not what came of a prompt: {error}") from error
+
+
+def _rejection(prompt_id: str, content: bytes) -> Rejection:
+    reason, detail = json.loads(content)
+    return Rejection(prompt_id, Reason[reason], str(detail))
+
+
+def _patch(prompt_id: str, content: bytes) -> Patch:
+    x, y, width, height, signal_size = _HEAD.unpack_from(content)
+    window = Window(x, y, width, height)
+    body = np.frombuffer(zlib.decompress(content[_HEAD.size :]), np.uint8)
+    packed, numbers = np.split(body, [-(-width * height // 8)])
+    mask = np.unpackbits(packed, count=width * height).reshape(window.shape).astype(np.bool_)
+    kept = dilated(mask)
+    shuffled, signal = np.split(numbers, [4 * int(kept.sum())])
+    probabilities = np.zeros(window.shape, np.float32)
+    probabilities[kept] = np.ascontiguousarray(shuffled.reshape(4, -1).T).view("<f4").ravel()
+    positions = signal.view("<i4").reshape(signal_size, 2).astype(np.int64)
+    return Patch(prompt_id, window, mask, probabilities, positions)
+
+
+_KINDS: dict[bytes, Callable[[str, bytes], Decoded]] = {_PATCH: _patch, _REJECTION: _rejection}

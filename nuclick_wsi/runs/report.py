@@ -1,0 +1,158 @@
+"""What a run did, image by image: the record that is kept as JSON and the table that the user sees."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nuclick_wsi.instances import Rejection
+from nuclick_wsi.runs.jobs import ModelUsed, Written
+from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.segmentation.engine import Reading
+
+RECORDED_PACKAGES = ("nuclick-wsi", "torch", "numpy", "scipy", "shapely", "openslide-python", "tiffslide", "pillow")
+
+
+class Status(StrEnum):
+    """How an image ended."""
+
+    DONE = "done"
+    INCOMPLETE = "incomplete"
+    """Done, but for prompts where the slide could not be read."""
+    READY = "ready"
+    """Looked at in a dry run: it could be worked on."""
+    NO_PROMPTS = "no prompts"
+    FAILED = "failed"
+    """Its data or its slide cannot be used; the error says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """One image of a run."""
+
+    name: str
+    status: Status
+    error: str | None = None
+    slide: Path | None = None
+    fingerprint: str | None = None
+    reader: str | None = None
+    pixel_size: PixelSize | None = None
+    readings: Sequence[Reading] = ()
+    prompts: Mapping[str, int] = field(default_factory=dict)
+    """How many prompts of each kind asked for an outline."""
+    recalled: int = 0
+    """How many of them were known from an earlier run and did not go through the network."""
+    instances: int = 0
+    rejections: Sequence[Rejection] = ()
+    left_alone: Mapping[str, int] = field(default_factory=dict)
+    """What the image's data holds besides prompts, counted by what it is."""
+    remarks: Sequence[str] = ()
+    """What the user is to know of the image."""
+    written: Written | None = None
+    preview: Path | None = None
+    traceback: str | None = None
+    """Only where the fault is ours."""
+    seconds: float = 0.0
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many prompts were rejected for each reason."""
+        return Counter(rejection.reason.value for rejection in self.rejections)
+
+    @property
+    def was_computed(self) -> bool:
+        """Whether the image's prompts went down the whole line, each to its own end."""
+        return self.status in (Status.DONE, Status.INCOMPLETE)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report with what is unknown left out."""
+        size = self.pixel_size
+        entries = {
+            "name": self.name,
+            "status": self.status.value,
+            "error": self.error,
+            "traceback": self.traceback,
+            "slide": self.slide and str(self.slide),
+            "fingerprint": self.fingerprint,
+            "reader": self.reader,
+            "pixel_size_um": size and [size.x_um, size.y_um],
+            "readings": [
+                {"kind": r.kind.value, "level": r.level, "downsample": r.downsample, "upsampled": r.upsampled}
+                for r in self.readings
+            ],
+            "prompts": dict(self.prompts),
+            "recalled": self.recalled,
+            "instances": self.instances,
+            "rejections_by_reason": dict(self.reasons),
+            "rejections": [
+                {
+                    "prompt": r.prompt_id,
+                    "reason": r.reason.value,
+                    "detail": r.detail,
+                    "kind": r.kind,
+                    "class": r.class_name,
+                    "position": r.position and [r.position.x, r.position.y],
+                }
+                for r in self.rejections
+            ],
+            "left_alone": dict(self.left_alone),
+            "result": self.written and str(self.written.path),
+            "changes": self.written and (dict(self.written.counts) or None),
+            "kept": self.written and (dict(self.written.kept) or None),
+            "from_earlier_run": self.written and (sorted(self.written.from_earlier) or None),
+            "remarks": [*self.remarks, *(self.written.remarks if self.written else ())] or None,
+            "preview": self.preview and str(self.preview),
+            "seconds": round(self.seconds, 3),
+        }
+        return {key: value for key, value in entries.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run."""
+
+    started: datetime
+    settings: Mapping[str, Any]
+    models: Sequence[ModelUsed]
+    images: Sequence[ImageReport]
+    notes: Sequence[str] = ()
+    """What the user is to know of the run as a whole."""
+    record: Path | None = None
+    """Where the run's record is kept; None for a dry run."""
+
+    @property
+    def failed(self) -> list[ImageReport]:
+        """The images that could not be worked on."""
+        return [image for image in self.images if image.status is Status.FAILED]
+
+    def as_json(self) -> bytes:
+        """Return the run record: what ran, on what, with which model and settings, and what came of it."""
+        record = {
+            "generator": "nuclick-wsi",
+            "started": self.started.isoformat(),
+            "finished": datetime.now(UTC).isoformat(),
+            "platform": {"python": platform.python_version(), "system": platform.platform()},
+            "packages": _versions(RECORDED_PACKAGES),
+            "settings": dict(self.settings),
+            "models": [asdict(model) | {"path": str(model.path)} for model in self.models],
+            "notes": list(self.notes),
+            "images": [image.as_json() for image in self.images],
+        }
+        return orjson.dumps(record, option=orjson.OPT_INDENT_2)
+
+
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,1 @@
+"""From prompts on a slide to outlines: the engine and its steps."""

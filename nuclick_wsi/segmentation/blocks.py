@@ -1,0 +1,69 @@
+"""Where a one-look network looks: the block of tissue that serves a view, the view's crop in it, and its distances.
+
+Blocks lie on a fixed lattice of the network's grid, each as wide as its cell and a crop: whatever is clicked in a cell
+lies with its whole crop in that cell's block, so a view's result depends on nothing but its block.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuclick_wsi.models.network import STRIDE
+from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation.signals import Map, Pixels
+
+PITCH = 256
+"""Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks."""
+
+_NOBODY = 1e4
+"""The distance to a signal that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A view's crop in its block.
+
+    Attributes
+    ----------
+    block
+        The window of the block.
+    crop
+        The window that the network draws: the view's, begun at an even pixel of the block and `STRIDE` pixels wider.
+    """
+
+    block: Window
+    crop: Window
+
+    @classmethod
+    def of(cls, view: Window) -> "Place":
+        """Return where a square view lies."""
+        half = view.width // 2
+        left, top = ((middle // PITCH) * PITCH - half for middle in (view.x + half, view.y + half))
+        side = PITCH + view.width
+        x, y = (corner - (corner - begin) % STRIDE for corner, begin in ((view.x, left), (view.y, top)))
+        wider = view.width + STRIDE
+        return cls(Window(left, top, side, side), Window(x, y, wider, wider))
+
+
+def distance_maps(signals: Map, corner: Pixels) -> Map:
+    """Return float32 (2, F, F): pixels from the middle of each of the crop's features to each map's nearest signal.
+
+    Parameters
+    ----------
+    signals
+        (2, S, S): inclusion and exclusion map of a view. What lies outside the view leaves no trace.
+    corner
+        Row and column of the view's first pixel in its crop, which is `STRIDE` pixels wider.
+    """
+    middles = np.arange((STRIDE - 1) / 2, signals.shape[1] + STRIDE, STRIDE, dtype=np.float32)
+    return np.stack([_distances(np.argwhere(drawn) + corner, middles) for drawn in signals])
+
+
+def _distances(pixels: Pixels, middles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the distances to the nearest of some pixels, row and column, on a lattice."""
+    if not len(pixels):
+        return np.full((len(middles), len(middles)), _NOBODY, np.float32)
+    rows, columns = ((middles[:, None] - pixels[:, axis].astype(np.float32)) ** 2 for axis in (0, 1))
+    nearest: NDArray[np.float32] = np.sqrt((rows[:, None, :] + columns[None, :, :]).min(axis=2))
+    return nearest

@@ -1,0 +1,106 @@
+"""Which neighbours have a say in the outlines that were asked for, so that no others go through the network.
+
+A neighbour has one if its mask touches a wanted one, for they have a border in common, or shares a pixel with another
+neighbour that has one: what falls to whom is settled among all of them, and among nobody else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nuclick_wsi.prompts import Role
+from nuclick_wsi.scale import Grid
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View
+from nuclick_wsi.segmentation.stitch import Patch
+
+Boxes = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The neighbours among the prompts of a field; `reach` has the edges of a box around all views of each."""
+
+    prompts: NDArray[np.intp]
+    reach: NDArray[np.float64]
+    plan: Callable[[Sequence[int]], list[View]]
+
+    @classmethod
+    def of(
+        cls, field: SignalField, grid: Grid, spec: CropSpec, plan: Callable[[Sequence[int]], list[View]]
+    ) -> "Neighbours":
+        """Return the neighbours of a field; `plan` returns the views of prompts with these indices."""
+        prompts = field.having(Role.NEIGHBOUR)
+        return cls(np.array(prompts, np.intp), field.reach(prompts, grid, spec), plan)
+
+    def views_meeting(self, boxes: Boxes, done: set[int]) -> list[View]:
+        """Return all views of those neighbours, beside those done, of which a view meets one of the boxes."""
+        near = set(self.prompts[self._reaching(boxes)].tolist()) - done
+        views = self.plan(sorted(near))
+        if not views:
+            return []
+        # A coarser view is resampled to the grid, which may reach one of its pixels further.
+        scales = np.array([[view.grid.downsample] for view in views])
+        hit, _ = shapely.STRtree(boxes).query(_boxes([view.window.edges for view in views], scales, 1))
+        meeting = {views[index].prompt for index in hit.tolist()}
+        return [view for view in views if view.prompt in meeting]
+
+    def _reaching(self, boxes: Boxes) -> NDArray[np.intp]:
+        """Return the places of the neighbours whose reach meets one of the boxes."""
+        left, top, right, bottom = shapely.total_bounds(boxes)
+        # Few of a slide's neighbours are anywhere near: only those become boxes.
+        reach = self.reach
+        around = np.flatnonzero(
+            (reach[:, 0] <= right) & (reach[:, 1] <= bottom) & (reach[:, 2] >= left) & (reach[:, 3] >= top)
+        )
+        hit = shapely.STRtree(boxes).query(shapely.box(*reach[around].T))[0]
+        meeting: NDArray[np.intp] = around[np.unique(hit)]
+        return meeting
+
+
+def find_contenders(
+    patches: Sequence[Patch], neighbours: Neighbours, grid: Grid, look: Callable[[Sequence[View]], list[Patch]]
+) -> list[Patch]:
+    """Return the masks of the neighbours that have a say.
+
+    Parameters
+    ----------
+    patches
+        The masks that were asked for.
+    grid
+        That of the patches.
+    look
+        Runs the network on all views of some neighbours; returns the masks of those that have one.
+    """
+    reached: list[Patch] = []
+    seen: list[Patch] = []
+    done: set[int] = set()
+    front, meets = list(patches), Patch.touches
+    while front and len(neighbours.prompts):
+        boxes = _boxes([patch.window.edges for patch in front], grid.downsample, 1)
+        views = neighbours.views_meeting(boxes, done)
+        done |= {view.prompt for view in views}
+        seen += look(views)
+        hit = _meeting(front, seen, meets)
+        meets = Patch.shares_pixel_with
+        front = [seen[index] for index in sorted(hit)]
+        seen = [patch for index, patch in enumerate(seen) if index not in hit]
+        reached += front
+    return reached
+
+
+def _meeting(front: Sequence[Patch], seen: Sequence[Patch], meets: Callable[[Patch, Patch], bool]) -> set[int]:
+    """Return the indices of the patches seen that one of the front meets."""
+    if not seen:
+        return set()
+    tree = shapely.STRtree(_boxes([patch.window.edges for patch in front], 1, 1))
+    pairs = zip(*tree.query(_boxes([patch.window.edges for patch in seen], 1, 0)).tolist(), strict=True)
+    return {index for index, other in pairs if meets(front[other], seen[index])}
+
+
+def _boxes(edges: Sequence[tuple[int, int, int, int]], scale: float | NDArray[np.float64], margin: float) -> Boxes:
+    widened = np.array(edges) + np.array((-margin, -margin, margin, margin))
+    boxes: Boxes = shapely.box(*(widened * scale).T)
+    return boxes

@@ -1,0 +1,1 @@
+"""Outlines of settled masks: between pixels, or along their edges."""

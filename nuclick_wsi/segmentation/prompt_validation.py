@@ -1,0 +1,62 @@
+"""Which prompts can be worked on at all: the others are rejected by name before anything is read."""
+
+from collections.abc import Iterable, Sequence
+
+from nuclick_wsi.geometry import Region
+from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.prompts import Plane, Prompt, Role
+from nuclick_wsi.scale import Grid
+from nuclick_wsi.slides.slide import SlideInfo
+
+_ONLY = Plane()
+
+
+def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[Prompt], list[Rejection]]:
+    """Split off the prompts that lie outside the slide, or on a plane other than its only one.
+
+    A squiggle lies outside when all of its points do. What only excludes is left out without a rejection: it asks
+    for nothing.
+    """
+    kept: list[Prompt] = []
+    rejections: list[Rejection] = []
+    slide = Region.of(info.size)
+    for prompt in prompts:
+        fault = _misplacement(prompt, slide)
+        if fault is None:
+            kept.append(prompt)
+        elif prompt.role is Role.SEGMENT:
+            rejections.append(Rejection(prompt.id, *fault))
+    return kept, rejections
+
+
+def _misplacement(prompt: Prompt, slide: Region) -> tuple[Reason, str] | None:
+    if (prompt.plane.z, prompt.plane.t) != (_ONLY.z, _ONLY.t):
+        return Reason.OTHER_PLANE, f"it is on z {prompt.plane.z}, t {prompt.plane.t}; the slide has z 0, t 0"
+    if any(slide.contains(point) for stroke in prompt.signal.strokes for point in stroke):
+        return None
+    first = prompt.signal.strokes[0][0]
+    return (
+        Reason.OUTSIDE_SLIDE,
+        f"it is at ({first.x:.2f}, {first.y:.2f}); the slide has {slide.width:.0f} x {slide.height:.0f} px",
+    )
+
+
+def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Prompt], list[Rejection]]:
+    """Split off the prompts that the network could not tell from another: drawn on the same grid pixels.
+
+    The one with the lowest id stays, whatever order they come in. What only excludes never stands in the way, and a
+    neighbour is left out without a rejection.
+    """
+    first: dict[frozenset[tuple[int, int]], Prompt] = {}
+    refused: set[str] = set()
+    rejections: list[Rejection] = []
+    for prompt in sorted((p for p in prompts if p.role is not Role.EXCLUDE_ONLY), key=lambda p: p.id):
+        spot = frozenset(grid.pixel_of(point) for stroke in prompt.signal.strokes for point in stroke)
+        kept = first.setdefault(spot, prompt)
+        if kept is prompt:
+            continue
+        refused.add(prompt.id)
+        if prompt.role is Role.SEGMENT:
+            detail = f"prompt {kept.id} (class {kept.class_name or 'none'}) is drawn there too and is kept"
+            rejections.append(Rejection(prompt.id, Reason.DUPLICATE, detail))
+    return [prompt for prompt in prompts if prompt.id not in refused], rejections

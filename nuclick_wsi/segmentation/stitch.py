@@ -1,0 +1,251 @@
+"""Masks that overlap become masks that do not: each pixel goes to one prompt.
+
+In go the masks of all prompts of one kind, each where it sits on the grid; out come the same without shared pixels,
+and a rejection for each prompt that has nothing left. Neighbours that touch stay separate instances.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from scipy.spatial import cKDTree
+
+from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation.masks import Mask, Pixels, Probabilities, bounding_box, dilated, keep_touched
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """The mask of one prompt where it sits on the grid, and how sure the network is of it.
+
+    `mask` and `probabilities`, float32 in [0, 1], fill `window`; what the probabilities are further off the mask than
+    its eight neighbours has no meaning. `signal` holds the prompt's own pixels as row and
+    column *on the grid*, shape (N, 2); some may lie outside the window.
+    """
+
+    prompt_id: str
+    window: Window
+    mask: Mask
+    probabilities: Probabilities
+    signal: Pixels
+
+    def __post_init__(self) -> None:
+        if self.mask.shape != self.window.shape or self.probabilities.shape != self.window.shape:
+            raise ValueError(
+                f"a mask of shape {self.mask.shape} and probabilities of shape {self.probabilities.shape} "
+                f"do not fill a window of shape {self.window.shape}"
+            )
+
+    @classmethod
+    def cropped(
+        cls, prompt_id: str, window: Window, mask: Mask, probabilities: Probabilities, signal: Pixels
+    ) -> "Patch":
+        """Return the patch of a mask's bounding box and one pixel around it, as far as the window goes.
+
+        It shares no memory with the crop that it is cut from. An outline runs between the mask's pixels and their
+        neighbours, so these keep their probabilities; all others become 0, as they are when a patch is recalled.
+        """
+        box = bounding_box(mask)
+        if box is None:
+            raise ValueError(f"the mask of prompt {prompt_id} is empty")
+        rows, columns = box
+        tight = Window(
+            window.x + columns.start, window.y + rows.start, columns.stop - columns.start, rows.stop - rows.start
+        )
+        kept = tight.widened.intersection(window)
+        assert kept is not None, "the box of a mask lies in its window"
+        place = kept.slices_in(window)
+        own = mask[place].copy()
+        return cls(prompt_id, kept, own, np.where(dilated(own), probabilities[place], np.float32(0)), signal)
+
+    def shares_pixel_with(self, other: "Patch") -> bool:
+        """Whether both masks have some pixel."""
+        return _have_common(self.window, self.mask, other)
+
+    def touches(self, other: "Patch") -> bool:
+        """Whether both masks have some pixel, or pixels side by side or corner to corner."""
+        return _have_common(self.window.widened, dilated(np.pad(self.mask, 1)), other)
+
+    def signal_in(self, window: Window) -> Pixels:
+        """Return the signal's pixels inside a window, as row and column of an array that fills it."""
+        pixels = self.signal - (window.y, window.x)
+        return pixels[((pixels >= 0) & (pixels < window.shape)).all(axis=1)]
+
+
+def _have_common(window: Window, mask: Mask, other: Patch) -> bool:
+    shared = window.intersection(other.window)
+    if shared is None:
+        return False
+    return bool((mask[shared.slices_in(window)] & other.mask[shared.slices_in(other.window)]).any())
+
+
+def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Patch], list[Rejection]]:
+    """Give each pixel that several masks claim to one of them.
+
+    It goes to the higher probability, then to the nearer signal, then to the smaller prompt id; but a prompt's own
+    signal pixels stay with it. A mask keeps only those parts that its signal still touches, each of at least
+    `smallest_px` pixels. A claim that falls with such a part, or with its prompt, falls to the next best, so no
+    object has a bite taken out of it by one that is not there. The order of the patches decides nothing.
+
+    Parameters
+    ----------
+    patches
+        As `decode_mask` makes them, with prompt ids of their own; none is changed.
+    smallest_px
+        As in the `MaskRule` that made them.
+
+    Returns
+    -------
+    settled
+        Patches without a common pixel, in the order of the input.
+    rejections
+        `TAKEN` for each that has no pixel left, `TOO_SMALL` for each that has too few.
+    """
+    contest = _Contest(patches, _find_rivals(patches))
+    contest.settle(smallest_px)
+    settled: list[Patch] = []
+    rejections: list[Rejection] = []
+    for index, patch in enumerate(patches):
+        held = contest.held.get(index)
+        if held is None:
+            settled.append(patch)
+        elif held.any():
+            settled.append(Patch.cropped(patch.prompt_id, patch.window, held, patch.probabilities, patch.signal))
+        else:
+            rejections.append(_rejection(patch, contest.left[index], smallest_px))
+    return settled, rejections
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rival:
+    """A neighbour that claims some of a patch's pixels.
+
+    `here` and `there` are the shared window in the patch's array and in the rival's; `stronger` is True where the
+    rival gets a pixel that both claim.
+    """
+
+    index: int
+    here: tuple[slice, slice]
+    there: tuple[slice, slice]
+    stronger: Mask
+
+
+@dataclass(slots=True, eq=False)
+class _Contest:
+    """Claims that only ever shrink, until what every patch holds of them hangs together.
+
+    Each round looks at the claims as they stood at its start, so the order within a round decides nothing.
+    """
+
+    patches: Sequence[Patch]
+    rivals: Mapping[int, Sequence[_Rival]]
+    claims: dict[int, Mask] = field(init=False)
+    held: dict[int, Mask] = field(default_factory=dict)
+    """What each patch holds, of those that have lost a pixel."""
+    left: dict[int, int] = field(default_factory=dict)
+    """How many pixels a patch that holds nothing had under its signal when it gave them up as too few."""
+
+    def __post_init__(self) -> None:
+        self.claims = {index: self.patches[index].mask for index in self.rivals}
+
+    def settle(self, smallest_px: int) -> None:
+        """Settle all claims."""
+        open_claims = set(self.rivals)
+        while open_claims:
+            while open_claims:
+                open_claims = self._round(open_claims, 1)
+            # A part may be small only because of a claim that fell later: judge sizes once all else is settled.
+            small = {index for index in self.held if self._may_have_small_part(index, smallest_px)}
+            open_claims = self._round(small, smallest_px)
+
+    def _round(self, open_claims: Iterable[int], smallest_px: int) -> set[int]:
+        """Give up the parts that do not hold; return the patches that may gain by it."""
+        fallen = {index: part for index in open_claims if (part := self._fallen(index, smallest_px)) is not None}
+        for index, part in fallen.items():
+            self.claims[index] = self.claims[index] & ~part
+        return {rival.index for index in fallen for rival in self.rivals[index]}
+
+    def _may_have_small_part(self, index: int, smallest_px: int) -> bool:
+        """Whether it takes a closer look: what a click holds is one part, what a squiggle holds may be several."""
+        return len(self.patches[index].signal) > 1 or int(np.count_nonzero(self.held[index])) < smallest_px
+
+    def _fallen(self, index: int, smallest_px: int) -> Mask | None:
+        """Update what a patch holds; return what it cannot keep of that, if anything."""
+        won = self.claims[index].copy()
+        for rival in self.rivals[index]:
+            won[rival.here] &= ~(self.claims[rival.index][rival.there] & rival.stronger)
+        patch = self.patches[index]
+        if np.array_equal(won, patch.mask):
+            self.held.pop(index, None)
+            return None
+        signal = patch.signal_in(patch.window)
+        kept = keep_touched(won, signal, smallest_px)
+        self.held[index] = kept
+        if kept.any():
+            self.left.pop(index, None)
+        else:
+            self.left.setdefault(index, int(keep_touched(won, signal).sum()))
+        fallen: Mask = won & ~kept
+        return fallen if fallen.any() else None
+
+
+def _find_rivals(patches: Sequence[Patch]) -> dict[int, list[_Rival]]:
+    """Return the rivals of each patch that shares a pixel with another."""
+    rivals: dict[int, list[_Rival]] = {}
+    for one, two in _overlapping_windows(patches):
+        first, second = patches[one], patches[two]
+        shared = first.window.intersection(second.window)
+        assert shared is not None, "the windows of a pair overlap"
+        here, there = shared.slices_in(first.window), shared.slices_in(second.window)
+        both = first.mask[here] & second.mask[there]
+        if both.any():
+            first_wins = _first_wins(first, second, shared, both)
+            rivals.setdefault(one, []).append(_Rival(two, here, there, ~first_wins))
+            rivals.setdefault(two, []).append(_Rival(one, there, here, first_wins))
+    return rivals
+
+
+def _overlapping_windows(patches: Sequence[Patch]) -> list[tuple[int, int]]:
+    """Return the pairs of patches whose windows share a pixel, each once."""
+    if not patches:
+        return []
+    # Shrunk by a quarter, windows that only touch no longer meet.
+    edges = np.array([patch.window.edges for patch in patches]) - (-0.25, -0.25, 0.25, 0.25)
+    boxes = shapely.box(*edges.T)
+    one, two = shapely.STRtree(boxes).query(boxes)
+    once = one < two
+    return list(zip(one[once].tolist(), two[once].tolist(), strict=True))
+
+
+def _first_wins(first: Patch, second: Patch, shared: Window, both: Mask) -> Mask:
+    """Return where the first of two patches gets a pixel that both claim, as an array that fills their window."""
+    strength, other = _strength(first, shared), _strength(second, shared)
+    wins: Mask = strength > other
+    tied = both & (strength == other)
+    if tied.any():
+        pixels = np.add(np.argwhere(tied), (shared.y, shared.x))
+        distance, other_distance = (cKDTree(patch.signal).query(pixels)[0] for patch in (first, second))
+        smaller_id = first.prompt_id < second.prompt_id
+        wins[tied] = (distance < other_distance) | ((distance == other_distance) & smaller_id)
+    return wins
+
+
+def _strength(patch: Patch, shared: Window) -> Probabilities:
+    """Return the probabilities in a window, raised above all others on the prompt's own signal."""
+    strength = patch.probabilities[shared.slices_in(patch.window)]
+    own = patch.signal_in(shared)
+    if own.size:
+        strength = strength.copy()
+        strength[tuple(own.T)] += 2
+    return strength
+
+
+def _rejection(patch: Patch, left: int, smallest_px: int) -> Rejection:
+    """Return why a patch is gone."""
+    had = int(patch.mask.sum())
+    if left == 0:
+        return Rejection(patch.prompt_id, Reason.TAKEN, f"all of its {had} px of the network's grid went to neighbours")
+    detail = f"neighbours left it {left} of its {had} px of the network's grid; the smallest object has {smallest_px}"
+    return Rejection(patch.prompt_id, Reason.TOO_SMALL, detail)

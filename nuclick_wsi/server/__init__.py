@@ -1,0 +1,1 @@
+"""The local server that programs on this machine ask for outlines."""

@@ -1,0 +1,57 @@
+"""Who gets through to the local server: requests that name it and show its token."""
+
+import time
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nuclick_wsi.server.auth import Token
+from nuclick_wsi.server.problems import Problem
+
+HOST = "127.0.0.1"
+
+
+class Gate:
+    """Lets through whoever shows the token and means this server; all others are answered here.
+
+    A page in the user's browser can send requests to this machine's own address, under a name of its own that it has
+    made to point here: so the name is checked as well.
+    """
+
+    def __init__(self, app: ASGIApp, token: Token, port: int) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = (f"{HOST}:{port}", f"localhost:{port}")
+        self._busy = 0
+        self._last_end = time.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nobody has asked for anything."""
+        return 0.0 if self._busy else time.monotonic() - self._last_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        refusal = self._refusal(headers.get(b"host", ""), headers.get(b"authorization", ""))
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        self._busy += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._busy -= 1
+            self._last_end = time.monotonic()
+
+    def _refusal(self, host: str, authorization: str) -> Response | None:
+        if host not in self._hosts:
+            advice = f"Send requests to {' or '.join(self._hosts)}."
+            return Problem(421, f"This server is not {host!r}.", advice).response()
+        if not self._token.is_shown_by(authorization):
+            advice = f"Send `Authorization: Bearer TOKEN` with the token in {self._token.path}."
+            problem = Problem(401, "The request shows no token, or a wrong one.", advice)
+            return problem.response({"WWW-Authenticate": "Bearer"})
+        return None

@@ -1,0 +1,90 @@
+"""What the local server has outlined lately, kept in memory: a `Memory` that a request has in common with those before.
+
+What is kept is bounded in bytes, and what was not asked for longest goes first. Several threads may use it.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nuclick_wsi.instances import Rejection
+from nuclick_wsi.prompts import ObjectKind, Prompt
+from nuclick_wsi.segmentation.result_cache import Decoded
+
+LARGEST = 256 << 20
+"""Bytes: some 25,000 nuclei."""
+
+_EACH = 1024
+"""Bytes that an entry takes beside its arrays: keys, windows, headers."""
+
+
+class RecentMasks:
+    """What came of the prompts of recent requests, on all slides.
+
+    Parameters
+    ----------
+    largest
+        How many bytes it may take; 0 keeps nothing.
+    """
+
+    def __init__(self, largest: int = LARGEST) -> None:
+        self._largest = largest
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[bytes, Decoded] = OrderedDict()
+        self._bytes = 0
+
+    def on_slide(self, about: Mapping[ObjectKind, bytes]) -> "SlideMemory":
+        """Return the memory of one request; `about` is what `setting_of` returns for each kind of object."""
+        return SlideMemory(self, about)
+
+    def find(self, key: bytes) -> Decoded | None:
+        """Return what is kept under a key, which from now on counts as the latest; None where nothing is."""
+        with self._guard:
+            decoded = self._kept.get(key)
+            if decoded is not None:
+                self._kept.move_to_end(key)
+            return decoded
+
+    def keep(self, key: bytes, decoded: Decoded) -> None:
+        """Keep what came of a prompt, and drop the oldest where that is too much."""
+        with self._guard:
+            self._bytes += _size(decoded) - _size(self._kept.pop(key, None))
+            self._kept[key] = decoded
+            while self._bytes > self._largest:
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+class SlideMemory:
+    """The `Memory` of one request; it counts what it could recall.
+
+    Unlike a journal it knows prompts by what the network was shown alone: whose prompt it was changes no mask.
+    """
+
+    def __init__(self, recent: RecentMasks, about: Mapping[ObjectKind, bytes]) -> None:
+        self.recalled = 0
+        self._recent = recent
+        self._about = about
+
+    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
+        """Return what came of a prompt when the same was shown to the same network; None where that is not known."""
+        decoded = self._recent.find(self._about[prompt.kind] + shown)
+        if decoded is None:
+            return None
+        self.recalled += 1
+        return replace(decoded, prompt_id=prompt.id)
+
+    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
+        """Keep what came of a prompt."""
+        self._recent.keep(self._about[prompt.kind] + shown, decoded)
+
+
+def _size(decoded: Decoded | None) -> int:
+    if decoded is None:
+        return 0
+    if isinstance(decoded, Rejection):
+        return _EACH
+    return _EACH + decoded.mask.nbytes + decoded.probabilities.nbytes + decoded.signal.nbytes

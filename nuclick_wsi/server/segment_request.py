@@ -1,0 +1,203 @@
+"""What a client asks of the local server: an image as QuPath names it, prompts, neighbours and options.
+
+In goes the body of a request; out comes a checked `SegmentRequest`, or an error that names the entry.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from nuclick_wsi.choices import GlandMode, ObjectType
+from nuclick_wsi.errors import RequestError
+from nuclick_wsi.formats.drawings import prompts_of_drawings
+from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.formats.prompt_geojson import drawings_of_content
+from nuclick_wsi.geometry import Size
+from nuclick_wsi.instances import PromptSet
+from nuclick_wsi.prompts import Click, ObjectChoice, Role, cell_id
+from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.segmentation.settings import TOLERANCE, MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.slides.slide import Frame
+from qupath_extension.server import read_server
+from qupath_extension.uris import path_of_uri
+
+_Json: TypeAlias = dict[str, Any]
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+_ENTRIES = ("image", "prompts", "neighbours", "options", "class_colors")
+_OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes", "tolerance", "pixel_edges")
+_IMAGE = ("builder", "width", "height", "pixel_size_um")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAsked:
+    """A slide, where (0, 0) is on it, and what QuPath knows of it."""
+
+    path: Path
+    frame: Frame
+    size: Size | None
+    pixel_size: PixelSize | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRequest:
+    """Everything that one answer needs.
+
+    Attributes
+    ----------
+    known
+        The ids of all that was drawn, neighbours and what was not asked for too, whatever can be asked of them:
+        outlines of other ids are of prompts that are gone.
+    """
+
+    image: ImageAsked
+    prompts: PromptSet
+    known: tuple[str, ...]
+    as_type: ObjectType
+    settings: Settings
+    class_colors: Mapping[str, Color]
+
+
+def read_request(body: bytes) -> SegmentRequest:
+    """Read the body of a request.
+
+    Raises
+    ------
+    RequestError
+        It is not JSON, an entry is unknown, missing or impossible, or the image is not a plain slide.
+    PromptError
+        The prompts are not GeoJSON.
+    """
+    content = _parsed(body)
+    _only(content, _ENTRIES, "the request")
+    options = _table(content, "options")
+    _only(options, _OPTIONS, "options")
+    prompts, known = _prompts(content, _choice(options, "object", ObjectChoice, ObjectChoice.AUTO))
+    return SegmentRequest(
+        image=_image(_table(content, "image")),
+        prompts=prompts,
+        known=known,
+        as_type=_choice(options, "as", ObjectType, ObjectType.DETECTION),
+        settings=Settings(
+            _masks(options), _choice(options, "gland_mode", GlandMode, GlandMode.CROP), _outlines(options)
+        ),
+        class_colors=_colors(_table(content, "class_colors")),
+    )
+
+
+def _parsed(body: bytes) -> _Json:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"The body is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise RequestError(f"The body is a {type(content).__name__}, not an object with {', '.join(_ENTRIES)}.")
+    return content
+
+
+def _only(content: _Json, known: tuple[str, ...], place: str) -> None:
+    if unknown := sorted(content.keys() - set(known)):
+        raise RequestError(f"There is no {unknown[0]!r} in {place}; accepted are {', '.join(known)}.")
+
+
+def _table(content: _Json, key: str) -> _Json:
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise RequestError(f"{key} is {value!r:.60}, not an object.")
+    return value
+
+
+def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str, ...]]:
+    """Return the prompts with the neighbours behind them, and the ids of all that was drawn."""
+    if "prompts" not in content:
+        raise RequestError("prompts is missing: a GeoJSON FeatureCollection, as QuPath exports it.")
+    asked = drawings_of_content(content["prompts"], "prompts")
+    beside = drawings_of_content(content.get("neighbours", []), "neighbours")
+    together = (*asked.drawings, *(replace(drawing, is_beside=True) for drawing in beside.drawings))
+    prompts = prompts_of_drawings(together, choice, asked.left_alone)
+    known = [prompt.id for prompt in prompts.prompts]
+    for left_alone in choice.left_alone:
+        known += [prompt.id for prompt in prompts_of_drawings(together, left_alone).prompts]
+    if choice is not ObjectChoice.CELL_AND_NUCLEUS:
+        # What came of a neighbour stays, also where it was asked for more.
+        clicks = (prompt for prompt in prompts.prompts if isinstance(prompt.signal, Click))
+        known += [cell_id(click.id) for click in clicks if click.role is Role.NEIGHBOUR]
+    return prompts, tuple(known)
+
+
+def _image(image: _Json) -> ImageAsked:
+    _only(image, _IMAGE, "image")
+    server = read_server(_table(image, "builder"))
+    if server.refusal is not None:
+        raise RequestError(f"The image is refused: {server.refusal}.")
+    path = Path(str(path_of_uri(server.uri)))
+    if not path.is_absolute():
+        raise RequestError(f"{server.uri} is no full path on this machine; the server reads the slides that it has.")
+    size = server.size
+    if "width" in image or "height" in image:
+        size = Size(_whole(image, "width"), _whole(image, "height"))
+    frame = Frame.BOUNDS if server.crops_to_bounds else Frame.FULL
+    return ImageAsked(path, frame, size, _pixel_size(image) or server.pixel_size)
+
+
+def _whole(image: _Json, key: str) -> int:
+    value = image.get(key)
+    if not isinstance(value, int) or value < 1:
+        raise RequestError(f"image.{key} is {value!r:.60}, not a number of pixels.")
+    return value
+
+
+def _pixel_size(image: _Json) -> PixelSize | None:
+    value = image.get("pixel_size_um")
+    if value is None:
+        return None
+    try:
+        width, height = map(float, value)
+        return PixelSize(width, height)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"image.pixel_size_um is {value!r:.60}, not [width, height] in microns.") from error
+
+
+def _choice(options: _Json, key: str, choices: type[_Choice], default: _Choice) -> _Choice:
+    value = options.get(key, default)
+    try:
+        return choices(value)
+    except ValueError as error:
+        raise RequestError(f"options.{key} is {value!r:.60}; accepted are {', '.join(choices)}.") from error
+
+
+def _masks(options: _Json) -> MaskSettings:
+    threshold = options.get("threshold")
+    if threshold is not None and not isinstance(threshold, int | float):
+        raise RequestError(f"options.threshold is {threshold!r:.60}, not a number.")
+    return MaskSettings(threshold, _area(options, "smallest"), _area(options, "fill_holes"))
+
+
+def _outlines(options: _Json) -> OutlineSettings:
+    tolerance, pixel_edges = options.get("tolerance", TOLERANCE), options.get("pixel_edges", False)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
+        raise RequestError(f"options.tolerance is {tolerance!r:.60}, not a number of the network's pixels.")
+    if not isinstance(pixel_edges, bool):
+        raise RequestError(f"options.pixel_edges is {pixel_edges!r:.60}, not true or false.")
+    return OutlineSettings(tolerance, pixel_edges)
+
+
+def _area(options: _Json, key: str) -> Area | None:
+    text = options.get(key)
+    try:
+        return None if text is None else Area.parse(str(text))
+    except ValueError as error:
+        raise RequestError(f"options.{key} is {text!r:.60}: {error}.") from error
+
+
+def _colors(content: _Json) -> dict[str, Color]:
+    colors = {}
+    for name, value in content.items():
+        parts = value if isinstance(value, list) else []
+        if len(parts) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in parts):
+            raise RequestError(f"class_colors.{name} is {value!r:.60}, not [red, green, blue] from 0 to 255.")
+        colors[name] = (parts[0], parts[1], parts[2])
+    return colors

@@ -1,0 +1,179 @@
+"""The local server: HTTP around a `Service`, on this machine's own address and for holders of its token alone.
+
+GET /health says what is loaded; POST /segment turns prompts into GeoJSON, with progress where that is asked for.
+docs/server.md describes both.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from nuclick_wsi.choices import ReaderChoice
+from nuclick_wsi.errors import NuclickError, SettingsError
+from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
+from nuclick_wsi.server.auth_middleware import HOST, Gate
+from nuclick_wsi.server.fair_lock import Turns
+from nuclick_wsi.server.problems import Problem
+from nuclick_wsi.server.service import Service
+from nuclick_wsi.server.slide_cache import OpenSlides
+from nuclick_wsi.server.streaming import LINES, Answer
+
+LARGEST_REQUEST = 64 << 20
+"""Bytes; more than a million clicks of one annotation."""
+
+_AT_A_TIME = 8
+"""Requests that are worked on; the others wait in the order in which they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRequest:
+    """What `nuclick-wsi serve` was asked to do."""
+
+    port: int
+    allow: Sequence[Path] = ()
+    models: Sequence[str] = ()
+    device: str = "auto"
+    reader: ReaderChoice = ReaderChoice.AUTO
+    idle_minutes: float | None = None
+    """Stop after so long without a request; None goes on until it is stopped."""
+
+
+def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
+    """Run the server until it is interrupted, or idle for too long.
+
+    Parameters
+    ----------
+    say
+        Told where the server and its token are, once it answers.
+
+    Raises
+    ------
+    NuclickError
+        If the port is taken, a folder is none, a model or the device is not there, or the token cannot be kept.
+    """
+    allowed = AllowedFolders(asked.allow)
+    token = Token(state_folder())
+    with listen(asked.port) as listener:
+        slides = OpenSlides(asked.reader)
+        service = Service(Shelf(asked.models, asked.device, turn=Turns()), slides, allowed)
+        port = listener.getsockname()[1]
+        server = make_server(Gate(make_app(service), token, port), asked.idle_minutes)
+        say(_welcome(port, token, allowed))
+        server.run(sockets=[listener])
+        slides.close()
+
+
+def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:
+    """Return the application, for clients that it trusts: who that is, `Gate` decides."""
+    pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
+
+    async def health(_: Request) -> Response:
+        return Response(orjson.dumps(service.health()), media_type="application/json")
+
+    async def segment(request: Request) -> Response | Answer:
+        try:
+            work = await asyncio.to_thread(service.prepare, await _body(request, largest_request))
+        except NuclickError as error:
+            return Problem.of(error).response()
+        as_lines = LINES in request.headers.get("accept", "")
+        return Answer(partial(service.do, work), len(work.asked), pool, as_lines=as_lines)
+
+    return Starlette(
+        routes=[Route("/health", health, methods=["GET"]), Route("/segment", segment, methods=["POST"])],
+        exception_handlers={HTTPException: _http_problem, Exception: _fault},
+    )
+
+
+def make_server(gate: Gate, idle_minutes: float | None = None) -> uvicorn.Server:
+    """Return a server that is ready to run."""
+
+    async def look_after_idleness() -> None:
+        if idle_minutes is not None and gate.idle_seconds > 60 * idle_minutes:
+            server.should_exit = True
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            gate,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            timeout_notify=1,
+            callback_notify=look_after_idleness,
+        )
+    )
+    return server
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on this machine's own address; port 0 is any free one.
+
+    Raises
+    ------
+    SettingsError
+        If the port is taken.
+    """
+    # asyncio sends small answers at once (TCP_NODELAY) only where the protocol is named: 40 ms a request.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if sys.platform != "win32":  # where it would let two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"Port {port} of {HOST} cannot be had ({error.strerror or error}). Perhaps a server runs there already, "
+            "and can be used as it is; else choose another with --port."
+        ) from error
+    return listener
+
+
+async def _body(request: Request, largest: int) -> bytes:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > largest:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > largest:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return bytes(body)
+
+
+_ADVICE = {
+    HTTPStatus.NOT_FOUND: "There are GET /health and POST /segment.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "There are GET /health and POST /segment.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send the prompts in several requests, each with those around as neighbours.",
+}
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for these alone"
+    return Problem(error.status_code, f"{error.detail}.", _ADVICE.get(HTTPStatus(error.status_code), "")).response()
+
+
+async def _fault(_: Request, error: Exception) -> Response:
+    return Problem.of(error).response()
+
+
+def _welcome(port: int, token: Token, allowed: AllowedFolders) -> str:
+    folders = ", ".join(map(str, allowed.folders)) or "none: name the folders of your slides with --allow"
+    return f"nuclick-wsi answers at http://{HOST}:{port}\nToken: {token.path}\nSlides may be opened below: {folders}"

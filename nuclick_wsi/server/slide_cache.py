@@ -1,0 +1,114 @@
+"""Slides that stay open between requests: opening one takes longer than outlining a click on it."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from nuclick_wsi.choices import ReaderChoice
+from nuclick_wsi.errors import SlideError
+from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.slide import Frame, Slide, fingerprint
+
+_Key: TypeAlias = tuple[Path, Frame, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlide:
+    """A slide that is open, and what tells its content from that of other files, and of this one before it changed."""
+
+    slide: Slide
+    fingerprint: str
+
+
+@dataclass(slots=True)
+class _Entry:
+    opened: OpenSlide
+    users: int = 0
+
+
+class OpenSlides:
+    """The slides used last, each open once for all who read it, and closed when dropped and no longer read.
+
+    A file that has changed since it was opened is opened again.
+
+    Parameters
+    ----------
+    reader
+        The library that opens them.
+    most
+        How many are kept open that nobody reads.
+    """
+
+    def __init__(self, reader: ReaderChoice = ReaderChoice.AUTO, most: int = 8) -> None:
+        self._reader = reader
+        self._most = most
+        self._guard = threading.Lock()
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+
+    @contextmanager
+    def lease(self, path: Path, frame: Frame) -> Iterator[OpenSlide]:
+        """Yield a slide that stays open for the length of the block.
+
+        Raises
+        ------
+        SlideError
+            If it cannot be opened.
+        """
+        key = _key(path, frame)
+        entry = self._taken(key) or self._opened(key)
+        try:
+            yield entry.opened
+        finally:
+            with self._guard:
+                entry.users -= 1
+            self._close_surplus(self._most)
+
+    def close(self) -> None:
+        """Close all slides that nobody reads."""
+        self._close_surplus(0)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _taken(self, key: _Key) -> _Entry | None:
+        with self._guard:
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.users += 1
+                self._entries.move_to_end(key)
+            return entry
+
+    def _opened(self, key: _Key) -> _Entry:
+        path, frame, changed, _ = key
+        content = f"{fingerprint(path)} {changed}"
+        opened = OpenSlide(open_slide(path, reader=self._reader, frame=frame), content)  # long: others need not wait
+        with self._guard:
+            entry = self._entries.setdefault(key, _Entry(opened))
+            entry.users += 1
+        if entry.opened is not opened:  # somebody else was faster
+            opened.slide.close()
+        return entry
+
+    def _close_surplus(self, most: int) -> None:
+        dropped = []
+        with self._guard:
+            unused = [key for key, entry in self._entries.items() if entry.users == 0]
+            latest = {(path, frame): key for key in self._entries for path, frame in [key[:2]]}
+            stale = [key for key in unused if latest[key[:2]] != key]
+            surplus = [key for key in unused if key not in stale]
+            for key in stale + surplus[: max(0, len(surplus) - most)]:
+                dropped.append(self._entries.pop(key))
+        for entry in dropped:
+            entry.opened.slide.close()
+
+
+def _key(path: Path, frame: Frame) -> _Key:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SlideError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    return path, frame, status.st_mtime_ns, status.st_size

@@ -1,0 +1,1 @@
+"""Slides: readers, pyramids, windows of a slide at a pixel size."""

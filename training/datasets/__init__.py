@@ -1,0 +1,1 @@
+"""Labelled data: reading it, extracting it from slides, dividing it."""

@@ -1,0 +1,155 @@
+"""From outlined slides to a store: patches at one pixel size, cut where everything is outlined.
+
+Slide sources go in, one after the other; a slide that cannot be used is named and stops no other.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nuclick_training.datasets.annotated_regions import Field, Outlined, SlideSource
+from nuclick_training.datasets.data import DataError
+from nuclick_training.datasets.split_assignment import patient_of
+from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter
+from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_wsi.scale import Grid, PixelSize, Window
+from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.resample import grid_for, read_window
+from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How patches are cut.
+
+    Attributes
+    ----------
+    mpp, patch
+        Microns per pixel, and the side in pixels.
+    pixel_size
+        Of slides that do not say theirs.
+    patient
+        What finds the patient in an image's name; see `patient_of`.
+    """
+
+    mpp: float
+    patch: int
+    pixel_size: PixelSize | None = None
+    patient: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlideReport:
+    """What came of one slide.
+
+    Attributes
+    ----------
+    enlarged
+        How many times as wide as the patches' its pixels are; 1 where they are not wider.
+    """
+
+    name: str
+    patches: int = 0
+    objects: int = 0
+    remarks: Sequence[str] = ()
+    enlarged: float = 1.0
+    error: str | None = None
+
+
+Named = tuple[str, Callable[[], SlideSource | None]]
+"""A slide's name, and what reads its source when its turn comes; None where nothing of it is meant for training."""
+
+
+def extract(
+    sources: Iterable[Named], cutting: Cutting, writer: StoreWriter, on_slide: Callable[[SlideReport], None]
+) -> list[SlideReport]:
+    """Cut the patches of all slides into a store that is being written; return what came of each slide."""
+    reports = []
+    for name, read in sources:
+        try:
+            source = read()
+            report = SlideReport(name) if source is None else _extract_slide(source, cutting, writer)
+        except NuclickError as error:
+            report = SlideReport(name, error=str(error))
+        reports.append(report)
+        on_slide(report)
+    return reports
+
+
+def patch_windows(area: Window, extent: Window, side: int) -> Iterator[Window]:
+    """Yield squares side by side that cover an area, centred on it, but inside the slide where it is large enough."""
+    columns, rows = math.ceil(area.width / side), math.ceil(area.height / side)
+    left = _start(area.x, area.width, columns * side, extent.width)
+    top = _start(area.y, area.height, rows * side, extent.height)
+    for row in range(rows):
+        for column in range(columns):
+            yield Window(left + column * side, top + row * side, side, side)
+
+
+def _start(start: int, length: int, covered: int, end: int) -> int:
+    return max(0, min(start - (covered - length) // 2, end - covered))
+
+
+def _extract_slide(source: SlideSource, cutting: Cutting, writer: StoreWriter) -> SlideReport:
+    with open_slide(source.path, frame=source.frame) as slide:
+        _require_size(slide, source)
+        pixel_size = resolve_pixel_size(slide.info, source.pixel_size, cutting.pixel_size)
+        grid = grid_for(slide.info, pixel_size, cutting.mpp)
+        outlined = source.outlined(pixel_size)
+        stored = _stored(source, slide, cutting, grid, outlined)
+        count, objects = writer.add(stored, _patches(slide, grid, outlined, cutting.patch), outlined.class_names)
+    if not count:
+        raise DataError("no pixel of the slide lies in its region. Draw the region on the slide.")
+    return SlideReport(source.name, count, objects, outlined.remarks, max(1.0, 1 / grid.downsample))
+
+
+def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, outlined: Outlined) -> StoredSlide:
+    info = slide.info
+    extent = grid.extent(info.size)
+    return StoredSlide(
+        name=source.name,
+        source=source.source,
+        path=str(info.path),
+        patient=patient_of((source.name, Path(source.path).stem), cutting.patient),
+        content=fingerprint(info.path),
+        frame=info.frame.value,
+        downsample=grid.downsample,
+        mpp=math.sqrt(grid.pixel_area_um2),
+        columns=extent.width,
+        rows=extent.height,
+        remarks=tuple(outlined.remarks),
+    )
+
+
+def _patches(slide: Slide, grid: Grid, outlined: Outlined, side: int) -> Iterator[Patch]:
+    extent = grid.extent(slide.info.size)
+    for number, one in enumerate(outlined.fields):
+        area = one.window(grid).intersection(extent)
+        if area is not None:
+            for window in patch_windows(area, extent, side):
+                patch = _patch(slide, grid, window, number, one)
+                if patch is not None:
+                    yield patch
+
+
+def _patch(slide: Slide, grid: Grid, window: Window, number: int, one: Field) -> Patch | None:
+    """Return a patch; None where the field, which need not be a rectangle, has no pixel in it."""
+    labels, known = one.read(grid, window)
+    extent = grid.extent(slide.info.size)
+    for beyond in (np.s_[extent.bottom - window.y :], np.s_[:, extent.right - window.x :]):
+        labels[beyond], known[beyond] = 0, False
+    return Patch(number, window, read_window(slide, grid, window), labels, known) if known.any() else None
+
+
+def _require_size(slide: Slide, source: SlideSource) -> None:
+    """Refuse a slide that is not the one that was drawn on."""
+    seen = slide.info.size
+    if source.size is not None and seen != source.size:
+        raise SlideError(
+            f"{slide.info.path} has {seen.width} x {seen.height} px, and the project drew on a slide of "
+            f"{source.size.width} x {source.size.height} px. Point --slides at the right file."
+        )

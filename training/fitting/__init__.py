@@ -1,0 +1,1 @@
+"""Fitting a network: recipes, settings, the run and what it keeps."""

@@ -1,0 +1,88 @@
+"""From a finished run to a model file: the threshold is chosen on the validation objects, the card written.
+
+A recipe and a run go in, a model file comes out; test pictures take no part. The weights are averaged ones: of the
+check at which validation was best, or the last.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from torch import nn
+
+from nuclick_training.fitting.fit import mean_dice
+from nuclick_training.fitting.pretrained import origins
+from nuclick_training.fitting.recipes import Recipe
+from nuclick_training.fitting.run import kept_weights
+from nuclick_training.fitting.run_folder import network_of, settings_of
+from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.sampling.batches import Batch
+from nuclick_wsi.models.card import Card, DataSource, Score
+from nuclick_wsi.models.network import build, fused
+from nuclick_wsi.models.weights import fill, save_model
+
+_METRIC = "mean Dice of a crop's object"
+JUDGED = 1500
+"""Objects that choose the threshold: Dice hardly changes with it, and of a few hundred objects it is luck."""
+
+
+def finish(
+    recipe: Recipe, run: Path, data: Path, target: Path, objects: int = JUDGED, threshold: float | None = None
+) -> Card:
+    """Write the weights that a run keeps, with the best threshold on the validation objects, or with a given one.
+
+    Without validation objects the threshold is the given one or a half.
+    """
+    recipe = network_of(run, recipe)
+    network, step = trained(recipe, run)
+    batches = recipe.validation(data, objects)
+    chosen, dice = judged(network, batches, threshold)
+    settings = settings_of(run)
+    card = card_of(recipe, settings | {"steps": step})
+    if not settings.get("random_start"):
+        card = replace(card, data=(*card.data, *origins(network)))
+    if batches:
+        command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
+        card = replace(card, scores=(Score("validation objects", _METRIC, round(dice, 4), command),))
+    card = replace(card, threshold=chosen)
+    save_model(target, network, card, half=True)
+    return card
+
+
+def trained(recipe: Recipe, run: Path) -> tuple[nn.Module, int]:
+    """Return the network with the weights that a run keeps, and the step that they are of."""
+    weights, step = kept_weights(run, FitSettings(**settings_of(run)).keep)
+    network = build(recipe.architecture, recipe.config)
+    fill(network, weights, str(run))
+    return network, step
+
+
+def judged(network: nn.Module, batches: Sequence[Batch], threshold: float | None = None) -> tuple[float, float]:
+    """Return the threshold of the best mean Dice, or the nearest that was tried to a given one, and that Dice."""
+    dice = mean_dice(fused(network), batches)
+    if threshold is None and batches:
+        threshold = max(dice, key=lambda tried: dice[tried])
+    chosen = 0.5 if threshold is None else threshold
+    return chosen, dice[min(dice, key=lambda tried: abs(tried - chosen))]
+
+
+def card_of(recipe: Recipe, settings: Mapping[str, object]) -> Card:
+    """Return the card of a recipe's model before anything is measured."""
+    return Card(
+        name=recipe.name,
+        kind=recipe.kind,
+        architecture=recipe.architecture,
+        config=recipe.config,
+        crop_size=recipe.crop,
+        mpp=recipe.mpp,
+        threshold=0.5,
+        smallest_um2=recipe.smallest_um2,
+        fill_holes_um2=recipe.fill_holes_um2,
+        data=tuple(DataSource(source.folder, source.licence) for source in recipe.sources),
+        terms=recipe.terms,
+        split=recipe.split,
+        limits=recipe.limits,
+        created=datetime.now(UTC).date(),
+        settings=settings,
+    )

@@ -1,0 +1,116 @@
+"""Going on from a model on a user's own corrected objects: a model and data go in, a better model of them comes out.
+
+The new card says whose child the model is: its data and terms are the parent's and the user's.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nuclick_training.fitting.calibrate import JUDGED, card_of, judged, trained
+from nuclick_training.fitting.recipes import RECIPES, Recipe
+from nuclick_training.fitting.run_folder import settings_of
+from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.sampling.batches import Batch
+from nuclick_wsi.models.card import Card, Score
+from nuclick_wsi.models.weights import Model, save_model
+
+_METRIC = "mean Dice of a crop's object"
+_PIXELS_PER_STEP = 8 * 128 * 128
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What came of it: the mean Dice of held-out objects by the parent and by its child, each at its own threshold.
+
+    Attributes
+    ----------
+    part
+        Where these objects are: test, or validation, which chose the threshold; empty where none is held out.
+    """
+
+    card: Card
+    part: str
+    before: float
+    after: float
+
+
+def tuning_recipe(parent: Model, name: str) -> Recipe:
+    """Return the recipe that goes on from a model; its sources are still the parent's kind's."""
+    card = parent.card
+    model_of_kind = next(recipe for recipe in RECIPES.values() if recipe.kind is card.kind)
+    blocks = card.architecture == "glance"
+    return dataclasses.replace(
+        model_of_kind,
+        name=name,
+        architecture=card.architecture,
+        config=card.config,
+        crop=card.crop_size,
+        mpp=card.mpp,
+        typical=model_of_kind.typical * model_of_kind.mpp / card.mpp,
+        smallest_um2=card.smallest_um2,
+        fill_holes_um2=card.fill_holes_um2,
+        limits=card.limits,
+        fit=FitSettings(
+            steps=200,
+            batch=2 if blocks else max(1, _PIXELS_PER_STEP // card.crop_size**2),
+            rate=5e-4,
+            warm_up=0.1,
+            averaging=0.98,
+            keep=model_of_kind.fit.keep,
+        ),
+    )
+
+
+def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: Path) -> Tuned:
+    """Choose the threshold on validation objects, compare with the parent on held-out ones, and write the model.
+
+    Parameters
+    ----------
+    recipe
+        As `tuning_recipe` returns it, on the user's data.
+    """
+    network, step = trained(recipe, run)
+    validation = recipe.validation(data, JUDGED)
+    threshold = judged(network, validation)[0] if validation else parent.card.threshold
+    part, held_out = _held_out(recipe, data, validation)
+    before = judged(parent.network, held_out, parent.card.threshold)[1]
+    after = judged(network, held_out, threshold)[1]
+    card = _card(recipe, parent, settings_of(run) | {"steps": step})
+    card = dataclasses.replace(card, threshold=threshold)
+    if held_out:
+        where, command = f"{part} objects of {recipe.sources[0].folder}", "python -m nuclick_training fine-tune"
+        scores = (
+            Score(f"{where}, by the parent", _METRIC, round(before, 4), command),
+            Score(where, _METRIC, round(after, 4), command),
+        )
+        card = dataclasses.replace(card, scores=scores)
+    save_model(target, network, card, half=True)
+    return Tuned(card, part, before, after)
+
+
+def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[str, Sequence[Batch]]:
+    test = recipe.validation(data, JUDGED, "test")
+    return ("test", test) if test else ("validation" if validation else "", validation)
+
+
+def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> Card:
+    """Return the card before anything is measured; the parent's terms stay in force, alone on its own data."""
+    card = card_of(recipe, settings)
+    mother = parent.card
+    lineage = {
+        "name": mother.name,
+        "sha256": parent.sha256,
+        "created": mother.created.isoformat(),
+        "scores": [dataclasses.asdict(score) for score in mother.scores],
+    }
+    card = dataclasses.replace(card, settings=settings | {"parent": lineage})
+    if set(card.data) <= set(mother.data):
+        return dataclasses.replace(card, data=mother.data, terms=mother.terms, split=mother.split)
+    return dataclasses.replace(
+        card,
+        data=(*mother.data, *(source for source in card.data if source not in mother.data)),
+        terms=f"{mother.terms}; and {recipe.terms}",
+        split=f"{mother.split}; then {recipe.split}",
+    )

@@ -1,0 +1,59 @@
+"""How wide the pixels of labelled pictures are: as the user says, as is known of a data set, or by their objects."""
+
+from typing import Literal
+
+from nuclick_training.datasets.data import Labels, typical_step
+from nuclick_training.fitting.recipes import RECIPES, known_pixel_size
+from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.models.card import Card
+from nuclick_wsi.scale import PixelSize
+
+Mpp = float | Literal["auto"] | None
+"""Microns per pixel; auto makes each picture's median object as large as usual, None takes what is known."""
+
+
+def parse_mpp(text: str | None) -> Mpp:
+    """Return what a user wrote; SettingsError where it is neither a pixel size nor auto."""
+    if text is None or text == "auto":
+        return "auto" if text else None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 100:
+        raise SettingsError(f"--mpp is the width of a pixel in um, between 0.01 and 100, or auto, not {text}.")
+    return value
+
+
+def settled_mpp(asked: Mpp, folder: str, card: Card) -> float | Literal["auto"]:
+    """Return what is to be done for a data set's folder.
+
+    Raises
+    ------
+    SettingsError
+        The pixel size is not known, or nobody knows the usual size of the model's objects.
+    """
+    settled = known_pixel_size(folder) if asked is None else asked
+    if settled is None:
+        raise SettingsError(
+            f"The pixel size of {folder} is not known. Give it with --mpp, or --mpp auto to scale each image until "
+            "its median object is as large as those the model knows."
+        )
+    if settled == "auto":
+        _typical_um(card)
+    return settled
+
+
+def pixel_size_of(labels: Labels, mpp: float | Literal["auto"], card: Card) -> PixelSize:
+    """Return the pixel size of one picture."""
+    if mpp == "auto":
+        mpp = card.mpp / typical_step(labels, _typical_um(card) / card.mpp)
+    return PixelSize(mpp, mpp)
+
+
+def _typical_um(card: Card) -> float:
+    """Return the square root of the usual median area of a model's objects, in um."""
+    for recipe in RECIPES.values():
+        if recipe.kind is card.kind:
+            return recipe.typical * recipe.mpp
+    raise SettingsError(f"The usual size of a {card.kind} is not known, so --mpp auto cannot be: give a pixel size.")

@@ -1,0 +1,1 @@
+"""Training samples: crops, simulated prompts, augmentation, batches."""

@@ -1,0 +1,136 @@
+"""Training examples of a one-look network: blocks of tissue with several clicked objects each.
+
+A picture and a random generator go in, a `Look` comes out; colour is left to `augment`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nuclick_training.datasets.data import Labels, Picture, Rgb
+from nuclick_training.sampling.sampling import (
+    LARGEST_ZOOM,
+    ClickableObjects,
+    Clicks,
+    PaddedPicture,
+    Target,
+    Window,
+    require_objects,
+    target_of,
+)
+from nuclick_wsi.models.network import STRIDE
+from nuclick_wsi.segmentation.blocks import distance_maps
+from nuclick_wsi.segmentation.signals import Map, Pixels, guiding_signals
+
+_CLICKED = 160
+"""Side of the middle of a block, in which clicks have their whole crop in the block."""
+MOST_CLICKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the network sees once, and what it should say of every click.
+
+    Attributes
+    ----------
+    image
+        (H, W, 3) uint8.
+    corners
+        (N, 2) int64: row and column of each click's crop in the image, even numbers.
+    distances
+        (N, 2, S/2, S/2) float32, as `nuclick_wsi.segmentation.blocks.distance_maps` makes them.
+    targets
+        (N, S, S) uint8: BACKGROUND, OBJECT, OTHERS or UNKNOWN.
+    """
+
+    image: Rgb
+    corners: Pixels
+    distances: Map
+    targets: Target
+
+
+class LookSampler:
+    """Looks at pictures whose objects are clicked once."""
+
+    def __init__(self, pictures: list[Picture], crop: int, smallest: int = 20) -> None:
+        self._crop = crop
+        self._side = crop + _CLICKED
+        self._smallest = smallest
+        self._count = 0
+        self._pictures, self._padded, self._objects = [], [], []
+        for picture in pictures:
+            objects = ClickableObjects(picture.labels)
+            if (objects.areas >= smallest * picture.step**2).any():
+                self._pictures.append(picture)
+                self._padded.append(PaddedPicture(picture))
+                self._objects.append(objects)
+                self._count += int((objects.areas >= smallest * picture.step**2).sum())
+        require_objects(self._count, smallest)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are large enough to click."""
+        return self._count
+
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Look:
+        """Return a look at a random place of a random picture that has an object to click."""
+        while True:
+            look = self._try(rng, plain)
+            if len(look.corners):
+                return look
+
+    def _try(self, rng: np.random.Generator, plain: bool) -> Look:
+        which = int(rng.integers(len(self._pictures)))
+        objects, step = self._objects[which], self._pictures[which].step
+        if not plain and rng.random() < 0.7:
+            step *= float(LARGEST_ZOOM ** rng.uniform(-1, 1))
+        # About a random object, so that no time is spent on empty tissue.
+        middle = objects.centres[int(rng.integers(len(objects.centres))), ::-1]
+        corner = np.round(middle - (0.5 + rng.uniform(-0.3, 0.3, 2)) * self._side * step)
+        window = Window(float(corner[0]), float(corner[1]), step, self._side)
+        resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
+        image, labels = self._padded[which].cut(window, resample)
+        clicks = objects.clicks(rng, step, plain)
+        pixels = np.floor(window.crop_points(clicks.pixels[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
+        large = objects.areas >= self._smallest * step**2
+        block = _Block(image, labels, pixels, np.where(large, objects.numbers, 0))
+        return self._look(block if plain else block.turned(int(rng.integers(8))), clicks, rng, plain)
+
+    def _look(self, block: "_Block", clicks: Clicks, rng: np.random.Generator, plain: bool) -> Look:
+        """Choose clicks in a block and draw what belongs to each."""
+        side = self._crop + STRIDE
+        views = block.pixels - self._crop // 2
+        corners = views // STRIDE * STRIDE
+        inside = np.flatnonzero(((corners >= 0) & (corners <= self._side - side)).all(axis=1) & (block.numbers > 0))
+        chosen = rng.permutation(inside)[:MOST_CLICKS]
+        distances = np.empty((len(chosen), 2, side // STRIDE, side // STRIDE), np.float32)
+        targets = np.empty((len(chosen), side, side), np.uint8)
+        for row, (index, corner) in enumerate(zip(chosen, corners[chosen], strict=True)):
+            others = list((block.pixels[clicks.kept(index, rng, plain)] - views[index])[:, None])
+            signals = guiding_signals(block.pixels[[index]] - views[index], others, self._crop)
+            distances[row] = distance_maps(signals, views[index] - corner)
+            part = block.labels[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+            targets[row] = target_of(part, int(block.numbers[index]))
+        return Look(block.image, corners[chosen], distances, targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A piece of a picture; its clicks as (N, 2) pixels, row and column, with their (N,) objects, 0 for small ones."""
+
+    image: Rgb
+    labels: Labels
+    pixels: Pixels
+    numbers: npt.NDArray[np.int64]
+
+    def turned(self, turn: int) -> "_Block":
+        """Return one of the eight mirror images and quarter turns."""
+        image, labels = np.rot90(self.image, turn % 4), np.rot90(self.labels, turn % 4)
+        rows, columns = self.pixels.T
+        for _ in range(turn % 4):
+            rows, columns = len(image) - 1 - columns, rows
+        if turn >= 4:
+            image, labels, columns = image[:, ::-1], labels[:, ::-1], len(image) - 1 - columns
+        return _Block(image, labels, np.stack([rows, columns], axis=1), self.numbers)

@@ -1,0 +1,114 @@
+"""Training examples of glands: crops around squiggles, cut as inference does (paper, section III-C 2).
+
+A picture and a random generator go in, an `Example` comes out.
+"""
+
+import numpy as np
+from PIL import Image
+
+from nuclick_training.datasets.data import Picture, objects_of
+from nuclick_training.sampling.sampling import (
+    Example,
+    PaddedPicture,
+    Points,
+    Window,
+    kept_others,
+    require_objects,
+    target_of,
+    turned,
+)
+from nuclick_training.sampling.squiggles import Mask, Stroke, Strokes, random_squiggle, walked_skeleton
+from nuclick_wsi.segmentation.signals import REACH, Pixels, guiding_signals, rasterize
+
+_SPARE_SQUIGGLES = 3
+_FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
+
+
+class _Gland:
+    """One gland of a picture: its mask in model pixels, and squiggles for when it is another's neighbour."""
+
+    def __init__(self, number: int, corner: Points, step: float, mask: Mask) -> None:
+        self.number, self.mask = number, mask
+        self._corner, self._step = corner, step
+        self._plain = [self._in_picture(stroke) for stroke in walked_skeleton(mask)]
+        self._spare: dict[int, Strokes] = {}
+
+    def squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
+        """Return strokes in picture pixels."""
+        return self._plain if plain else [self._in_picture(s) for s in random_squiggle(self.mask, rng)]
+
+    def neighbour_squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
+        """Return strokes in picture pixels: one of a few that are drawn once, the same in every run."""
+        if plain:
+            return self._plain
+        which = int(rng.integers(_SPARE_SQUIGGLES))
+        if which not in self._spare:
+            self._spare[which] = self.squiggle(np.random.default_rng([self.number, which]), plain=False)
+        return self._spare[which]
+
+    def _in_picture(self, stroke: Stroke) -> Stroke:
+        return stroke * self._step + self._corner
+
+
+class SquiggleSampler:
+    """Examples of objects that are marked by squiggles."""
+
+    def __init__(self, pictures: list[Picture], size: int, smallest: int = 60) -> None:
+        self._size = size
+        self._pictures, self._padded, self._glands, self._targets = [], [], [], []
+        for picture in pictures:
+            glands = _glands_of(picture)
+            targets = [gland for gland in glands if gland.mask.sum() >= smallest]
+            if targets:
+                self._pictures.append(picture)
+                self._padded.append(PaddedPicture(picture))
+                self._glands.append(glands)
+                self._targets.append(targets)
+        require_objects(self.objects, smallest)
+
+    @property
+    def objects(self) -> int:
+        """How many objects are large enough to draw."""
+        return sum(map(len, self._targets))
+
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+        """Return an example of a random gland of a random picture."""
+        which = int(rng.integers(len(self._pictures)))
+        gland = self._targets[which][int(rng.integers(len(self._targets[which])))]
+        strokes = gland.squiggle(rng, plain)
+        window = self._window(np.concatenate(strokes), self._pictures[which].step, rng, plain)
+        resample = _FILTERS[0] if plain else _FILTERS[int(rng.integers(len(_FILTERS)))]
+        image, labels = self._padded[which].cut(window, resample)
+        others = [other for other in self._glands[which] if other is not gland]
+        keep = np.ones(len(others), bool) if plain else kept_others(len(others), rng)
+        drawn = [o.neighbour_squiggle(rng, plain) for o, kept in zip(others, keep, strict=True) if kept]
+        signals = guiding_signals(_drawn(strokes, window), [_drawn(other, window) for other in drawn], self._size)
+        example = Example(image, signals, target_of(labels, gland.number))
+        return example if plain else turned(example, int(rng.integers(8)))
+
+    def _window(self, points: Points, step: float, rng: np.random.Generator, plain: bool) -> Window:
+        """Return the window about a squiggle's bounding box, widened where the box is larger than the crop."""
+        low, high = points.min(axis=0), points.max(axis=0)
+        zoom = 1.0 if plain else float(np.exp(rng.uniform(-0.2, 0.2)))
+        reach = REACH if plain else rng.uniform(0.65, 1)
+        needed = float((high - low).max()) / (reach * self._size)
+        step = max(step * zoom, needed)
+        middle = (low + high) / 2 + (0 if plain else rng.normal(0, 3, 2))
+        corner = middle - self._size * step / 2
+        return Window(float(corner[0]), float(corner[1]), step, self._size)
+
+
+def _glands_of(picture: Picture) -> list[_Gland]:
+    """Return the glands of a picture, their masks at the model's pixel size."""
+    height, width = (max(1, round(side / picture.step)) for side in picture.labels.shape)
+    small = Image.fromarray(picture.labels).resize((width, height), Image.Resampling.NEAREST)
+    step = np.array([picture.labels.shape[1] / width, picture.labels.shape[0] / height])
+    return [
+        _Gland(number, np.array([box[1].start, box[0].start]) * step, float(step.mean()), mask)
+        for number, box, mask in objects_of(np.asarray(small))
+    ]
+
+
+def _drawn(strokes: Strokes, window: Window) -> Pixels:
+    """Return the pixels of strokes in the crop's frame."""
+    return rasterize([window.crop_points(stroke) for stroke in strokes])

@@ -1,0 +1,1 @@
+"""Pictures composed of single cells on a background."""
