@@ -16,7 +16,7 @@ from skimage.data import immunohistochemistry
 
 import nuclick_wsi as nw
 from nuclick_wsi.formats.geojson import write_results
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import prompt_id
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.crops import SignalField, View
@@ -53,7 +53,7 @@ class Recorder:
 class Playback:
     """A recorder's answers; the five channels of every crop are still made."""
 
-    def __init__(self, card: Card, answers: dict[int, NDArray[np.float32]]) -> None:
+    def __init__(self, card: ModelCard, answers: dict[int, NDArray[np.float32]]) -> None:
         self.card = card
         self._answers = answers
 
@@ -83,7 +83,7 @@ def main() -> None:
         path = Path(folder) / "tissue.svs"
         write_pyramid(path, tissue, PIXEL_SIZE)
         prompts = clicks(tissue.shape[0])
-        recorder = Recorder(nw.Shelf(device="cpu")[nw.ObjectKind.NUCLEUS])
+        recorder = Recorder(nw.ModelRegistry(device="cpu")[nw.ObjectKind.NUCLEUS])
         with nw.open_slide(path) as slide:
             nw.segment(slide, prompts, {nw.ObjectKind.NUCLEUS: recorder}, PIXEL_SIZE, ONE_CORE)
             rest = Playback(recorder.card, recorder.answers)

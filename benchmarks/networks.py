@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.network import STRIDE, Glance, build
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
@@ -40,7 +40,7 @@ NETWORKS: dict[str, tuple[str, dict[str, object], int]] = {
 
 def segmenter(architecture: str, config: dict[str, object], crop: int) -> Segmenter:
     """Return a segmenter with random weights."""
-    card = Card(
+    card = ModelCard(
         name="random",
         kind=ObjectKind.NUCLEUS,
         architecture=architecture,

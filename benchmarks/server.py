@@ -20,13 +20,13 @@ import numpy as np
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server.auth import AllowedFolders, Token
-from nuclick_wsi.server.auth_middleware import HOST, Gate
-from nuclick_wsi.server.recent_results import RecentMasks
+from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
+from nuclick_wsi.server.recent_results import RecentResults
 from nuclick_wsi.server.server import listen, make_app, make_server
 from nuclick_wsi.server.service import Service
-from nuclick_wsi.server.slide_cache import OpenSlides
+from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
 
 REQUESTS = 100
@@ -94,16 +94,16 @@ class Client:
 
 
 @contextmanager
-def served(recent: RecentMasks) -> Iterator[Client]:
+def served(recent: RecentResults) -> Iterator[Client]:
     """Run a server with a slide for the length of the block."""
     with tempfile.TemporaryDirectory() as name, listen(0) as listener:
         folder = Path(name)
         tissue = np.tile(immunohistochemistry(), (TILES, TILES, 1))
         write_pyramid(folder / "tissue.svs", tissue, PixelSize(0.25, 0.25))
-        stopwatch, slides, token = Stopwatch(), OpenSlides(), Token(folder / "state")
-        app = make_app(Service(Shelf(turn=stopwatch), slides, AllowedFolders([folder]), recent))
+        stopwatch, slides, token = Stopwatch(), SlideCache(), Token(folder / "state")
+        app = make_app(Service(ModelRegistry(turn=stopwatch), slides, AllowedFolders([folder]), recent))
         port = listener.getsockname()[1]
-        server = make_server(Gate(app, token, port))
+        server = make_server(AuthMiddleware(app, token, port))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         connection = HTTPConnection(HOST, port)
@@ -119,7 +119,7 @@ def served(recent: RecentMasks) -> Iterator[Client]:
 
 
 def one_by_one(clicks: Places, neighbours: Places) -> None:
-    with served(RecentMasks(0)) as client:
+    with served(RecentResults(0)) as client:
         for count in (0, len(neighbours)):
             taken = [client.ask([click], neighbours[:count]) for click in clicks]
             ours, of_processor, whole = (
@@ -134,7 +134,7 @@ def one_by_one(clicks: Places, neighbours: Places) -> None:
 
 def together(clicks: Places) -> None:
     moved = [[clicks[0][0], (clicks[0][1] + 5) % (512 * TILES)], *clicks[1:]]
-    with served(RecentMasks()) as client:
+    with served(RecentResults()) as client:
         for what, places in (("new", clicks), ("again", clicks), ("one of them moved", moved)):
             taken = client.ask(places, [])
             print(

@@ -32,12 +32,12 @@ def object_under(prompt: nw.Prompt, truth: np.ndarray) -> int:
     return int(np.bincount(under[under > 0]).argmax()) if (under > 0).any() else 0
 
 
-def scores_of(image: ProjectImage, shelf: nw.Shelf, truth: np.ndarray) -> tuple[nw.Outcome, list[float]]:
+def scores_of(image: ProjectImage, registry: nw.ModelRegistry, truth: np.ndarray) -> tuple[nw.Outcome, list[float]]:
     """Return what came of an image, and the Dice of every prompt: 0 where it has no outline."""
     assert image.pixel_size is not None
     prompts = image.prompts(ObjectChoice.AUTO)
     with nw.open_slide(image.find_slide()) as slide:
-        outcome = nw.segment(slide, prompts, shelf, image.pixel_size)
+        outcome = nw.segment(slide, prompts, registry, image.pixel_size)
     numbers = {instance.prompt_id: number for number, instance in enumerate(outcome.instances, start=1)}
     numbered = [replace(instance, prompt_id=str(numbers[instance.prompt_id])) for instance in outcome.instances]
     outlines = labels_of(numbered, truth.shape)
@@ -53,12 +53,12 @@ def main() -> None:
     if not PROJECT.is_dir():
         print(f"skipped: needs the real project in {PROJECT}, which is not part of this one")
         return
-    shelf = nw.Shelf()
+    registry = nw.ModelRegistry()
     table = Table("image", "prompts", "outlines", "rejected", "mean Dice per object", "median")
     for image in read_project(PROJECT).images:
         path = PROJECT / "truth" / f"{Path(image.name).stem}.png"
         if path.exists():
-            outcome, dice = scores_of(image, shelf, np.array(Image.open(path)).astype(np.int64))
+            outcome, dice = scores_of(image, registry, np.array(Image.open(path)).astype(np.int64))
             counts = (str(len(dice)), str(len(outcome.instances)), str(len(outcome.rejections)))
             table.add_row(image.name, *counts, f"{np.mean(dice):.3f}", f"{np.median(dice):.3f}")
     Console(width=120).print(table)

@@ -15,7 +15,7 @@ import orjson
 import shapely
 
 from nuclick_wsi.formats.geojson_parts import Json, class_name_of, plane_of
-from nuclick_wsi.runs.written_objects import Trace
+from nuclick_wsi.runs.written_objects import WrittenObject
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.rois import Roi, RoiKind
 
@@ -57,7 +57,7 @@ class Changes:
     remove: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     kept: dict[str, Why] = field(default_factory=dict)
-    traces: dict[str, list[Trace]] = field(default_factory=dict)
+    traces: dict[str, list[WrittenObject]] = field(default_factory=dict)
 
     @property
     def new(self) -> list[Feature]:
@@ -70,11 +70,11 @@ class Changes:
         return self.remove + [feature["id"] for feature in self.replace]
 
 
-def trace_of(one: PathObject, feature: Feature | None) -> Trace:
+def written_object_of(one: PathObject, feature: Feature | None) -> WrittenObject:
     """Return the trace of an object as it is now, written for a feature."""
     look = json.dumps([one.type.value, one.class_name, one.name, one.is_locked])
     shape = _shape(one.roi) if one.nucleus is None else _shape(one.roi) + _shape(one.nucleus)
-    return Trace(shape, look, digest(feature) if feature else b"")
+    return WrittenObject(shape, look, digest(feature) if feature else b"")
 
 
 def digest(feature: Feature) -> bytes:
@@ -84,7 +84,7 @@ def digest(feature: Feature) -> bytes:
 
 def plan_changes(
     objects: Iterable[PathObject],
-    traces: Mapping[str, Sequence[Trace]],
+    traces: Mapping[str, Sequence[WrittenObject]],
     features: Iterable[Feature],
     spared: Collection[str],
 ) -> Changes:
@@ -113,7 +113,7 @@ def plan_changes(
 class _Plan:
     """The changes so far."""
 
-    def __init__(self, objects: Iterable[PathObject], traces: Mapping[str, Sequence[Trace]]) -> None:
+    def __init__(self, objects: Iterable[PathObject], traces: Mapping[str, Sequence[WrittenObject]]) -> None:
         self.changes = Changes()
         self._traces = traces
         self._found: dict[str, list[PathObject]] = {}
@@ -134,7 +134,7 @@ class _Plan:
             self.changes.add.append(feature)
         elif not traces and all(_looks_like(one, feature) for one in found):
             self.changes.unchanged.append(identity)  # imported, or from before the journal was lost
-            self.changes.traces[identity] = [trace_of(one, feature) for one in found]
+            self.changes.traces[identity] = [written_object_of(one, feature) for one in found]
         elif None in written:
             self._keep(identity, _why(found, traces))
         elif all(trace is not None and trace.feature == digest(feature) for trace in written):
@@ -159,13 +159,13 @@ class _Plan:
         self.changes.traces[identity] = list(self._traces.get(identity, ()))
 
 
-def _matching(one: PathObject, traces: Iterable[Trace]) -> Trace | None:
+def _matching(one: PathObject, traces: Iterable[WrittenObject]) -> WrittenObject | None:
     """Return the trace that an object still agrees with."""
-    now = trace_of(one, None)
+    now = written_object_of(one, None)
     return next((trace for trace in traces if (trace.shape, trace.look) == (now.shape, now.look)), None)
 
 
-def _why(found: Sequence[PathObject], traces: Sequence[Trace]) -> Why:
+def _why(found: Sequence[PathObject], traces: Sequence[WrittenObject]) -> Why:
     """Return what the user did to the first object that is no longer as we wrote it."""
     one = next(one for one in found if _matching(one, traces) is None)
     if one.is_locked:

@@ -15,9 +15,9 @@ from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.prompts import ObjectChoice, cell_id
 from nuclick_wsi.runs.jobs import Results, Written
 from nuclick_wsi.runs.journal import Journal
-from nuclick_wsi.runs.written_objects import Trace, Traces
+from nuclick_wsi.runs.written_objects import WrittenObject, WrittenObjects
 from nuclick_wsi.shared_files import Stamp, temporary_beside
-from qupath_extension.changes import Changes, Feature, plan_changes, trace_of
+from qupath_extension.changes import Changes, Feature, plan_changes, written_object_of
 from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
 from qupath_extension.missing_data import lost_data
@@ -39,7 +39,7 @@ class HierarchyEntry:
         self._qupath = qupath
         self._path = image.data_path
         self._image = image
-        self._traces = Traces(journal, image.identity)
+        self._traces = WrittenObjects(journal, image.identity)
         self._as_type = as_type
         self._read: Stamp | None = None
         self._spared: Collection[str] = ()
@@ -97,7 +97,7 @@ class HierarchyEntry:
         self,
         objects: Sequence[PathObject],
         results: Results,
-        known: Mapping[str, Sequence[Trace]],
+        known: Mapping[str, Sequence[WrittenObject]],
         stale: Set[str],
     ) -> Changes:
         instances = [one for one in results.instances if one.prompt_id not in stale]
@@ -120,7 +120,10 @@ class HierarchyEntry:
             # What is put in place is what our own reader, too, finds whole.
             objects = read_image_data(temporary).objects
             written = {one.id: one for one in objects if one.id is not None}
-            made = {feature["id"]: trace_of(_made(written, feature, self._path), feature) for feature in changes.new}
+            made = {
+                feature["id"]: written_object_of(_made(written, feature, self._path), feature)
+                for feature in changes.new
+            }
             self._traces.add(made)
             stamp = stamp_of(temporary)
             put_in_place(temporary, self._path, self._read, is_first)

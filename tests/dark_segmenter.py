@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.crops import SignalField, View
@@ -19,7 +19,7 @@ from nuclick_wsi.segmentation.segmenter import TileImage
 class DarkSegmenter:
     """Probability 1 for black, 0 for white."""
 
-    def __init__(self, card: Card) -> None:
+    def __init__(self, card: ModelCard) -> None:
         self.card = card
 
     def around(self, view: View) -> Window:
@@ -32,9 +32,9 @@ class DarkSegmenter:
                 yield view, darkness[view.window.slices_in(tile.tile.window)].astype(np.float32)
 
 
-def card(kind: ObjectKind, crop_size: int, mpp: float) -> Card:
+def card(kind: ObjectKind, crop_size: int, mpp: float) -> ModelCard:
     """A card with the settings that the laws need and no more."""
-    return Card(
+    return ModelCard(
         name="dark",
         kind=kind,
         architecture="none",

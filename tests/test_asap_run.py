@@ -32,7 +32,7 @@ from nuclick_wsi.runs.report import ImageReport
 from nuclick_wsi.runs.run import Options
 from nuclick_wsi.runs.run import run as run_jobs
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.slides.pyramid import write_pyramid
 from qupath_extension.access import FileAccess
 from qupath_extension.jobs import ImageChoice, project_jobs
@@ -254,7 +254,7 @@ def test_prompts_of_a_real_project_give_in_asap_what_they_give_in_qupath(
     assert len(some.prompts) == len(wanted) >= 3
     part_of_it = replace(job, read=lambda: replace(image, prompts=some))
     with Journal(tmp_path / FILE_NAME, fresh=True) as journal:
-        report = run_jobs([part_of_it], Shelf((), "cpu", None), Options(tmp_path), Quiet(), journal)
+        report = run_jobs([part_of_it], ModelRegistry((), "cpu", None), Options(tmp_path), Quiet(), journal)
     assert not report.failed
     found = json.loads((tmp_path / f"{job.stem}.geojson").read_text(encoding="utf-8"))["features"]
     from_qupath = {one["id"]: shapely.geometry.shape(one["geometry"]) for one in found}

@@ -10,8 +10,8 @@ from nuclick_wsi.choices import ObjectType as AsType
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
-from nuclick_wsi.runs.written_objects import Trace
-from qupath_extension.changes import Changes, Feature, Why, plan_changes, trace_of
+from nuclick_wsi.runs.written_objects import WrittenObject
+from qupath_extension.changes import Changes, Feature, Why, plan_changes, written_object_of
 from qupath_extension.hierarchy import ObjectType, PathObject
 from qupath_extension.rois import Roi, RoiKind
 
@@ -48,12 +48,15 @@ def drawn_cell(one: Feature) -> PathObject:
 
 
 def plan(
-    objects: list[PathObject], traces: dict[str, list[Trace]], features: list[Feature], spared: tuple[str, ...] = ()
+    objects: list[PathObject],
+    traces: dict[str, list[WrittenObject]],
+    features: list[Feature],
+    spared: tuple[str, ...] = (),
 ) -> Changes:
     return plan_changes(objects, traces, features, spared)
 
 
-WRITTEN = {ID: [trace_of(drawn(feature()), feature())]}
+WRITTEN = {ID: [written_object_of(drawn(feature()), feature())]}
 
 
 def test_what_is_not_there_is_added() -> None:
@@ -124,14 +127,14 @@ def test_two_objects_of_one_id_are_replaced_only_if_both_are_ours() -> None:
 
 def test_a_run_that_was_killed_while_it_wrote_knows_its_objects_whichever_file_is_there() -> None:
     old, new = feature(), feature(shift=1)
-    both = {ID: [trace_of(drawn(old), old), trace_of(drawn(new), new)]}
+    both = {ID: [written_object_of(drawn(old), old), written_object_of(drawn(new), new)]}
     assert plan([drawn(new)], both, [new]).unchanged == [ID]
     assert plan([drawn(old)], both, [new]).replace == [new]
     assert plan([], both, [new]).add == [new]
 
 
 def test_a_cell_is_what_its_outline_and_its_nucleus_are() -> None:
-    written = {ID: [trace_of(drawn_cell(cell()), cell())]}
+    written = {ID: [written_object_of(drawn_cell(cell()), cell())]}
     assert plan([drawn_cell(cell())], written, [cell()]).unchanged == [ID]
     assert plan([drawn_cell(cell())], written, [cell(reach=3)]).replace == [cell(reach=3)]
     assert plan([drawn_cell(cell(reach=3))], written, [cell()]).kept == {ID: Why.EDITED}
@@ -142,6 +145,6 @@ def test_a_cell_is_what_its_outline_and_its_nucleus_are() -> None:
 
 def test_a_detection_becomes_a_cell_and_the_nucleus_beside_it_goes() -> None:
     alone = feature(identity=OTHER)
-    before = {**WRITTEN, OTHER: [trace_of(drawn(alone), alone)]}
+    before = {**WRITTEN, OTHER: [written_object_of(drawn(alone), alone)]}
     changes = plan([drawn(feature()), drawn(alone)], before, [cell()])
     assert (changes.replace, changes.remove, changes.kept) == ([cell()], [OTHER], {})

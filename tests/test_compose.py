@@ -8,7 +8,7 @@ from scipy import ndimage
 from nuclick_training.__main__ import main
 from nuclick_training.datasets.data import DataError, Picture, picture_names, read_picture
 from nuclick_training.datasets.splits import WBC, WBC_COPIES
-from nuclick_training.synthesis.background_pieces import ground_pieces
+from nuclick_training.synthesis.background_pieces import background_pieces
 from nuclick_training.synthesis.cell_library import CellLibrary, read_library
 from nuclick_training.synthesis.cell_sheet import outlined
 from nuclick_training.synthesis.compose import FEWEST, MOST, PIXEL_SIZE, Canvas, Shape, compose, compose_pool
@@ -144,7 +144,7 @@ def test_a_red_cell_that_the_border_cuts_becomes_a_whole_one():
     rows, columns = np.mgrid[:100, :100]
     light = np.ones((100, 100, 3), np.float32)
     light[np.abs(np.hypot(rows - 50, columns - 4) - 18) < 1.5] = 0.8
-    (piece,) = ground_pieces(light, np.ones((100, 100), bool))
+    (piece,) = background_pieces(light, np.ones((100, 100), bool))
     middle = len(piece) // 2
     angles = np.linspace(0, 2 * np.pi, 60)
     radius = next(r for r in range(middle) if piece[middle, middle + r, 1] < 0.9) + 1

@@ -20,7 +20,7 @@ from nuclick_training.datasets.annotated_regions import OutlineRule, Shown, outl
 from nuclick_training.datasets.data import DataError, doubts_about, objects_of, picture_names, read_picture
 from nuclick_training.datasets.extract import patch_windows
 from nuclick_training.datasets.rasterize import filled
-from nuclick_training.datasets.split_assignment import Division, divide, leaks, patient_of
+from nuclick_training.datasets.split_assignment import SplitAssignment, divide, leaks, patient_of
 from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms, pictures, read_store
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli.app import main
@@ -59,7 +59,7 @@ def objects_drawn(labels: np.ndarray, downsample: float = 1.0, **how) -> list[Dr
 
 def extracted(target: Path, *sources: Path, **asked) -> list:
     """The training pictures of a store made of sources; all patients train."""
-    asked = {"kind": ObjectKind.NUCLEUS, "division": Division(validation=0, test=0), "patch": 64, **asked}
+    asked = {"kind": ObjectKind.NUCLEUS, "division": SplitAssignment(validation=0, test=0), "patch": 64, **asked}
     assert extract_dataset(ExtractRequest(sources, target, **asked)) == 0
     return pictures(target, "train")
 
@@ -324,14 +324,14 @@ def test_no_patient_is_ever_in_two_parts(seed):
     rng = np.random.default_rng(seed)
     names = [f"TCGA-AA-{rng.integers(1000, 1000 + seed + 1)}-01Z-{n}" for n in range(40)]
     slides = slides_of(*names)
-    parts = divide(slides, Division(seed=seed))
+    parts = divide(slides, SplitAssignment(seed=seed))
     assert leaks(slides, parts, SplitBy.PATIENT) == []
     patients = {slide.patient for slide in slides}
     assert len(set(parts)) == min(3, len(patients))
     if len(patients) >= 10:
         validating = {slide.patient for slide, part in zip(slides, parts, strict=True) if part == "validation"}
         assert len(validating) == round(0.2 * len(patients))
-    assert parts == divide(slides, Division(seed=seed))
+    assert parts == divide(slides, SplitAssignment(seed=seed))
 
 
 def test_a_patient_in_two_parts_is_a_leak():
@@ -344,7 +344,7 @@ def test_a_patient_in_two_parts_is_a_leak():
 def test_one_slide_under_two_names_is_in_one_part():
     twins = [*slides_of("first", "second", content="same"), *slides_of("c", "d", "e", "f")]
     for seed, by in itertools.product(range(20), (SplitBy.PATIENT, SplitBy.SLIDE)):
-        parts = divide(twins, Division(by=by, seed=seed))
+        parts = divide(twins, SplitAssignment(by=by, seed=seed))
         assert parts[0] == parts[1]
     assert leaks(twins, ["train", "test", *parts[2:]], SplitBy.SLIDE) == ["slide first = second is in train and test"]
 
@@ -353,7 +353,7 @@ def test_a_store_that_leaks_is_not_read_for_training(tmp_path, capsys):
     names = ["TCGA-AA-0001-a", "TCGA-AA-0001-b", "TCGA-AA-0002-a", "TCGA-AA-0003-a"]
     folder = folder_of(tmp_path / "data", names)
     target = tmp_path / "store.zarr"
-    extracted(target, folder, mpp=0.25, division=Division())
+    extracted(target, folder, mpp=0.25, division=SplitAssignment())
     assert show_info(target) == 0
     meta = json.loads((target / "zarr.json").read_text())
     meta["attributes"]["slides"][0]["part"] = "train"
@@ -377,17 +377,17 @@ def test_patients_are_found_by_a_pattern(tmp_path):
 
 
 def test_of_few_patients_the_first_parts_are_served_first():
-    assert divide(slides_of("a"), Division()) == ["train"]
-    assert sorted(divide(slides_of("a", "b"), Division())) == ["train", "validation"]
-    assert sorted(divide(slides_of("a", "b", "c"), Division())) == ["test", "train", "validation"]
-    assert divide(slides_of("a", "b", "c"), Division(validation=0, test=0)) == ["train"] * 3
+    assert divide(slides_of("a"), SplitAssignment()) == ["train"]
+    assert sorted(divide(slides_of("a", "b"), SplitAssignment())) == ["train", "validation"]
+    assert sorted(divide(slides_of("a", "b", "c"), SplitAssignment())) == ["test", "train", "validation"]
+    assert divide(slides_of("a", "b", "c"), SplitAssignment(validation=0, test=0)) == ["train"] * 3
     with pytest.raises(SettingsError, match="below 1 together"):
-        Division(validation=0.5, test=0.5)
+        SplitAssignment(validation=0.5, test=0.5)
 
 
 def test_fixed_parts_are_those_of_the_project_and_only_of_its_data(tmp_path):
     folder = folder_of(tmp_path / "monuseg", ["TCGA-18-5592-x", "TCGA-A7-A13E-x", "TCGA-00-0000-x"])
-    fixed = Division(by=SplitBy.FIXED)
+    fixed = SplitAssignment(by=SplitBy.FIXED)
     extracted(tmp_path / "store.zarr", folder, mpp=0.25, division=fixed)
     parts = {slide.name: slide.part for slide in read_store(tmp_path / "store.zarr").slides}
     assert parts == {"TCGA-18-5592-x": "validation", "TCGA-A7-A13E-x": "train", "TCGA-00-0000-x": "test"}
@@ -448,7 +448,7 @@ def test_a_slide_that_fails_half_way_leaves_no_patch(tmp_path):
         with pytest.raises(SlideError):
             writer.add(torn, patches(2, 20, True), names)
         assert writer.add(last, patches(3, 2, False), names) == (2, 2)
-        writer.finish(Division(validation=0, test=0), {"b": "torn"})
+        writer.finish(SplitAssignment(validation=0, test=0), {"b": "torn"})
     store = read_store(tmp_path / "store.zarr")
     assert [store.patch(index).image.max() for index in range(5)] == [1, 1, 1, 3, 3]
     assert store.pixels[0].shape == (5, 64, 64, 3)

@@ -41,7 +41,7 @@ from nuclick_wsi.cli.app import app
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.models.card import Card, DataSource
+from nuclick_wsi.models.card import DataSource, ModelCard
 from nuclick_wsi.models.network import NuClick, NuClickConfig
 from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
@@ -61,7 +61,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def tiny_card(kind: ObjectKind = ObjectKind.NUCLEUS, data: str = "discs", mpp: float = 0.25) -> Card:
+def tiny_card(kind: ObjectKind = ObjectKind.NUCLEUS, data: str = "discs", mpp: float = 0.25) -> ModelCard:
     return dataclasses.replace(
         dark_card(kind, 64, mpp),
         architecture="nuclick",
@@ -239,7 +239,7 @@ def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch)
     folder_of([picture(name=name, size=72) for name in "abc"], tmp_path / "discs")
     folder_of([picture(name="a", size=72)], tmp_path / "elsewhere")
 
-    def said(folder: str, split: str, card: Card) -> str:
+    def said(folder: str, split: str, card: ModelCard) -> str:
         save_model(tmp_path / "m.safetensors", network, card)
         return evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / folder, 0.25, split)).acquaintance
 

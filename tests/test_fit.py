@@ -21,8 +21,8 @@ from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.fitting.training_log import LOG, Watch
 from nuclick_training.sampling import glands, sampling
 from nuclick_training.sampling.augment import AUGMENTATIONS
-from nuclick_training.sampling.batches import Batch, CropLessons, LookLessons
-from nuclick_training.sampling.blocks import LookSampler
+from nuclick_training.sampling.batches import Batch, BlockBatches, CropBatches
+from nuclick_training.sampling.blocks import BlockSampler
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.models.network import NuClick, NuClickConfig, build
 from nuclick_wsi.models.weights import load_model
@@ -50,9 +50,9 @@ class KilledError(Exception):
 
 @dataclasses.dataclass
 class Mortal:
-    """Lessons of a run that is killed when it asks for its third batch."""
+    """BatchSource of a run that is killed when it asks for its third batch."""
 
-    lessons: CropLessons
+    lessons: CropBatches
     drawn: int = 0
 
     def batch(self, rng, count, plain=False):
@@ -64,8 +64,8 @@ class Mortal:
 
 @pytest.mark.parametrize("sampler", [sampling.ClickSampler, glands.SquiggleSampler])
 def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path, sampler):
-    def lessons() -> CropLessons:
-        return CropLessons(sampler([picture(radius=12)], 64))  # a new process has nothing that an old one drew
+    def lessons() -> CropBatches:
+        return CropBatches(sampler([picture(radius=12)], 64))  # a new process has nothing that an old one drew
 
     validation = [lessons().batch(np.random.default_rng(1), 2, plain=True)]
     folders = [tmp_path / name for name in ("whole", "killed")]
@@ -86,7 +86,7 @@ def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path, sa
 
 
 def test_what_a_killed_run_logged_beyond_its_checkpoint_is_dropped(tmp_path):
-    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
     fit(started(SHORT), lessons, [], SHORT, tmp_path)
     (tmp_path / LOG).write_text((tmp_path / LOG).read_text() + "9,0.1,1.0,0.5,0.5\n")
     run = started(SHORT)
@@ -97,7 +97,7 @@ def test_what_a_killed_run_logged_beyond_its_checkpoint_is_dropped(tmp_path):
 
 def test_the_loop_learns_and_logs(tmp_path):
     settings = dataclasses.replace(SHORT, steps=16, rate=1e-2)
-    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
     fit(started(settings), lessons, [lessons.batch(np.random.default_rng(1), 1, plain=True)], settings, tmp_path)
     lines = (tmp_path / LOG).read_text().splitlines()
     assert lines[0] == "step,minutes,loss,dice,threshold"
@@ -126,7 +126,7 @@ def test_a_terminal_has_a_bar_with_the_held_out_score(tmp_path, monkeypatch):
 def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
     settings = dataclasses.replace(SHORT, steps=0, minutes=1 / 600)
     run = started(settings)
-    fit(run, CropLessons(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+    fit(run, CropBatches(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
     assert run.step >= 1
     assert 0.1 <= run.seconds < 30
 
@@ -136,14 +136,14 @@ def test_who_draws_the_batches_changes_nothing(tmp_path):
     for workers in (0, 2):
         settings = dataclasses.replace(SHORT, workers=workers)
         run = started(settings)
-        fit(run, CropLessons(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+        fit(run, CropBatches(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
         ends.append(run.network.state_dict())
     assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
 
 
 def test_a_run_stops_where_nothing_gets_better_and_the_best_weights_are_kept(tmp_path):
     settings = dataclasses.replace(SHORT, steps=40, patience=2, rate=1e-9, averaging=0.0)  # it cannot get better
-    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
     run = started(settings)
     run.network.eval()
     fit(run, lessons, [lessons.batch(np.random.default_rng(1), 2, plain=True)], settings, tmp_path)
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
 
 def test_mixed_precision_learns_too(tmp_path):
     settings = dataclasses.replace(SHORT, precision="bfloat16")
-    lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
     one, other = started(settings), started(SHORT)
     fit(one, lessons, [], settings, tmp_path)
     fit(other, lessons, [], SHORT, tmp_path)
@@ -196,9 +196,9 @@ def test_a_gpu_trains_resumes_and_scores(tmp_path, architecture):
     device = torch.device("cuda")
     settings = dataclasses.replace(SHORT, batch=1, device="cuda")
     if architecture == "glance":
-        lessons = LookLessons(LookSampler([picture(size=420)], crop=64))
+        lessons = BlockBatches(BlockSampler([picture(size=420)], crop=64))
     else:
-        lessons = CropLessons(sampling.ClickSampler([picture()], size=64))
+        lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
     validation = [lessons.batch(np.random.default_rng(1), 1, plain=True)]
     config = {} if architecture == "glance" else {"width": 1 / 16}
     run = new_run(build(architecture, config), settings, device)
@@ -215,7 +215,7 @@ def test_tensorboard_gets_the_figures_of_the_log(tmp_path):
         "tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard (the train extra)"
     )
     settings = dataclasses.replace(SHORT, tensorboard=True)
-    fit(started(settings), CropLessons(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+    fit(started(settings), CropBatches(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4]
     assert set(events.Tags()["scalars"]) == {"loss", "dice", "threshold"}
@@ -277,7 +277,7 @@ def test_pictures_without_objects_are_refused_at_once():
     with pytest.raises(sampling.DataError, match="no object of 20 pixels"):
         sampling.ClickSampler([picture(radius=2)], size=64)
     with pytest.raises(sampling.DataError, match="no object of 20 pixels"):
-        LookSampler([picture(radius=2)], crop=64)
+        BlockSampler([picture(radius=2)], crop=64)
 
 
 # -------------------------------------------------------------------------------------------------------- lessons
@@ -293,7 +293,7 @@ def test_the_rate_warms_up_and_ends_at_nothing():
 
 def test_the_paper_s_network_is_given_colour_then_signals():
     sampler = sampling.ClickSampler([picture()], size=64)
-    batch = CropLessons(sampler).batch(np.random.default_rng(0), 1, plain=True)
+    batch = CropBatches(sampler).batch(np.random.default_rng(0), 1, plain=True)
     example = sampler.draw(np.random.default_rng(0), plain=True)
     (inputs,) = batch.inputs
     assert inputs.shape == (1, 5, 64, 64)
@@ -304,7 +304,7 @@ def test_the_paper_s_network_is_given_colour_then_signals():
 
 def test_looks_are_what_the_engine_would_show_of_the_same_clicks():
     item = picture(size=420, step=1.0)
-    plain = LookSampler([item], crop=64).draw(np.random.default_rng(0), plain=True)
+    plain = BlockSampler([item], crop=64).draw(np.random.default_rng(0), plain=True)
     assert plain.image.shape == (224, 224, 3)
     assert (plain.corners % 2 == 0).all()
     for corner, distances, target in zip(plain.corners, plain.distances, plain.targets, strict=True):
@@ -319,7 +319,7 @@ def test_looks_are_what_the_engine_would_show_of_the_same_clicks():
 
 
 def test_turned_looks_stay_true():
-    sampler, rng = LookSampler([picture(size=420)], crop=64), np.random.default_rng(1)
+    sampler, rng = BlockSampler([picture(size=420)], crop=64), np.random.default_rng(1)
     for _ in range(24):
         look = sampler.draw(rng)
         for distances, target in zip(look.distances, look.targets, strict=True):
@@ -330,7 +330,7 @@ def test_turned_looks_stay_true():
 def test_a_one_look_network_learns_from_its_lessons(tmp_path):
     torch.manual_seed(0)
     settings = dataclasses.replace(SHORT, steps=12, batch=1, rate=1e-2)
-    lessons = LookLessons(sampling.MixedSampler([LookSampler([picture(size=420)], crop=64)], [1.0]))
+    lessons = BlockBatches(sampling.MixedSampler([BlockSampler([picture(size=420)], crop=64)], [1.0]))
     network = build("glance", {"trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]})
     validation = [lessons.batch(np.random.default_rng(1), 1, plain=True)]
     fit(new_run(network, settings), lessons, validation, settings, tmp_path)

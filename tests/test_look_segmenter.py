@@ -22,7 +22,7 @@ from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.blocks import PITCH, Place, distance_maps
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
 from nuclick_wsi.segmentation.segmenter import TileImage
-from nuclick_wsi.segmentation.shared_encoder import LookSegmenter
+from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
 
@@ -51,14 +51,20 @@ def path(make_slide: Callable[..., Path]) -> Path:
     return make_slide(immunohistochemistry()[:SIDE, :SIDE])
 
 
-def tile_images(path: Path, views: list[View], segmenter: LookSegmenter, tile_size: int) -> Iterator[TileImage]:
+def tile_images(
+    path: Path, views: list[View], segmenter: SharedEncoderSegmenter, tile_size: int
+) -> Iterator[TileImage]:
     with open_slide(path) as slide:
         for tile in plan_tiles(views, tile_size, segmenter.around):
             yield TileImage(tile, read_window(slide, GRID, tile.window))
 
 
 def predict(
-    path: Path, field: SignalField, segmenter: LookSegmenter, tile_size: int = 64, prompts: list[int] | None = None
+    path: Path,
+    field: SignalField,
+    segmenter: SharedEncoderSegmenter,
+    tile_size: int = 64,
+    prompts: list[int] | None = None,
 ) -> dict[int, np.ndarray]:
     views = plan_views(field, GRID, SPEC, GlandMode.CROP, prompts)
     images = tile_images(path, views, segmenter, tile_size)
@@ -69,10 +75,10 @@ def predict(
 def test_batches_tiles_and_company_change_probabilities_by_rounding_at_most(
     batch_size: int, model: Model, field: SignalField, path: Path
 ) -> None:
-    plain = predict(path, field, LookSegmenter(model, torch.device("cpu"), 4))
+    plain = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), 4))
     assert plain.keys() == set(range(40))
-    other = predict(path, field, LookSegmenter(model, torch.device("cpu"), batch_size), tile_size=3000)
-    alone = predict(path, field, LookSegmenter(model, torch.device("cpu"), batch_size), prompts=[17])
+    other = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), batch_size), tile_size=3000)
+    alone = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), batch_size), prompts=[17])
     for prompt, probabilities in plain.items():
         np.testing.assert_allclose(probabilities, other[prompt], atol=1e-5)
         assert np.ptp(probabilities) > 1e-3
@@ -80,7 +86,7 @@ def test_batches_tiles_and_company_change_probabilities_by_rounding_at_most(
 
 
 def test_the_network_sees_the_block_the_click_and_its_neighbours(model: Model, field: SignalField, path: Path) -> None:
-    outputs = predict(path, field, LookSegmenter(model, torch.device("cpu"), 5))
+    outputs = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), 5))
     padded = np.full((SIDE + 1000, SIDE + 1000, 3), 255, np.uint8)
     padded[500:-500, 500:-500] = immunohistochemistry()[:SIDE, :SIDE]
     for view in plan_views(field, GRID, SPEC, GlandMode.CROP, [4, 11, 30]):
@@ -119,7 +125,7 @@ def test_who_looks_at_the_same_tissue_again_waits_for_the_head_alone(
     looks: list[int] = []
     look = Glance.look
     monkeypatch.setattr(Glance, "look", lambda self, blocks: looks.append(1) or look(self, blocks))
-    segmenter = LookSegmenter(model, torch.device("cpu"))
+    segmenter = SharedEncoderSegmenter(model, torch.device("cpu"))
     first = predict(path, field, segmenter, prompts=[17])
     again = predict(path, field, segmenter, prompts=[17])
     assert len(looks) == 1
@@ -185,13 +191,13 @@ def test_a_device_without_room_for_a_batch_says_how_large_a_batch_to_try(
 
     monkeypatch.setattr(Glance, "outline", full)
     with pytest.raises(DeviceError, match=r"batch of 8 crops of 64 px.*--batch-size 2"):
-        predict(path, field, LookSegmenter(model, torch.device("cpu"), 8), tile_size=3000)
+        predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), 8), tile_size=3000)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_what_the_cpu_gives(model: Model, field: SignalField, path: Path) -> None:
-    on_cpu = predict(path, field, LookSegmenter(model, torch.device("cpu")))
-    on_gpu = predict(path, field, LookSegmenter(model, choose_device("cuda")))
+    on_cpu = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu")))
+    on_gpu = predict(path, field, SharedEncoderSegmenter(model, choose_device("cuda")))
     for prompt, probabilities in on_cpu.items():
         np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=5e-3)

@@ -15,15 +15,15 @@ from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.engine import Outcome, segment
-from nuclick_wsi.segmentation.result_cache import Forgetful, Memory
+from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
 from nuclick_wsi.segmentation.stitch import Patch
-from nuclick_wsi.server.recent_results import RecentMasks
+from nuclick_wsi.server.recent_results import RecentResults
 from nuclick_wsi.slides.readers import open_slide
 
 MakeSlide = Callable[..., Path]
 
 
-def outlined(path: Path, prompts: Iterable[Prompt], memory: Memory) -> tuple[Outcome, set[str]]:
+def outlined(path: Path, prompts: Iterable[Prompt], memory: ResultCache) -> tuple[Outcome, set[str]]:
     """Return the outcome, and the prompts that went through the network."""
     segmenters = {kind: ShySegmenter(kind) for kind in (ObjectKind.NUCLEUS, ObjectKind.GLAND)}
     with open_slide(path) as slide:
@@ -38,13 +38,13 @@ def test_requests_after_edits_give_what_fresh_ones_give(seed: int, largest: int,
     centres = [(rng.randrange(SIDE), rng.randrange(SIDE)) for _ in range(40)]
     path = make_slide(discs(SIDE, centres, radius=12))
     prompts = [click(x + rng.uniform(-3, 3), y + rng.uniform(-3, 3)) for x, y in centres]
-    recent = RecentMasks(largest)
+    recent = RecentResults(largest)
     recalled = 0
     for _ in range(5):
         chosen = [one if rng.random() < 0.7 else replace(one, role=Role.NEIGHBOUR) for one in prompts]
         memory = recent.on_slide(ABOUT)
         again, seen = outlined(path, chosen, memory)
-        fresh, every_one = outlined(path, chosen, Forgetful())
+        fresh, every_one = outlined(path, chosen, NoCache())
         assert again == fresh
         assert memory.recalled == len(every_one) - len(seen)
         recalled += memory.recalled
@@ -55,7 +55,7 @@ def test_requests_after_edits_give_what_fresh_ones_give(seed: int, largest: int,
 def test_what_was_shown_counts_and_not_whose_prompt_it_was(make_slide: MakeSlide) -> None:
     path = make_slide(discs(SIDE, [(40, 40), (60, 40), (200, 200)]))
     prompts = [click(40, 40), click(60, 40), click(200, 200)]
-    recent = RecentMasks()
+    recent = RecentResults()
     outlined(path, prompts, recent.on_slide(ABOUT))
     renamed = [replace(one, id=f"z{number}", class_name="Tumor") for number, one in enumerate(prompts)]
     again, seen = outlined(path, renamed, recent.on_slide(ABOUT))
@@ -73,7 +73,7 @@ def patch(side: int) -> Patch:
 
 
 def test_what_was_asked_for_last_stays_and_no_more_than_fits() -> None:
-    recent = RecentMasks(100_000)
+    recent = RecentResults(100_000)
     memory = recent.on_slide(ABOUT)
     prompts = [click(number, 1) for number in range(100)]
     for prompt in prompts:
@@ -89,7 +89,7 @@ def test_what_was_asked_for_last_stays_and_no_more_than_fits() -> None:
 
 
 def test_threads_share_it() -> None:
-    recent = RecentMasks(200_000)
+    recent = RecentResults(200_000)
 
     def ask(seed: int) -> None:
         rng, memory = random.Random(seed), recent.on_slide(ABOUT)

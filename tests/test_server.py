@@ -23,14 +23,14 @@ from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.models.card import find_model
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server.auth import AllowedFolders, Token
-from nuclick_wsi.server.auth_middleware import HOST, Gate
-from nuclick_wsi.server.fair_lock import Turns
-from nuclick_wsi.server.recent_results import RecentMasks
+from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
+from nuclick_wsi.server.fair_lock import FairLock
+from nuclick_wsi.server.recent_results import RecentResults
 from nuclick_wsi.server.server import listen, make_app, make_server
 from nuclick_wsi.server.service import Service
-from nuclick_wsi.server.slide_cache import OpenSlides
+from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
 from nuclick_wsi.slides.slide import Frame
 
@@ -54,7 +54,7 @@ class Running:
 
     port: int
     token: Token
-    slides: OpenSlides
+    slides: SlideCache
     folder: Path
 
     def ask(
@@ -79,25 +79,25 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Shelf:
-    return Shelf(device="cpu", turn=Turns())
+def registry() -> ModelRegistry:
+    return ModelRegistry(device="cpu", turn=FairLock())
 
 
 @pytest.fixture(scope="module")
-def start(shelf: Shelf) -> Iterator[Callable[..., Running]]:
+def start(registry: ModelRegistry) -> Iterator[Callable[..., Running]]:
     servers = []
 
-    def start_one(folder: Path, recent: RecentMasks | None = None, shelf: Shelf = shelf) -> Running:
+    def start_one(folder: Path, recent: RecentResults | None = None, registry: ModelRegistry = registry) -> Running:
         listener = listen(0)
         port = listener.getsockname()[1]
-        slides = OpenSlides(most=2)
+        slides = SlideCache(most=2)
         token = Token(folder / "state")
         allowed = folder / "slides"
         allowed.mkdir()
         # Unless a test is about it, nothing is remembered: each request is worked on.
-        service = Service(shelf, slides, AllowedFolders([allowed]), RecentMasks(0) if recent is None else recent)
+        service = Service(registry, slides, AllowedFolders([allowed]), RecentResults(0) if recent is None else recent)
         app = make_app(service, SMALL)
-        server = make_server(Gate(app, token, port))
+        server = make_server(AuthMiddleware(app, token, port))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         servers.append((server, thread))
@@ -202,7 +202,7 @@ def test_only_what_is_asked_for_is_outlined_and_all_that_is_drawn_is_known(serve
 def test_cells_come_with_their_nuclei_where_both_are_asked_for(
     start: Callable[..., Running], cell_model: str, tmp_path: Path
 ) -> None:
-    server = start(tmp_path, shelf=Shelf([cell_model], "cpu"))
+    server = start(tmp_path, registry=ModelRegistry([cell_model], "cpu"))
     slide = server.folder / "a.svs"
     write_pyramid(slide, np.tile(immunohistochemistry(), (2, 2, 1)), PixelSize(0.5, 0.5))
     prompts, others = clicks(*scattered(8)), clicks(*scattered(3, seed=1), number=2)
@@ -279,7 +279,7 @@ def test_progress_comes_before_the_result_where_it_is_asked_for(server: Running,
 def test_a_click_that_moves_costs_itself_and_those_that_see_it_and_changes_no_other_outline(
     start: Callable[..., Running], server: Running, tmp_path: Path
 ) -> None:
-    warm = start(tmp_path, RecentMasks())
+    warm = start(tmp_path, RecentResults())
     slide = warm.folder / "a.svs"
     write_pyramid(slide, np.tile(immunohistochemistry(), (2, 2, 1)), PixelSize(0.5, 0.5))
     (server.folder / "moved.svs").write_bytes(slide.read_bytes())
@@ -442,7 +442,7 @@ def test_a_kind_without_a_model_is_named(
     models.mkdir()
     (models / "nuclei.safetensors").write_bytes(find_model("nuclei").read_bytes())
     monkeypatch.setattr("nuclick_wsi.models.card.MODELS", models)
-    server = start(tmp_path, shelf=Shelf(device="cpu"))
+    server = start(tmp_path, registry=ModelRegistry(device="cpu"))
     assert [model["kind"] for model in server.ask("GET", "/health").body["models"]] == ["nucleus"]
     slide = server.folder / "a.svs"
     write_pyramid(slide, immunohistochemistry(), PixelSize(0.5, 0.5))
@@ -510,7 +510,7 @@ def test_what_there_is_is_named_where_something_else_is_asked_for(server: Runnin
 
 
 def test_slides_stay_open_are_opened_again_once_changed_and_closed_when_dropped(tmp_path: Path) -> None:
-    slides = OpenSlides(most=2)
+    slides = SlideCache(most=2)
     paths = [tmp_path / f"{name}.svs" for name in "abc"]
     for path in paths:
         write_pyramid(path, immunohistochemistry()[:64, :64].copy(), PixelSize(0.5, 0.5))
@@ -533,7 +533,7 @@ def test_slides_stay_open_are_opened_again_once_changed_and_closed_when_dropped(
 
 
 def test_turns_are_handed_on_in_the_order_in_which_they_were_asked_for() -> None:
-    turns, order = Turns(), []
+    turns, order = FairLock(), []
 
     def take(number: int) -> None:
         with turns:
@@ -598,7 +598,7 @@ def test_the_command_says_where_it_answers_and_stops_when_idle(tmp_path: Path) -
         assert process.stdout is not None
         line = process.stdout.readline()
         port = int(line.rpartition(":")[2])
-        server = Running(port, Token(tmp_path), OpenSlides(), tmp_path)
+        server = Running(port, Token(tmp_path), SlideCache(), tmp_path)
         assert server.ask("GET", "/health").body["allowed"] == [str(tmp_path.resolve())]
         assert process.wait(20) == 0
 

@@ -17,8 +17,8 @@ from nuclick_wsi.cli import models_view
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import (
     METADATA_KEY,
-    Card,
     DataSource,
+    ModelCard,
     Score,
     default_model,
     find_model,
@@ -31,7 +31,7 @@ from nuclick_wsi.models.weights import load_model, save_model
 from nuclick_wsi.prompts import ObjectKind
 
 WIDTH = 1 / 8  # every channel count of the paper divides evenly
-CARD = Card(
+CARD = ModelCard(
     name="tiny",
     kind=ObjectKind.NUCLEUS,
     architecture="nuclick",
@@ -71,7 +71,7 @@ def tampered(path: Path, change) -> Path:
 
 def test_a_card_comes_back_as_it_was_written(model_file):
     assert read_card(model_file) == CARD
-    assert Card.from_json(CARD.to_json()) == CARD
+    assert ModelCard.from_json(CARD.to_json()) == CARD
 
 
 def test_a_model_comes_back_ready_to_predict(model_file):

@@ -19,7 +19,7 @@ from nuclick_training.evaluation.tables import print_findings
 from nuclick_training.synthesis.cell_library import read_library
 from nuclick_training.synthesis.compose import PIXEL_SIZE, compose_pool
 from nuclick_training.synthesis.composing import COMPOSED, LIBRARY, write_pictures
-from nuclick_wsi.models.card import Card, Score
+from nuclick_wsi.models.card import ModelCard, Score
 from nuclick_wsi.models.weights import load_model, save_model
 
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def score_model(
     path: Path, data: Path, console: Console, others: Sequence[str] = (), choice: str | None = None
-) -> Card:
+) -> ModelCard:
     """Measure a model on the test images of its own data sets and of others, and replace its card's test scores."""
     model = load_model(path)
     kept = tuple(score for score in model.card.scores if " test" not in score.data)

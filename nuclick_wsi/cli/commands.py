@@ -24,7 +24,7 @@ from nuclick_wsi.runs.journal import FILE_NAME, Journal
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
 from nuclick_wsi.scale import Area, PixelSize
-from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
@@ -80,10 +80,10 @@ class _Work:
 def run_target(request: RunRequest) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     work = _work_of(request)
-    shelf = Shelf(request.models, request.device, request.batch_size)
+    registry = ModelRegistry(request.models, request.device, request.batch_size)
     if request.objects is not ObjectChoice.AUTO:
         for kind in (*request.objects.of_points, *request.objects.of_lines):
-            shelf.path(kind)  # a kind without a model is wrong before the first image is
+            registry.path(kind)  # a kind without a model is wrong before the first image is
     options = Options(
         out=work.out,
         settings=Settings(request.masks, request.gland_mode, request.outlines),
@@ -96,7 +96,7 @@ def run_target(request: RunRequest) -> int:
     for warning in work.warnings:
         make_console(stderr=True).print(warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
     with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
-        report = run(work.jobs, shelf, options, watcher, work.journal)
+        report = run(work.jobs, registry, options, watcher, work.journal)
     _print(report, work)
     return exit_code(report)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from nuclick_training.datasets.annotated_regions import OutlineRule
 from nuclick_training.datasets.data import DataError
 from nuclick_training.datasets.extract import Cutting, SlideReport, extract
-from nuclick_training.datasets.split_assignment import PARTS, Division, fixed_split
+from nuclick_training.datasets.split_assignment import PARTS, SplitAssignment, fixed_split
 from nuclick_training.datasets.store import Store, StoreWriter, Terms, read_store
 from nuclick_training.evaluation.sheet import contact_sheet
 from nuclick_wsi.choices import SplitBy
@@ -43,7 +43,7 @@ class ExtractRequest:
     regions: Sequence[str] = ()
     classes: Sequence[str] = ()
     patch: int = 512
-    division: Division = field(default_factory=Division)
+    division: SplitAssignment = field(default_factory=SplitAssignment)
     patient_from: str | None = None
     slides: Path | None = None
     overwrite: bool = False

@@ -196,7 +196,7 @@ def dataset_extract(
     What lies outside such a region is marked as unknown and trains nothing; shapes of a class Ignore* are cut out of
     it. Exit code: 0 all well, 1 an image could not be used (it is named, the others are there), 2 wrong use.
     """
-    from nuclick_training.datasets.split_assignment import Division
+    from nuclick_training.datasets.split_assignment import SplitAssignment
     from nuclick_wsi.cli import dataset
 
     asked = dataset.ExtractRequest(
@@ -209,7 +209,7 @@ def dataset_extract(
         regions=tuple(region_class or ()),
         classes=tuple(objects_class or ()),
         patch=patch,
-        division=Division(split_by, validation, test, seed),
+        division=SplitAssignment(split_by, validation, test, seed),
         patient_from=patient_from,
         slides=slides,
         overwrite=overwrite,

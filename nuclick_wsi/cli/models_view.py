@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from nuclick_wsi.models.card import Card, default_model, find_model, read_card, shipped_models
+from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card, shipped_models
 from nuclick_wsi.prompts import ObjectKind
 
 
@@ -44,7 +44,7 @@ def print_card(console: Console, model: str) -> None:
     console.print(table)
 
 
-def _entries(card: Card) -> list[tuple[str, str]]:
+def _entries(card: ModelCard) -> list[tuple[str, str]]:
     return [
         ("name", card.name),
         ("object", card.kind.value),

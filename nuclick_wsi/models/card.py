@@ -39,7 +39,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ModelCard:
     """Everything that is to be known about a model without its weights.
 
     Attributes
@@ -93,7 +93,7 @@ class Card:
         return json.dumps(dataclasses.asdict(self) | {"created": self.created.isoformat()})
 
     @classmethod
-    def from_json(cls, text: str) -> "Card":
+    def from_json(cls, text: str) -> "ModelCard":
         """Read a card back.
 
         Raises
@@ -114,7 +114,7 @@ class Card:
             raise ValueError(str(error)) from error
 
 
-def read_card(path: str | Path) -> Card:
+def read_card(path: str | Path) -> ModelCard:
     """Read the card of a model file.
 
     Raises
@@ -130,7 +130,7 @@ def read_card(path: str | Path) -> Card:
             "`nuclick-wsi weights import` or by training."
         )
     try:
-        return Card.from_json(text)
+        return ModelCard.from_json(text)
     except ValueError as error:
         raise ModelError(f"{path} has a card that cannot be read: {error}. Is it from a newer version?") from error
 

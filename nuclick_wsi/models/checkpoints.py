@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from nuclick_wsi.errors import ModelError
-from nuclick_wsi.models.card import Card, DataSource
+from nuclick_wsi.models.card import DataSource, ModelCard
 from nuclick_wsi.models.network import NuClick, NuClickConfig
 from nuclick_wsi.models.weights import fill, save_model
 from nuclick_wsi.ownership import require_free
@@ -60,7 +60,7 @@ _BRANCHES = ("conv_block_1", "conv_block_2", "conv_block_3", "conv_block_4")
 
 def import_checkpoint(
     source: str | Path, target: str | Path, kind: ObjectKind, config: NuClickConfig | None = None
-) -> Card:
+) -> ModelCard:
     """Turn a published checkpoint into a model file, and return its card.
 
     Parameters
@@ -163,10 +163,10 @@ def _guess(tensors: Tensors) -> str:
     return f" It has {len(tensors)} entries and {count:,} parameters."
 
 
-def _card(source: Path, kind: ObjectKind, config: NuClickConfig) -> Card:
+def _card(source: Path, kind: ObjectKind, config: NuClickConfig) -> ModelCard:
     """Return the card of an imported checkpoint: what is known of it, and that the rest is not."""
     crop, mpp, threshold, smallest, holes = _SETTINGS[kind]
-    return Card(
+    return ModelCard(
         name=source.stem,
         kind=kind,
         architecture="nuclick",

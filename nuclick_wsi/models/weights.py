@@ -15,7 +15,7 @@ from torch import nn
 
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.models.card import METADATA_KEY, Card, find_model, read_card
+from nuclick_wsi.models.card import METADATA_KEY, ModelCard, find_model, read_card
 from nuclick_wsi.models.network import build
 
 
@@ -31,7 +31,7 @@ class Model:
         Of the whole file, in hexadecimal: what a run's record names.
     """
 
-    card: Card
+    card: ModelCard
     network: nn.Module
     sha256: str
     path: Path
@@ -56,7 +56,7 @@ def load_model(model: str | Path) -> Model:
     return Model(card, network, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
 
-def save_model(path: str | Path, network: nn.Module, card: Card, half: bool = False) -> None:
+def save_model(path: str | Path, network: nn.Module, card: ModelCard, half: bool = False) -> None:
     """Write a model file, whole or not at all.
 
     Parameters
@@ -101,7 +101,7 @@ def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -
     network.eval()
 
 
-def _network_of(card: Card, path: Path) -> nn.Module:
+def _network_of(card: ModelCard, path: Path) -> nn.Module:
     """Return the untrained network that a card describes."""
     try:
         return build(card.architecture, card.config)

@@ -66,7 +66,7 @@ class Journal:
     ) -> None:
         self.close()
 
-    def image(self, name: str, about: Mapping[ObjectKind, bytes]) -> "ImageMemory":
+    def image(self, name: str, about: Mapping[ObjectKind, bytes]) -> "ImageResultCache":
         """Return the memory of one image.
 
         Parameters
@@ -74,9 +74,9 @@ class Journal:
         name
             What tells the image from the others of this journal, in every run.
         about
-            For each kind of object, what `setting_of` returns.
+            For each kind of object, what `context_key` returns.
         """
-        return ImageMemory(self, name, about)
+        return ImageResultCache(self, name, about)
 
     def find(self, image: str, prompt: str, shown: bytes) -> bytes | None:
         """Return what is kept of a prompt, if it was shown just this; ResultError as for all methods."""
@@ -155,8 +155,8 @@ class Journal:
         return connection
 
 
-class ImageMemory:
-    """The `Memory` of one image of a journal; it counts what it could recall."""
+class ImageResultCache:
+    """The `ResultCache` of one image of a journal; it counts what it could recall."""
 
     def __init__(self, journal: Journal, name: str, about: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0

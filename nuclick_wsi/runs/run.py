@@ -19,13 +19,13 @@ from nuclick_wsi.files import write_atomically
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results
-from nuclick_wsi.runs.journal import ImageMemory, Journal
+from nuclick_wsi.runs.journal import ImageResultCache, Journal
 from nuclick_wsi.runs.preview import write_preview
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Reading, segment
-from nuclick_wsi.segmentation.model_registry import Shelf
-from nuclick_wsi.segmentation.result_cache import setting_of
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
@@ -61,7 +61,9 @@ class Watcher(Protocol):
         """An image is through, whatever came of it."""
 
 
-def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher, journal: Journal) -> RunReport:
+def run(
+    jobs: Iterable[Job], registry: ModelRegistry, options: Options, watcher: Watcher, journal: Journal
+) -> RunReport:
     """Work through all jobs and write the record of the run; a dry run writes nothing.
 
     Parameters
@@ -77,11 +79,11 @@ def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher, j
     started = datetime.now(UTC)
     images = []
     for job in jobs:
-        images.append(_guarded(_Line(shelf, options, watcher, journal), job))
+        images.append(_guarded(_Line(registry, options, watcher, journal), job))
         watcher.image_ended(images[-1])
     record = None if options.dry else options.out / "runs" / f"{started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
     report = RunReport(
-        started, _described(options, shelf), _models_used(shelf), images, [*options.notes, *journal.notes], record
+        started, _described(options, registry), _models_used(registry), images, [*options.notes, *journal.notes], record
     )
     if record is not None:
         write_atomically(record, report.as_json())
@@ -92,7 +94,7 @@ def run(jobs: Iterable[Job], shelf: Shelf, options: Options, watcher: Watcher, j
 class _Line:
     """What all images of a run have in common."""
 
-    shelf: Shelf
+    registry: ModelRegistry
     options: Options
     watcher: Watcher
     journal: Journal
@@ -137,12 +139,12 @@ def _introduced(job: Job, image: ImageInput) -> ImageReport:
 
 
 def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageReport:
-    shelf, options = line.shelf, line.options
+    registry, options = line.registry, line.options
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
         info = slide.info
         _require_size(slide, image)
         pixel_size = resolve_pixel_size(info, image.pixel_size, options.pixel_size)
-        readings = [Reading.of(info, pixel_size, shelf.card(ObjectKind(kind))) for kind in sorted(report.prompts)]
+        readings = [Reading.of(info, pixel_size, registry.card(ObjectKind(kind))) for kind in sorted(report.prompts)]
         report = replace(
             report,
             slide=info.path,
@@ -158,15 +160,15 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         outcome = segment(
             slide,
             image.prompts,
-            shelf,
+            registry,
             pixel_size,
             options.settings,
             on_progress=line.watcher.prompts_done,
             memory=memory,
         )
-        models = [used for used in _models_used(shelf) if used.kind in report.prompts]
+        models = [used for used in _models_used(registry) if used.kind in report.prompts]
         unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
-        described = _described(options, shelf)
+        described = _described(options, registry)
         written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
         memory.forget_others({prompt.id for prompt in image.prompts.prompts})
         preview = None
@@ -188,14 +190,14 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         )
 
 
-def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageMemory:
+def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageResultCache:
     """Return what is known of an image's prompts, as long as neither slide, reader, model nor program changed."""
     assert report.fingerprint is not None, "the slide is open"
     assert report.reader is not None, "the slide is open"
     about = {}
     for kind in map(ObjectKind, report.prompts):
-        line.shelf[kind]  # loads the model
-        about[kind] = setting_of(report.fingerprint, report.reader, image.frame, line.shelf.models[kind].sha256)
+        line.registry[kind]  # loads the model
+        about[kind] = context_key(report.fingerprint, report.reader, image.frame, line.registry.models[kind].sha256)
     return line.journal.image(job.identity, about)
 
 
@@ -210,17 +212,17 @@ def _require_size(slide: Slide, image: ImageInput) -> None:
         )
 
 
-def _described(options: Options, shelf: Shelf) -> dict[str, Any]:
+def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
     pixel_size = options.pixel_size
     return {
-        "device": str(shelf.device),
-        "batch_size": shelf.batch_size,
+        "device": str(registry.device),
+        "batch_size": registry.batch_size,
         "reader": options.reader.value,
         "mpp": pixel_size and pixel_size.mean,
         **asdict(options.settings),
     }
 
 
-def _models_used(shelf: Shelf) -> list[ModelUsed]:
-    return [ModelUsed(kind, model.card.name, model.sha256, model.path) for kind, model in shelf.models.items()]
+def _models_used(registry: ModelRegistry) -> list[ModelUsed]:
+    return [ModelUsed(kind, model.card.name, model.sha256, model.path) for kind, model in registry.models.items()]

@@ -11,7 +11,7 @@ from nuclick_wsi.runs.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class WrittenObject:
     """An object as it was when we wrote it.
 
     Attributes
@@ -29,34 +29,34 @@ class Trace:
     feature: bytes
 
 
-class Traces:
+class WrittenObjects:
     """The traces of one image, by prompt id; more than one where a run was killed while it wrote."""
 
     def __init__(self, journal: Journal, image: str) -> None:
         self._journal = journal
         self._image = image
 
-    def read(self) -> dict[str, list[Trace]]:
+    def read(self) -> dict[str, list[WrittenObject]]:
         """Return all traces; ResultError as for all methods."""
         query = "SELECT prompt, shape, look, feature FROM traces WHERE image = ?"
-        found: dict[str, list[Trace]] = {}
+        found: dict[str, list[WrittenObject]] = {}
         with self._journal.lent() as connection:
             for prompt, *rest in connection.execute(query, (self._image,)):
-                found.setdefault(prompt, []).append(Trace(*rest))
+                found.setdefault(prompt, []).append(WrittenObject(*rest))
         return found
 
-    def add(self, traces: Mapping[str, Trace]) -> None:
+    def add(self, traces: Mapping[str, WrittenObject]) -> None:
         """Keep traces beside those that are there."""
         with self._journal.lent() as connection, connection:
             connection.executemany(_INSERT, self._rows({prompt: [trace] for prompt, trace in traces.items()}))
 
-    def replace(self, traces: Mapping[str, Sequence[Trace]]) -> None:
+    def replace(self, traces: Mapping[str, Sequence[WrittenObject]]) -> None:
         """Keep these traces, and no others."""
         with self._journal.lent() as connection, connection:
             connection.execute("DELETE FROM traces WHERE image = ?", (self._image,))
             connection.executemany(_INSERT, self._rows(traces))
 
-    def _rows(self, traces: Mapping[str, Sequence[Trace]]) -> list[tuple[str, str, bytes, str, bytes]]:
+    def _rows(self, traces: Mapping[str, Sequence[WrittenObject]]) -> list[tuple[str, str, bytes, str, bytes]]:
         return [
             (self._image, prompt, trace.shape, trace.look, trace.feature)
             for prompt, several in traces.items()

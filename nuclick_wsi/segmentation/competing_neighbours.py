@@ -60,7 +60,7 @@ class Neighbours:
         return meeting
 
 
-def find_contenders(
+def find_competing_neighbours(
     patches: Sequence[Patch], neighbours: Neighbours, grid: Grid, look: Callable[[Sequence[View]], list[Patch]]
 ) -> list[Patch]:
     """Return the masks of the neighbours that have a say.

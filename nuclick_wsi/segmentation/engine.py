@@ -1,7 +1,7 @@
 """The straight line: prompts on a slide go in, and every one comes out as an instance or a named rejection.
 
-plan_views > recall > plan_tiles > read > segmenter.predict > merge > decode_mask > find_contenders > settle_overlaps
-> draw_contours
+plan_views > recall > plan_tiles > read > segmenter.predict > merge > decode_mask > find_competing_neighbours
+> settle_overlaps > draw_contours
 """
 
 from collections import Counter
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Grid, PixelSize, Window
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
-from nuclick_wsi.segmentation.competing_neighbours import Neighbours, find_contenders
+from nuclick_wsi.segmentation.competing_neighbours import Neighbours, find_competing_neighbours
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours, draw_pixel_edges
 from nuclick_wsi.segmentation.contours.outlines import Outline
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, Tile, View, halves, plan_tiles, plan_views
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object
 from nuclick_wsi.segmentation.pipeline import ordered_map
 from nuclick_wsi.segmentation.prompt_validation import refuse_duplicates, refuse_misplaced
-from nuclick_wsi.segmentation.result_cache import Decoded, Forgetful, Memory, Recollection
+from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, NoCache, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
 from nuclick_wsi.segmentation.settings import Settings, mask_rule
 from nuclick_wsi.segmentation.signals import Pixels
@@ -49,7 +49,7 @@ class Reading:
     """Slide pixels per pixel of the network's grid; below 1 the slide is coarser than the model and was upsampled."""
 
     @classmethod
-    def of(cls, info: SlideInfo, pixel_size: PixelSize, card: Card) -> "Reading":
+    def of(cls, info: SlideInfo, pixel_size: PixelSize, card: ModelCard) -> "Reading":
         """Return how a slide is read for a model."""
         downsample = grid_for(info, pixel_size, card.mpp).downsample
         return cls(card.kind, choose_level(info.levels, downsample), downsample)
@@ -77,7 +77,7 @@ def segment(  # noqa: PLR0913 - the last two have nothing in common with each ot
     settings: Settings = Settings(),
     *,
     on_progress: Progress = lambda _: None,
-    memory: Memory = Forgetful(),
+    memory: ResultCache = NoCache(),
 ) -> Outcome:
     """Segment every prompt on a slide.
 
@@ -139,7 +139,7 @@ class _KindJob:
     rule: MaskRule
     signals: SignalField
     duplicates: Sequence[Rejection]
-    memory: Memory
+    memory: ResultCache
     failures: list[_Unread] = field(default_factory=list)
 
     @classmethod
@@ -150,7 +150,7 @@ class _KindJob:
         segmenter: Segmenter,
         settings: Settings,
         prompts: Sequence[Prompt],
-        memory: Memory,
+        memory: ResultCache,
     ) -> "_KindJob":
         grid = grid_for(slide.info, pixel_size, segmenter.card.mpp)
         kept, duplicates = refuse_duplicates(prompts, grid)
@@ -161,10 +161,10 @@ class _KindJob:
         """Take the prompts of this kind down the line."""
         patches, rejections = self._look(self._views(self._wanted), lambda: on_progress(1))
         neighbours = Neighbours.of(self.signals, self.grid, self._spec, self._views)
-        contenders = find_contenders(
+        competing = find_competing_neighbours(
             patches, neighbours, self.grid, lambda views: self._look(views, lambda: on_progress(0))[0]
         )
-        settled, taken = settle_overlaps([*patches, *contenders], self.rule.smallest_px)
+        settled, taken = settle_overlaps([*patches, *competing], self.rule.smallest_px)
         by_id = {self.signals.prompts[index].id: self.signals.prompts[index] for index in self._wanted}
         outlines = self._outlines(settled, by_id)
         instances = [
@@ -188,7 +188,7 @@ class _KindJob:
 
     def _look(self, views: Sequence[View], on_look: Callable[[], None]) -> tuple[list[Patch], list[Rejection]]:
         """Return a mask or a rejection of every prompt that the views are of, unless a tile of it cannot be read."""
-        known = Recollection.of(self.memory, self.signals, views, self.grid, self.rule)
+        known = CacheLookup.of(self.memory, self.signals, views, self.grid, self.rule)
         planned = plan_tiles(known.unknown, self.settings.tile_size, self.segmenter.around)
         tiles = ordered_map(self._read, planned, self.settings.workers)
         patches: list[Patch] = []

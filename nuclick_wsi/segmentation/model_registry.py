@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 
 from nuclick_wsi.errors import ModelError
-from nuclick_wsi.models.card import Card, default_model, find_model, read_card
+from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card
 from nuclick_wsi.models.devices import choose_device
 from nuclick_wsi.models.weights import Model, load_model
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, Segmenter
-from nuclick_wsi.segmentation.shared_encoder import LookSegmenter
+from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
 
 
-class Shelf(Mapping[ObjectKind, Segmenter]):
+class ModelRegistry(Mapping[ObjectKind, Segmenter]):
     """The segmenters of a run by kind of object, each loaded the first time that it is asked for.
 
     Parameters
@@ -27,7 +27,7 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
     batch_size
         Crops per batch; None for what suits the device.
     turn
-        What every batch of every model waits for, where several threads use the shelf.
+        What every batch of every model waits for, where several threads use the registry.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class Shelf(Mapping[ObjectKind, Segmenter]):
             self._paths[kind] = default_model(kind)
         return self._paths[kind]
 
-    def card(self, kind: ObjectKind) -> Card:
+    def card(self, kind: ObjectKind) -> ModelCard:
         """Return the card of a kind's model without loading its weights; ModelError where no model is for it."""
         return read_card(self.path(kind))
 
@@ -88,5 +88,5 @@ def segmenter_of(
     turn: AbstractContextManager[object] | None = None,
 ) -> Segmenter:
     """Return the segmenter that runs a model's network; the parameters are the segmenters' own."""
-    segmenter = LookSegmenter if model.card.architecture == "glance" else CropSegmenter
+    segmenter = SharedEncoderSegmenter if model.card.architecture == "glance" else CropSegmenter
     return segmenter(model, device, batch_size, turn)

@@ -1,6 +1,6 @@
 """What the engine may know from an earlier run: the masks of prompts for which nothing has changed.
 
-Before the network is asked, every prompt is described by all that its mask depends on, and a `Memory` is asked for
+Before the network is asked, every prompt is described by all that its mask depends on, and a `ResultCache` is asked for
 what came of exactly that. Overlaps are settled afterwards, among remembered and new masks alike, so a run that
 remembers gives what a run that does not would give.
 """
@@ -26,7 +26,7 @@ Decoded = Patch | Rejection
 """What came of one prompt before overlaps are settled."""
 
 
-class Memory(Protocol):
+class ResultCache(Protocol):
     """Keeps what came of prompts on one slide, with one model for each kind of object."""
 
     def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
@@ -38,7 +38,7 @@ class Memory(Protocol):
         ...
 
 
-class Forgetful:
+class NoCache:
     """A memory that keeps nothing."""
 
     def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
@@ -50,25 +50,25 @@ class Forgetful:
 
 
 @dataclass(frozen=True, slots=True)
-class Recollection:
+class CacheLookup:
     """Views of prompts, divided into what came of those that are known and the views of those that are not."""
 
-    memory: Memory
+    memory: ResultCache
     known: list[Decoded] = field(default_factory=list)
     unknown: list[View] = field(default_factory=list)
     shown: dict[str, tuple[Prompt, bytes]] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, memory: Memory, signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule
-    ) -> "Recollection":
+        cls, memory: ResultCache, signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule
+    ) -> "CacheLookup":
         """Ask a memory for every prompt that the views are of, in the order of its first view."""
         found = cls(memory)
         by_prompt: dict[int, list[View]] = {}
         for view in views:
             by_prompt.setdefault(view.prompt, []).append(view)
         for index, own in by_prompt.items():
-            prompt, shown = signals.prompts[index], what_is_shown(signals, own, grid, rule)
+            prompt, shown = signals.prompts[index], input_digest(signals, own, grid, rule)
             decoded = memory.recall(prompt, shown)
             if decoded is None:
                 found.unknown.extend(own)
@@ -84,7 +84,7 @@ class Recollection:
             yield decoded
 
 
-def what_is_shown(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> bytes:
+def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> bytes:
     """Return a digest of all that a prompt's mask depends on, beside the slide's pixels and the model.
 
     That is where its views are, every pixel of their inclusion and exclusion maps, and the rule of its mask. A
@@ -105,7 +105,7 @@ def what_is_shown(signals: SignalField, views: Sequence[View], grid: Grid, rule:
     return digest.digest()
 
 
-def setting_of(fingerprint: str, reader: str, frame: Frame, model_sha256: str) -> bytes:
+def context_key(fingerprint: str, reader: str, frame: Frame, model_sha256: str) -> bytes:
     """Return a digest of all that a prompt's mask depends on beside what the network is shown: slide, model, program.
 
     Parameters

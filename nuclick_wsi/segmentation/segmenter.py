@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nuclick_wsi.errors import DeviceError
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.scale import Window
@@ -37,7 +37,7 @@ class Segmenter(Protocol):
     """Turns views into probabilities; the same for a view whatever tile, batch or order it comes in."""
 
     @property
-    def card(self) -> Card:
+    def card(self) -> ModelCard:
         """What the model is: its kind of object, crop size, pixel size and settings."""
         ...
 
@@ -79,7 +79,7 @@ class CropSegmenter:
         self._network = fused(model.network).to(device)
 
     @property
-    def card(self) -> Card:
+    def card(self) -> ModelCard:
         """What the model is."""
         return self._card
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Area, AreaUnit, Grid
 from nuclick_wsi.segmentation.masks import MaskRule
@@ -64,7 +64,7 @@ class Settings:
     """Threads that read ahead of the network, and as many that trace behind it."""
 
 
-def mask_rule(card: Card, masks: MaskSettings, grid: Grid) -> MaskRule:
+def mask_rule(card: ModelCard, masks: MaskSettings, grid: Grid) -> MaskRule:
     """Return the rule in pixels of the grid: the settings where given, else the card."""
     smallest = masks.smallest or Area(card.smallest_um2, AreaUnit.SQUARE_MICRONS)
     holes = masks.fill_holes or Area(card.fill_holes_um2, AreaUnit.SQUARE_MICRONS)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.network import Features, Glance, fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.scale import Window
@@ -38,7 +38,7 @@ class _Block:
     views: Sequence[tuple[View, Window]]
 
 
-class LookSegmenter:
+class SharedEncoderSegmenter:
     """The one-look network; what it says of a view depends on the view's own block and on nothing beside it.
 
     Parameters
@@ -71,7 +71,7 @@ class LookSegmenter:
         self._batch_size = batch_size or max(1, 2 * BATCH_PIXELS[device.type] // model.card.crop_size**2)
 
     @property
-    def card(self) -> Card:
+    def card(self) -> ModelCard:
         """What the model is."""
         return self._card
 

@@ -11,7 +11,7 @@ from nuclick_wsi.server.problems import Problem
 HOST = "127.0.0.1"
 
 
-class Gate:
+class AuthMiddleware:
     """Lets through whoever shows the token and means this server; all others are answered here.
 
     A page in the user's browser can send requests to this machine's own address, under a name of its own that it has

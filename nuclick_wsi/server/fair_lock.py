@@ -5,7 +5,7 @@ from collections import deque
 from types import TracebackType
 
 
-class Turns:
+class FairLock:
     """Who enters waits behind all who came before; `threading.Lock` may let the same thread in again and again."""
 
     def __init__(self) -> None:

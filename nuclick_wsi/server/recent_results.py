@@ -1,4 +1,4 @@
-"""What the local server has outlined lately, kept in memory: a `Memory` that a request has in common with those before.
+"""What the local server has outlined lately, kept in memory: a `ResultCache` that a request shares with those before.
 
 What is kept is bounded in bytes, and what was not asked for longest goes first. Several threads may use it.
 """
@@ -19,7 +19,7 @@ _EACH = 1024
 """Bytes that an entry takes beside its arrays: keys, windows, headers."""
 
 
-class RecentMasks:
+class RecentResults:
     """What came of the prompts of recent requests, on all slides.
 
     Parameters
@@ -34,9 +34,9 @@ class RecentMasks:
         self._kept: OrderedDict[bytes, Decoded] = OrderedDict()
         self._bytes = 0
 
-    def on_slide(self, about: Mapping[ObjectKind, bytes]) -> "SlideMemory":
-        """Return the memory of one request; `about` is what `setting_of` returns for each kind of object."""
-        return SlideMemory(self, about)
+    def on_slide(self, about: Mapping[ObjectKind, bytes]) -> "SlideResultCache":
+        """Return the memory of one request; `about` is what `context_key` returns for each kind of object."""
+        return SlideResultCache(self, about)
 
     def find(self, key: bytes) -> Decoded | None:
         """Return what is kept under a key, which from now on counts as the latest; None where nothing is."""
@@ -58,13 +58,13 @@ class RecentMasks:
         return len(self._kept)
 
 
-class SlideMemory:
-    """The `Memory` of one request; it counts what it could recall.
+class SlideResultCache:
+    """The `ResultCache` of one request; it counts what it could recall.
 
     Unlike a journal it knows prompts by what the network was shown alone: whose prompt it was changes no mask.
     """
 
-    def __init__(self, recent: RecentMasks, about: Mapping[ObjectKind, bytes]) -> None:
+    def __init__(self, recent: RecentResults, about: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0
         self._recent = recent
         self._about = about

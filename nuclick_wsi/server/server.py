@@ -24,13 +24,13 @@ from starlette.routing import Route
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
-from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
-from nuclick_wsi.server.auth_middleware import HOST, Gate
-from nuclick_wsi.server.fair_lock import Turns
+from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
+from nuclick_wsi.server.fair_lock import FairLock
 from nuclick_wsi.server.problems import Problem
 from nuclick_wsi.server.service import Service
-from nuclick_wsi.server.slide_cache import OpenSlides
+from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.server.streaming import LINES, Answer
 
 LARGEST_REQUEST = 64 << 20
@@ -69,17 +69,17 @@ def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
     allowed = AllowedFolders(asked.allow)
     token = Token(state_folder())
     with listen(asked.port) as listener:
-        slides = OpenSlides(asked.reader)
-        service = Service(Shelf(asked.models, asked.device, turn=Turns()), slides, allowed)
+        slides = SlideCache(asked.reader)
+        service = Service(ModelRegistry(asked.models, asked.device, turn=FairLock()), slides, allowed)
         port = listener.getsockname()[1]
-        server = make_server(Gate(make_app(service), token, port), asked.idle_minutes)
+        server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))
         server.run(sockets=[listener])
         slides.close()
 
 
 def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:
-    """Return the application, for clients that it trusts: who that is, `Gate` decides."""
+    """Return the application, for clients that it trusts: who that is, `AuthMiddleware` decides."""
     pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
 
     async def health(_: Request) -> Response:
@@ -99,7 +99,7 @@ def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starle
     )
 
 
-def make_server(gate: Gate, idle_minutes: float | None = None) -> uvicorn.Server:
+def make_server(gate: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
     """Return a server that is ready to run."""
 
     async def look_after_idleness() -> None:

@@ -18,12 +18,12 @@ from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Outcome, segment
-from nuclick_wsi.segmentation.model_registry import Shelf
-from nuclick_wsi.segmentation.result_cache import setting_of
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.server.auth import AllowedFolders
-from nuclick_wsi.server.recent_results import RecentMasks, SlideMemory
+from nuclick_wsi.server.recent_results import RecentResults, SlideResultCache
 from nuclick_wsi.server.segment_request import ImageAsked, SegmentRequest, read_request
-from nuclick_wsi.server.slide_cache import OpenSlide, OpenSlides
+from nuclick_wsi.server.slide_cache import CachedSlide, SlideCache
 from nuclick_wsi.slides.slide import SlideInfo, resolve_pixel_size
 
 _FEW = 16
@@ -61,26 +61,26 @@ class Service:
     """
 
     def __init__(
-        self, shelf: Shelf, slides: OpenSlides, allowed: AllowedFolders, recent: RecentMasks | None = None
+        self, registry: ModelRegistry, slides: SlideCache, allowed: AllowedFolders, recent: RecentResults | None = None
     ) -> None:
-        self._shelf = shelf
+        self._registry = registry
         self._slides = slides
         self._allowed = allowed
-        self._recent = RecentMasks() if recent is None else recent
+        self._recent = RecentResults() if recent is None else recent
         for kind in ObjectKind:
             try:
-                shelf.path(kind)
+                registry.path(kind)
             except ModelError:
                 continue  # who asks for this kind is told then
-            shelf[kind]
+            registry[kind]
 
     def health(self) -> dict[str, Any]:
         """Return what the server is and has."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
-            "device": str(self._shelf.device),
-            "models": self._models(self._shelf),
+            "device": str(self._registry.device),
+            "models": self._models(self._registry),
             "allowed": [str(folder) for folder in self._allowed.folders],
         }
 
@@ -99,7 +99,7 @@ class Service:
             pixel_size = resolve_pixel_size(opened.slide.info, request.image.pixel_size)
         work = Work(request, path, pixel_size)
         for kind in work.kinds:
-            self._shelf.path(kind)
+            self._registry.path(kind)
         return work
 
     def do(self, work: Work, on_progress: Callable[[int], None]) -> bytes:
@@ -119,7 +119,7 @@ class Service:
             outcome = segment(
                 opened.slide,
                 request.prompts,
-                self._shelf,
+                self._registry,
                 work.pixel_size,
                 settings,
                 on_progress=on_progress,
@@ -130,13 +130,13 @@ class Service:
         spent = {"recalled": memory.recalled, "seconds": round(time.perf_counter() - begun, 3)}
         return orjson.dumps({**answer, "nuclick": {**about, **spent}})
 
-    def _memory(self, work: Work, opened: OpenSlide) -> SlideMemory:
+    def _memory(self, work: Work, opened: CachedSlide) -> SlideResultCache:
         """Return what is known of a request's prompts: slide, reader, model and program are part of every key."""
         about = {}
         for kind in work.kinds:
-            self._shelf[kind]  # loads the model
-            model = self._shelf.models[kind].sha256
-            about[kind] = setting_of(opened.fingerprint, opened.slide.info.reader, work.request.image.frame, model)
+            self._registry[kind]  # loads the model
+            model = self._registry.models[kind].sha256
+            about[kind] = context_key(opened.fingerprint, opened.slide.info.reader, work.request.image.frame, model)
         return self._recent.on_slide(about)
 
     def _about(self, work: Work, outcome: Outcome) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Service:
         }
 
     def _models(self, kinds: Iterable[ObjectKind]) -> list[dict[str, Any]]:
-        models = [(kind, self._shelf.models[kind]) for kind in kinds]
+        models = [(kind, self._registry.models[kind]) for kind in kinds]
         return [
             {"kind": kind, "name": model.card.name, "sha256": model.sha256, "terms": model.card.terms}
             for kind, model in models

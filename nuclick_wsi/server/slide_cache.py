@@ -17,7 +17,7 @@ _Key: TypeAlias = tuple[Path, Frame, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSlide:
+class CachedSlide:
     """A slide that is open, and what tells its content from that of other files, and of this one before it changed."""
 
     slide: Slide
@@ -26,11 +26,11 @@ class OpenSlide:
 
 @dataclass(slots=True)
 class _Entry:
-    opened: OpenSlide
+    opened: CachedSlide
     users: int = 0
 
 
-class OpenSlides:
+class SlideCache:
     """The slides used last, each open once for all who read it, and closed when dropped and no longer read.
 
     A file that has changed since it was opened is opened again.
@@ -50,7 +50,7 @@ class OpenSlides:
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
 
     @contextmanager
-    def lease(self, path: Path, frame: Frame) -> Iterator[OpenSlide]:
+    def lease(self, path: Path, frame: Frame) -> Iterator[CachedSlide]:
         """Yield a slide that stays open for the length of the block.
 
         Raises
@@ -85,7 +85,7 @@ class OpenSlides:
     def _opened(self, key: _Key) -> _Entry:
         path, frame, changed, _ = key
         content = f"{fingerprint(path)} {changed}"
-        opened = OpenSlide(open_slide(path, reader=self._reader, frame=frame), content)  # long: others need not wait
+        opened = CachedSlide(open_slide(path, reader=self._reader, frame=frame), content)  # long: others need not wait
         with self._guard:
             entry = self._entries.setdefault(key, _Entry(opened))
             entry.users += 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_training.datasets.data import picture_names
-from nuclick_training.datasets.split_assignment import Division, divide, patient_of
+from nuclick_training.datasets.split_assignment import SplitAssignment, divide, patient_of
 from nuclick_training.datasets.splits import SPLITS, Split
 
 
@@ -34,7 +34,7 @@ def names_of(folder: Path, part: str, split: Split | None = None) -> list[str]:
     split = split or SPLITS.get(folder.name)
     if split is not None:
         return [name for name in names if split.part_of(name) == part]
-    parts = divide([_Picture(name, str(folder)) for name in names], Division())
+    parts = divide([_Picture(name, str(folder)) for name in names], SplitAssignment())
     return [name for name, where in zip(names, parts, strict=True) if where == part]
 
 

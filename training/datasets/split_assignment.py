@@ -44,7 +44,7 @@ class Divided(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
+class SplitAssignment:
     """How slides are divided.
 
     Attributes
@@ -102,7 +102,7 @@ def fixed_split(source: str) -> Split:
     return SPLITS[folder]
 
 
-def divide(slides: Sequence[Divided], division: Division) -> list[str]:
+def divide(slides: Sequence[Divided], division: SplitAssignment) -> list[str]:
     """Return the part of every slide.
 
     Patients are shuffled and counted off: each share is rounded and at least one patient, as long as one is left to
@@ -149,7 +149,7 @@ def _groups(slides: Sequence[Divided], by: SplitBy) -> list[str]:
     return groups
 
 
-def _counts(groups: int, division: Division) -> tuple[int, int]:
+def _counts(groups: int, division: SplitAssignment) -> tuple[int, int]:
     """Return how many groups validate and how many judge."""
     validation = min(max(1, round(groups * division.validation)) if division.validation else 0, groups - 1)
     test = min(max(1, round(groups * division.test)) if division.test else 0, groups - 1 - validation)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nuclick_training.datasets.data import DataError, Known, Labels, Picture, Rgb
-from nuclick_training.datasets.split_assignment import PARTS, Division, divide, leaks
+from nuclick_training.datasets.split_assignment import PARTS, SplitAssignment, divide, leaks
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.prompts import ObjectKind
@@ -178,7 +178,7 @@ class StoreWriter:
             self._slides.append(slide)
         return len(places), len(pixels)
 
-    def finish(self, division: Division, failed: Mapping[str, str]) -> None:
+    def finish(self, division: SplitAssignment, failed: Mapping[str, str]) -> None:
         """Divide the slides, and put the store in its place.
 
         Parameters
@@ -270,7 +270,7 @@ class Store:
 
     path: Path
     terms: Terms
-    division: Division
+    division: SplitAssignment
     classes: Sequence[str]
     slides: Sequence[StoredSlide]
     patches: Table
@@ -319,7 +319,7 @@ def read_store(path: Path) -> Store:
         return Store(
             path=path,
             terms=Terms(**terms),
-            division=Division(**division),
+            division=SplitAssignment(**division),
             classes=told["classes"],
             slides=slides,
             patches=_table(root, "patches", _PATCHES),

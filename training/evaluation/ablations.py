@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.crops import SignalField, Tile, View
@@ -28,7 +28,7 @@ class _Holder:
         self._segmenter = segmenter
 
     @property
-    def card(self) -> Card:
+    def card(self) -> ModelCard:
         """The card of the segmenter that is held."""
         return self._segmenter.card
 

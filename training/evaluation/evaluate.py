@@ -20,10 +20,10 @@ from nuclick_wsi.choices import ClickAt
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
-from nuclick_wsi.models.card import Card, find_model, read_card
+from nuclick_wsi.models.card import ModelCard, find_model, read_card
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmentation.engine import segment
-from nuclick_wsi.segmentation.model_registry import Shelf
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.segmenter import Segmenter
 from nuclick_wsi.segmentation.settings import MaskSettings, Settings
 from nuclick_wsi.slides.readers import open_slide
@@ -105,10 +105,10 @@ def evaluate(asked: Evaluation, watcher: Watcher | None = None) -> Findings:
     card = read_card(find_model(asked.model))
     _check(asked, card)
     mpp = settled_mpp(asked.mpp, asked.data.name, card)
-    shelf = Shelf([asked.model], asked.device, asked.batch_size)
-    bench = _Bench(asked, _seen_as_asked(shelf[card.kind], asked), mpp, watcher or Unwatched())
+    registry = ModelRegistry([asked.model], asked.device, asked.batch_size)
+    bench = _Bench(asked, _seen_as_asked(registry[card.kind], asked), mpp, watcher or Unwatched())
     trials = tuple(Trial(jitter, tuple(bench.try_on(name, jitter) for name in names)) for jitter in (0, *asked.jitter))
-    return Findings(card, shelf.models[card.kind].sha256, _acquaintance(card, asked.data.name, names), trials)
+    return Findings(card, registry.models[card.kind].sha256, _acquaintance(card, asked.data.name, names), trials)
 
 
 def images_of(asked: Evaluation) -> list[str]:
@@ -131,7 +131,7 @@ def picture_of(asked: Evaluation, name: str) -> Picture:
     return replace(picture, labels=registered(picture.image, picture.labels)) if asked.registered else picture
 
 
-def _check(asked: Evaluation, card: Card) -> None:
+def _check(asked: Evaluation, card: ModelCard) -> None:
     if asked.kind not in (None, card.kind):
         raise SettingsError(f"{asked.model} is for a {card.kind}, not for a {asked.kind}.")
     if asked.jitter and card.kind is ObjectKind.GLAND:
@@ -177,7 +177,7 @@ class _Bench:
         return result
 
 
-def _acquaintance(card: Card, folder: str, names: Sequence[str]) -> str:
+def _acquaintance(card: ModelCard, folder: str, names: Sequence[str]) -> str:
     """Return what a model knew of these images before, by what its card says."""
     known = [source.name for source in card.data]
     if not known:

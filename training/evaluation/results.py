@@ -13,7 +13,7 @@ from nuclick_training.evaluation.metrics import Tally, overlaps
 from nuclick_training.sampling.simulate import on_own_object
 from nuclick_training.sampling.squiggles import Mask
 from nuclick_wsi.instances import Instance, Rejection
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.segmentation.engine import Outcome
 
@@ -123,7 +123,7 @@ class Findings:
         The first one without jitter.
     """
 
-    card: Card
+    card: ModelCard
     sha256: str
     acquaintance: str
     trials: tuple[Trial, ...]

@@ -18,7 +18,7 @@ from nuclick_training.fitting.run import kept_weights
 from nuclick_training.fitting.run_folder import network_of, settings_of
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import Batch
-from nuclick_wsi.models.card import Card, DataSource, Score
+from nuclick_wsi.models.card import DataSource, ModelCard, Score
 from nuclick_wsi.models.network import build, fused
 from nuclick_wsi.models.weights import fill, save_model
 
@@ -29,7 +29,7 @@ JUDGED = 1500
 
 def finish(
     recipe: Recipe, run: Path, data: Path, target: Path, objects: int = JUDGED, threshold: float | None = None
-) -> Card:
+) -> ModelCard:
     """Write the weights that a run keeps, with the best threshold on the validation objects, or with a given one.
 
     Without validation objects the threshold is the given one or a half.
@@ -67,9 +67,9 @@ def judged(network: nn.Module, batches: Sequence[Batch], threshold: float | None
     return chosen, dice[min(dice, key=lambda tried: abs(tried - chosen))]
 
 
-def card_of(recipe: Recipe, settings: Mapping[str, object]) -> Card:
+def card_of(recipe: Recipe, settings: Mapping[str, object]) -> ModelCard:
     """Return the card of a recipe's model before anything is measured."""
-    return Card(
+    return ModelCard(
         name=recipe.name,
         kind=recipe.kind,
         architecture=recipe.architecture,

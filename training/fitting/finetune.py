@@ -13,7 +13,7 @@ from nuclick_training.fitting.recipes import RECIPES, Recipe
 from nuclick_training.fitting.run_folder import settings_of
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import Batch
-from nuclick_wsi.models.card import Card, Score
+from nuclick_wsi.models.card import ModelCard, Score
 from nuclick_wsi.models.weights import Model, save_model
 
 _METRIC = "mean Dice of a crop's object"
@@ -30,7 +30,7 @@ class Tuned:
         Where these objects are: test, or validation, which chose the threshold; empty where none is held out.
     """
 
-    card: Card
+    card: ModelCard
     part: str
     before: float
     after: float
@@ -95,7 +95,7 @@ def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[
     return ("test", test) if test else ("validation" if validation else "", validation)
 
 
-def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> Card:
+def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> ModelCard:
     """Return the card before anything is measured; the parent's terms stay in force, alone on its own data."""
     card = card_of(recipe, settings)
     mother = parent.card

@@ -21,7 +21,7 @@ from nuclick_training.fitting.loss import nuclick_loss
 from nuclick_training.fitting.run import CHECKPOINT, Run
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.fitting.training_log import Silent, Watch, Watcher
-from nuclick_training.sampling.batches import Batch, Lessons
+from nuclick_training.sampling.batches import Batch, BatchSource
 from nuclick_training.sampling.sampling import OBJECT, UNKNOWN
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.models.network import fused
@@ -37,7 +37,7 @@ class DivergedError(NuclickError, ArithmeticError):
 
 def fit(
     run: Run,
-    lessons: Lessons,
+    lessons: BatchSource,
     validation: Sequence[Batch],
     settings: FitSettings,
     folder: Path,
@@ -120,7 +120,7 @@ def _step(run: Run, network: nn.Module, batch: Batch, settings: FitSettings) -> 
 class _Steps(Dataset[Batch]):
     """The batch of every step, whoever draws it."""
 
-    lessons: Lessons
+    lessons: BatchSource
     count: int
     seeds: tuple[int, int]
 
@@ -129,7 +129,7 @@ class _Steps(Dataset[Batch]):
         return self.lessons.batch(np.random.default_rng([*self.seeds, step]), self.count)
 
 
-def _batches(lessons: Lessons, settings: FitSettings, step: int, machine: Machine) -> Iterator[Batch]:
+def _batches(lessons: BatchSource, settings: FitSettings, step: int, machine: Machine) -> Iterator[Batch]:
     """Return the batches from a step on, drawn ahead by `workers` processes if there are any."""
     steps = _Steps(lessons, settings.batch, (settings.seed, machine.rank))
     order = range(step, settings.steps or _LAST_STEP)

@@ -5,7 +5,7 @@ from typing import Literal
 from nuclick_training.datasets.data import Labels, typical_step
 from nuclick_training.fitting.recipes import RECIPES, known_pixel_size
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.models.card import Card
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.scale import PixelSize
 
 Mpp = float | Literal["auto"] | None
@@ -25,7 +25,7 @@ def parse_mpp(text: str | None) -> Mpp:
     return value
 
 
-def settled_mpp(asked: Mpp, folder: str, card: Card) -> float | Literal["auto"]:
+def settled_mpp(asked: Mpp, folder: str, card: ModelCard) -> float | Literal["auto"]:
     """Return what is to be done for a data set's folder.
 
     Raises
@@ -44,14 +44,14 @@ def settled_mpp(asked: Mpp, folder: str, card: Card) -> float | Literal["auto"]:
     return settled
 
 
-def pixel_size_of(labels: Labels, mpp: float | Literal["auto"], card: Card) -> PixelSize:
+def pixel_size_of(labels: Labels, mpp: float | Literal["auto"], card: ModelCard) -> PixelSize:
     """Return the pixel size of one picture."""
     if mpp == "auto":
         mpp = card.mpp / typical_step(labels, _typical_um(card) / card.mpp)
     return PixelSize(mpp, mpp)
 
 
-def _typical_um(card: Card) -> float:
+def _typical_um(card: ModelCard) -> float:
     """Return the square root of the usual median area of a model's objects, in um."""
     for recipe in RECIPES.values():
         if recipe.kind is card.kind:

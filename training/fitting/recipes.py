@@ -16,8 +16,8 @@ from nuclick_training.datasets.registration import Displacement, moved, register
 from nuclick_training.datasets.splits import DSB_ALONE, Split
 from nuclick_training.datasets.store import pictures
 from nuclick_training.fitting.settings import FitSettings
-from nuclick_training.sampling.batches import Batch, CropLessons, Lessons, LookLessons
-from nuclick_training.sampling.blocks import MOST_CLICKS, LookSampler
+from nuclick_training.sampling.batches import Batch, BatchSource, BlockBatches, CropBatches
+from nuclick_training.sampling.blocks import MOST_CLICKS, BlockSampler
 from nuclick_training.sampling.glands import SquiggleSampler
 from nuclick_training.sampling.sampling import ClickSampler, MixedSampler
 from nuclick_training.synthesis.cell_library import read_library
@@ -103,7 +103,7 @@ class Recipe:
         """How many prompts a crop, or a block, has at most."""
         return MOST_CLICKS if self.architecture == "glance" else 1
 
-    def lessons(self, data: Path, augmentation: str = "modern") -> Lessons:
+    def lessons(self, data: Path, augmentation: str = "modern") -> BatchSource:
         """Return what the network learns from."""
         parts = [self.pictures(data, source, "train") for source in self.sources]
         for part, source in zip(parts, self.sources, strict=True):
@@ -122,14 +122,14 @@ class Recipe:
             batches.append(lessons.batch(rng, 1, plain=True))
         return batches
 
-    def _lessons(self, parts: list[list[Picture]], shares: list[float], augmentation: str = "modern") -> Lessons:
+    def _lessons(self, parts: list[list[Picture]], shares: list[float], augmentation: str = "modern") -> BatchSource:
         """Return the lessons that suit the network and the kind of object."""
         if self.architecture == "glance" and self.kind is ObjectKind.GLAND:
             raise SettingsError("glance learns from clicks, and glands are squiggled: train squiggle on them.")
         if self.architecture == "glance":
-            return LookLessons(MixedSampler([LookSampler(part, self.crop) for part in parts], shares), augmentation)
+            return BlockBatches(MixedSampler([BlockSampler(part, self.crop) for part in parts], shares), augmentation)
         sampler = SquiggleSampler if self.kind is ObjectKind.GLAND else ClickSampler
-        return CropLessons(MixedSampler([sampler(part, self.crop) for part in parts], shares), augmentation)
+        return CropBatches(MixedSampler([sampler(part, self.crop) for part in parts], shares), augmentation)
 
     def pictures(self, data: Path, source: Source, part: str) -> list[Picture]:
         """Return the pictures of one part of a source's split."""

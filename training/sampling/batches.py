@@ -39,7 +39,7 @@ class Batch:
         return Batch(tuple(each.to(device, non_blocking=True) for each in self.inputs), self.target.to(device))
 
 
-class Lessons(Protocol):
+class BatchSource(Protocol):
     """Batches to learn from, drawn at random."""
 
     @property
@@ -53,7 +53,7 @@ class Lessons(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CropLessons:
+class CropBatches:
     """Crops with their guiding signals, for the paper's network: (N, 5, S, S)."""
 
     sampler: Sampler[Example]
@@ -74,7 +74,7 @@ class CropLessons:
 
 
 @dataclass(frozen=True, slots=True)
-class LookLessons:
+class BlockBatches:
     """Blocks with several clicks each, for the one-look network."""
 
     sampler: Sampler[Look]

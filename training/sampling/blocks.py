@@ -51,7 +51,7 @@ class Look:
     targets: Target
 
 
-class LookSampler:
+class BlockSampler:
     """Looks at pictures whose objects are clicked once."""
 
     def __init__(self, pictures: list[Picture], crop: int, smallest: int = 20) -> None:

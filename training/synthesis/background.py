@@ -17,7 +17,7 @@ _MOST_PIECES = 60
 _FEW_PIECES = 12
 
 
-def composed_ground(
+def composed_background(
     cells: Sequence[LibraryCell], others: Sequence[LibraryCell], side: int, rng: np.random.Generator
 ) -> Transmittance:
     """Return (side, side, 3) float32 transmittance.

@@ -27,7 +27,7 @@ _Angles = npt.NDArray[np.float64]
 _Plane = npt.NDArray[np.float32]
 
 
-def ground_pieces(transmittance: Transmittance, usable: Mask) -> tuple[Transmittance, ...]:
+def background_pieces(transmittance: Transmittance, usable: Mask) -> tuple[Transmittance, ...]:
     """Return the red cells and the platelets of a picture, each (n, n, 3) float32.
 
     Parameters

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from nuclick_training.datasets.data import DataError, Rgb, picture_names, read_picture
 from nuclick_training.datasets.splits import WBC, WBC_COPIES
-from nuclick_training.synthesis.background_pieces import Mask, Transmittance, ground_pieces
+from nuclick_training.synthesis.background_pieces import Mask, Transmittance, background_pieces
 
 Colour = npt.NDArray[np.float64]
 
@@ -145,7 +145,7 @@ def _ground(transmittance: Transmittance, usable: Mask) -> Ground:
     level = ndimage.gaussian_filter(transmittance[..., 1], 1)
     bare = usable & ~ndimage.binary_dilation(np.abs(level - 1) > 0.05, iterations=3)
     depth = ndimage.distance_transform_edt(np.pad(bare, 1))[1:-1, 1:-1].astype(np.float32)
-    return Ground(transmittance, depth, ground_pieces(transmittance, usable))
+    return Ground(transmittance, depth, background_pieces(transmittance, usable))
 
 
 def cleaned(mask: Mask) -> Mask:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from nuclick_training.datasets.data import DataError, Labels, Picture, Rgb
-from nuclick_training.synthesis.background import composed_ground
+from nuclick_training.synthesis.background import composed_background
 from nuclick_training.synthesis.background_pieces import Mask, Transmittance
 from nuclick_training.synthesis.cell_library import CellLibrary, LibraryCell
 
@@ -53,7 +53,7 @@ def compose(
     if size < SMALLEST_SIZE:
         raise DataError(f"A picture of {MOST} cells needs a side of {SMALLEST_SIZE} pixels or more, not {size}.")
     alike = library.alike(int(rng.integers(len(library.cells))))
-    canvas = Canvas(composed_ground(alike, library.cells, size + 2 * _PAD, rng))
+    canvas = Canvas(composed_background(alike, library.cells, size + 2 * _PAD, rng))
     sociable = rng.uniform(0.5, 0.95)
     wanted = int(rng.integers(FEWEST, MOST + 1))
     order = [alike[index] for index in np.concatenate([rng.permutation(len(alike)) for _ in range(MOST)])]
