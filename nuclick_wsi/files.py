@@ -4,9 +4,27 @@ import errno
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nuclick_wsi.errors import ResultError
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Lend a free name in a file's folder; a file of that name that is left is deleted."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's content on disk; it is opened to be written to, without which Windows refuses."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_atomically(path: Path, content: bytes) -> bool:
@@ -17,20 +35,15 @@ def write_atomically(path: Path, content: bytes) -> bool:
     ResultError
         If the folder cannot be made or written to.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         if path.is_file() and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        with temporary_beside(path) as temporary:
+            temporary.write_bytes(content)
+            sync_file(temporary)
             temporary.replace(path)
             _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ResultError(
             f"{path}: cannot be written ({error.strerror or error}). Results need a folder that you may write to: "
@@ -48,17 +61,16 @@ def back_up(path: Path) -> Path:
         If the copy cannot be written.
     """
     number = 1
-    while (copy := path.with_name(f"{path.name}.backup{number if number > 1 else ''}")).exists():
+    # A link that leads nowhere is in the way too.
+    while os.path.lexists(copy := path.with_name(f"{path.name}.backup{number if number > 1 else ''}")):
         number += 1
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        try:
-            shutil.copy2(path, temporary)
-            _sync_file(temporary)
+        with temporary_beside(path) as temporary:
+            shutil.copyfile(path, temporary)
+            sync_file(temporary)  # before it may become read-only, as the original
+            shutil.copystat(path, temporary)
             temporary.replace(copy)
             _sync_folder(copy.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ResultError(
             f"{path}: no backup can be made at {copy.name} ({error.strerror or error}), so it is not changed. "
@@ -79,8 +91,3 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.files import back_up
-from nuclick_wsi.shared_files import Stamp
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 _SEAL = re.compile(rb"nuclick-wsi/([0-9a-f]{64})/([0-9a-f]{64})")
 _BLANK = "0" * 64
@@ -57,8 +57,13 @@ class Place:
 
     @property
     def seal(self) -> str:
-        """The text that the maker puts into the file before `sealed` fills in the digest."""
-        return f"nuclick-wsi/{_hash(self.source)}/{_BLANK}"
+        """What the maker puts into the file, as `blank_seal` says."""
+        return blank_seal(self.source)
+
+
+def blank_seal(source: str) -> str:
+    """Return the text that the maker puts into a file before `sealed` fills in the digest."""
+    return f"nuclick-wsi/{_hash(source)}/{_BLANK}"
 
 
 def sealed(content: bytes) -> bytes:
@@ -88,17 +93,34 @@ def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> P
     ResultError
         If the folder cannot be read, or the copy not be written.
     """
-    path, number = wanted, 1
-    while (found := _found(path, source, origin))[0] is Origin.OTHER:
-        number += 1
-        path = wanted.with_name(f"{wanted.stem} {number}{wanted.suffix}")
-    whose, seen = found
+    path, whose, seen = _first_not_of_others(wanted, source, origin)
     remarks: tuple[str, ...] = ()
     if path != wanted:
         remarks += (f"{wanted} is not a result of this input and stays as it is: written to {path.name}",)
     if whose is Origin.EDITED:
         remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
     return Place(path, source, seen, remarks)
+
+
+def find_ours(wanted: Path, source: str, origin: FindOrigin = origin_of) -> Path | None:
+    """Return where what was made from a source is, as `choose_place` put it; None where there is nothing."""
+    path, whose, _ = _first_not_of_others(wanted, source, origin)
+    return None if whose is None else path
+
+
+def write_picture(wanted: Path, picture: bytes, source: str) -> Place:
+    """Write a PNG file's content where `choose_place` says, with a seal behind its end; return where.
+
+    A digest inside would have to be part of the checksum of its own chunk.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    place = choose_place(wanted, f"{source}\n{wanted.name}")
+    replace_if_unchanged(place.path, sealed(picture + place.seal.encode()), place.seen)
+    return place
 
 
 def require_free(target: Path, content: bytes | None = None) -> None:
@@ -109,7 +131,7 @@ def require_free(target: Path, content: bytes | None = None) -> None:
     SettingsError
         If something is there.
     """
-    found = _namesakes(target)
+    found = namesakes(target)
     if found == [target] and content is not None and not target.is_symlink() and _read(target) == content:
         return
     if found:
@@ -124,6 +146,15 @@ def source_name(out: Path, *inputs: Path) -> str:
     return "\n".join(_relative(path.resolve(), out.resolve()) for path in inputs)
 
 
+def namesakes(path: Path) -> list[Path]:
+    """Return what is in a folder under a name, whatever its case and Unicode form."""
+    try:
+        beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
+    except OSError as error:
+        raise _cannot_read(path.parent, error) from error
+    return [found for found in beside if _folded(found.name) == _folded(path.name)]
+
+
 def _relative(path: Path, folder: Path) -> str:
     try:
         return Path(os.path.relpath(path, folder)).as_posix()
@@ -135,24 +166,24 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _first_not_of_others(wanted: Path, source: str, origin: FindOrigin) -> tuple[Path, Origin | None, Stamp | None]:
+    """Return the first name under which nobody else's file is, and what `_found` says of it."""
+    path, number = wanted, 1
+    while (found := _found(path, source, origin))[0] is Origin.OTHER:
+        number += 1
+        path = wanted.with_name(f"{wanted.stem} {number}{wanted.suffix}")
+    return path, *found
+
+
 def _found(path: Path, source: str, origin: FindOrigin) -> tuple[Origin | None, Stamp | None]:
     """Return whose file is in a place and what it holds, None for nothing; a link is never ours."""
-    found = _namesakes(path)
+    found = namesakes(path)
     if not found:
         return None, None
     if found != [path] or path.is_symlink() or not path.is_file():
         return Origin.OTHER, None
     content = _read(path)
     return origin(content, source), Stamp.of(content)
-
-
-def _namesakes(path: Path) -> list[Path]:
-    """Return what is in a folder under a name, whatever its case and Unicode form."""
-    try:
-        beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
-    except OSError as error:
-        raise _cannot_read(path.parent, error) from error
-    return [found for found in beside if _folded(found.name) == _folded(path.name)]
 
 
 def _folded(name: str) -> str:

@@ -11,12 +11,11 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_wsi.errors import FileChangedError, ResultError
+from nuclick_wsi.files import sync_file, temporary_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +36,6 @@ class Stamp:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
             return cls(file.tell(), digest)
-
-
-@contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
-    """Lend a free name in a file's folder; a file of that name that is left is deleted."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def replace_if_unchanged(path: Path, content: bytes, seen: Stamp | None) -> None:
@@ -80,8 +69,7 @@ def replace_if_unchanged(path: Path, content: bytes, seen: Stamp | None) -> None
 def put_if_unchanged(temporary: Path, path: Path, seen: Stamp | None) -> None:
     """Put a complete file in the place of another, as `replace_if_unchanged` does; both lie in one folder."""
     try:
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         if seen is None:
             _put_new(temporary, path)
         else:

@@ -1,7 +1,7 @@
 """The two ways into a project: through QuPath itself, or through the project's files, and which of them is taken."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -58,8 +58,14 @@ class FileAccess:
 
     def entry(self, image: ProjectImage, stem: str) -> Entry:
         """Return an image's entry."""
-        source = f"{source_name(self.out, image.project_file)}\n{image.entry_id}"
-        return FileEntry(image, GeoJsonSink(self.out / f"{stem}.geojson", self.as_type, source))
+        return FileEntry(
+            image, GeoJsonSink(self.out / f"{stem}.geojson", self.as_type, results_source(self.out, image))
+        )
+
+
+def results_source(out: Path, image: ProjectImage) -> str:
+    """Return what an image's files of results in a folder are made from, as their seals say it."""
+    return f"{source_name(out, image.project_file)}\n{image.entry_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class FileEntry:
         """Read the image's objects, whatever is asked for."""
         data = self.image.read_data()
         if not self.image.data_path.exists() and self.sink.has_results:
-            raise lost_data(self.image.data_path, f"{self.sink.path} has outlines of earlier runs")
+            raise lost_data(self.image.data_path, f"{self.sink.found} has outlines of earlier runs")
         return data
 
     def write(self, results: Results) -> Written:
@@ -81,7 +87,7 @@ class FileEntry:
         written = self.sink.write(results)
         folder = self.image.project_file.parent
         if written.path.parent == folder / "nuclick":  # the only place where the script looks
-            offer_import_script(folder)
+            written = replace(written, remarks=[*written.remarks, *offer_import_script(folder)])
         return written
 
     def clear(self) -> None:

@@ -10,13 +10,14 @@ import orjson
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import ProjectError
+from nuclick_wsi.files import temporary_beside
 from nuclick_wsi.formats.earlier_results import NUCLEI
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.prompts import ObjectChoice, cell_id
 from nuclick_wsi.runs.jobs import Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.written_objects import WrittenObject, WrittenObjects
-from nuclick_wsi.shared_files import Stamp, temporary_beside
+from nuclick_wsi.shared_files import Stamp
 from qupath_extension.changes import Changes, Feature, plan_changes, written_object_of
 from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data

@@ -4,6 +4,7 @@ Everything is in one folder `nuclick` beside the startup script; taking it away 
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,8 +18,10 @@ from typing import Any
 
 from nuclick_wsi.choices import DEFAULT_PORT
 from nuclick_wsi.errors import ResultError, SettingsError
-from nuclick_wsi.files import write_atomically
+from nuclick_wsi.files import back_up, write_atomically
+from nuclick_wsi.ownership import Origin, blank_seal, origin_of, sealed
 from nuclick_wsi.server.auth import state_folder
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 FOLDER = "nuclick"
 STARTUP = "startup.groovy"
@@ -55,20 +58,33 @@ class UserFolder:
         """Where our scripts are, or would be."""
         return self.path / FOLDER
 
-    def install(self) -> None:
+    def install(self) -> list[str]:
         """Put scripts, settings and startup script there; doing it again brings them up to date.
+
+        Return what the user is to know: a file that may have been edited is copied beside itself before it is replaced.
 
         Raises
         ------
         ResultError
-            If the folder cannot be written to.
+            If the folder cannot be written to, or another program saves the settings at this moment.
         """
         startup = self.path / STARTUP
-        if startup.exists() and not _is_ours(startup):
+        if os.path.lexists(startup) and not _is_ours(startup):
             self._move(startup, self.path / BEFORE)
-        for path, content in self._wanted().items():
+        wanted = self._wanted()
+        kept = [_keep(path) for path in wanted if _is_plain(path) and _is_edited(path)]
+        for path, content in wanted.items():
             write_atomically(path, content)
-        write_atomically(self.home / "settings.json", self._settings())
+        return kept + self._put_settings(self.home / "settings.json")
+
+    def _put_settings(self, path: Path) -> list[str]:
+        if not _is_plain(path):  # nothing, or a link: what it leads to stays as it is
+            write_atomically(path, self._settings())
+            return []
+        seen = Stamp.of_file(path)
+        kept = [] if _read_settings(path) else [_keep(path)]
+        replace_if_unchanged(path, self._settings(), seen)
+        return kept
 
     def choose_startup(self, program: Path) -> str:
         """Have a QuPath (0.5 or newer) start with our startup script from now on; return what it says to that.
@@ -131,7 +147,8 @@ class UserFolder:
         wanted = {}
         for script in files("qupath_extension").joinpath("scripts").iterdir():
             folder = self.path if script.name == STARTUP else self.home
-            wanted[folder / script.name] = script.read_text(encoding="utf-8").replace("@FOLDER@", place).encode()
+            text = script.read_text(encoding="utf-8").replace("@FOLDER@", place)
+            wanted[folder / script.name] = sealed(f"{text}\n// {blank_seal(FOLDER)}\n".encode())
         return wanted
 
     def _settings(self) -> bytes:
@@ -150,7 +167,7 @@ class UserFolder:
         return _as_json(defaults | _read_settings(path) | found)
 
     def _move(self, source: Path, target: Path) -> None:
-        if target.exists():
+        if os.path.lexists(target):
             raise ResultError(
                 f"{target}: is in the way of {source.name}, which is to be kept under that name. Look which of the two "
                 "you want, and rename the other."
@@ -223,8 +240,20 @@ def _ask(program: Path, script: Path) -> str:
     return lines[-1].removeprefix(_SAID)
 
 
+def _keep(path: Path) -> str:
+    return f"{path} may have been edited since it was written: kept as {back_up(path).name}"
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_edited(script: Path) -> bool:
+    return origin_of(script.read_bytes(), FOLDER) is not Origin.OURS
+
+
 def _is_ours(startup: Path) -> bool:
-    return startup.read_text(encoding="utf-8", errors="replace").startswith(_MADE_BY_US)
+    return startup.is_file() and startup.read_text(encoding="utf-8", errors="replace").startswith(_MADE_BY_US)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError, SettingsError
+from nuclick_wsi.formats.geojson import find_results
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
 from nuclick_wsi.slides.slide import Frame
-from qupath_extension.access import Access, Entry
+from qupath_extension.access import Access, Entry, results_source
 from qupath_extension.project import Project, ProjectImage
 from qupath_extension.selection import prompts_of
 from qupath_extension.uris import SlideFolders
@@ -62,6 +63,15 @@ def image_stem(image: ProjectImage) -> str:
     The entry's id keeps images of one name apart, and names that differ in what file systems forbid.
     """
     return file_stem(f"{image.entry_id} {image.name}")
+
+
+def results_of(image: ProjectImage) -> Path:
+    """Return where a run on an image's project keeps its results; the file need not exist.
+
+    Where a file that is not ours has their name, they have another.
+    """
+    folder = image.project_file.parent / "nuclick"
+    return find_results(folder / f"{image_stem(image)}.geojson", results_source(folder, image))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,3 +59,27 @@ def test_backups_never_overwrite_each_other(tmp_path: Path) -> None:
         "data.xml.backup2": "two",
         "data.xml.backup3": "three",
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows itself refuses to sync what is open for reading only")
+def test_a_read_only_file_is_backed_up_through_a_copy_that_is_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    modes: list[int] = []
+    monkeypatch.setattr(files.os, "fsync", lambda number: modes.append(fcntl.fcntl(number, fcntl.F_GETFL)))
+    path = tmp_path / "data.xml"
+    path.write_text("mine")
+    path.chmod(0o400)
+    copy = back_up(path)
+    assert modes[0] & os.O_ACCMODE == os.O_RDWR
+    assert (copy.read_text(), copy.stat().st_mode & 0o777) == ("mine", 0o400)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_backup_leaves_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "data.xml").write_text("mine")
+    (tmp_path / "data.xml.backup").symlink_to(tmp_path / "unplugged")
+    assert back_up(tmp_path / "data.xml").name == "data.xml.backup2"
+    assert (tmp_path / "data.xml.backup").is_symlink()

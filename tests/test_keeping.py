@@ -1,13 +1,14 @@
 """A file is replaced only where we made it, from the same input, and nobody has edited it since."""
 
 import os
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from in_the_way import IN_THE_WAY, contents
+from PIL import Image as Picture
+from projects import Image, write_project
 
 from nuclick_wsi import files
 from nuclick_wsi.choices import ObjectType
@@ -18,37 +19,13 @@ from nuclick_wsi.formats.geojson import write_results
 from nuclick_wsi.models.checkpoints import import_checkpoint
 from nuclick_wsi.ownership import require_free
 from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.runs.jobs import Results
+from qupath_extension.access import FileAccess
+from qupath_extension.import_script import NAME
+from qupath_extension.jobs import image_stem, results_of
+from qupath_extension.project import read_project
 
 WANTED = "Präparat.geojson"
-
-
-def _same_name(path: Path) -> None:
-    path.write_text("the user's")
-
-
-def _other_case(path: Path) -> None:
-    path.with_name(path.name.upper()).write_text("the user's")
-
-
-def _other_form(path: Path) -> None:
-    path.with_name(unicodedata.normalize("NFD", path.name)).write_text("the user's")
-
-
-def _symlink(path: Path) -> None:
-    (path.parent / "slide.svs").write_text("the user's")
-    path.symlink_to(path.parent / "slide.svs")
-
-
-def _hardlink(path: Path) -> None:
-    (path.parent / "slide.svs").write_text("the user's")
-    os.link(path.parent / "slide.svs", path)
-
-
-IN_THE_WAY = [_same_name, _other_case, _other_form, _symlink, _hardlink]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("put", IN_THE_WAY)
@@ -98,9 +75,21 @@ def test_results_of_another_input_are_not_replaced(tmp_path: Path) -> None:
     assert write_results(tmp_path / "a.geojson", (), ObjectType.DETECTION, {}, "two").path != first
 
 
+def test_results_of_a_project_that_had_to_take_another_name_are_found(tmp_path: Path) -> None:
+    (image,) = read_project(write_project(tmp_path, Image("a.svs"))).images
+    taken = tmp_path / "nuclick" / "1 a.svs.geojson"
+    taken.parent.mkdir()
+    taken.write_text('{"type":"FeatureCollection","features":[]}')
+    assert results_of(image) == taken
+    sink = FileAccess(taken.parent, ObjectType.DETECTION, "").entry(image, image_stem(image))
+    sink.write(Results((), {}, (), {}))
+    assert results_of(image).name == "1 a.svs 2.geojson"
+    assert (tmp_path / "scripts" / NAME).exists()
+
+
 def slide_and_clicks(folder: Path, name: str = "slide.csv") -> tuple[Path, Path]:
     slide, clicks = folder / "slide.png", folder / name
-    Image.fromarray(np.full((128, 128, 3), 220, np.uint8)).save(slide)
+    Picture.fromarray(np.full((128, 128, 3), 220, np.uint8)).save(slide)
     clicks.write_text("x,y\n60,60\n")
     return slide, clicks
 

@@ -12,7 +12,8 @@ import pytest
 
 from nuclick_wsi import shared_files
 from nuclick_wsi.errors import FileChangedError, ResultError
-from nuclick_wsi.shared_files import Stamp, put_if_unchanged, replace_if_unchanged, temporary_beside
+from nuclick_wsi.files import temporary_beside
+from nuclick_wsi.shared_files import Stamp, put_if_unchanged, replace_if_unchanged
 
 OURS = b"ours " * 4000
 

@@ -20,7 +20,7 @@ from nuclick_training.fitting.pixel_sizes import parse_mpp
 from nuclick_training.fitting.pretrained import start_from_imagenet
 from nuclick_training.fitting.recipes import RECIPES, Recipe
 from nuclick_training.fitting.run import CHECKPOINT, new_run
-from nuclick_training.fitting.run_folder import begin, network_of, note, settings_of
+from nuclick_training.fitting.run_folder import begin, network_of, note, require_own_or_free, settings_of
 from nuclick_training.fitting.settings import (
     CHOICES,
     PRESETS,
@@ -33,6 +33,7 @@ from nuclick_training.fitting.settings import (
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.models.network import build
 from nuclick_wsi.models.weights import Model, load_model
+from nuclick_wsi.ownership import require_free
 
 _NO_FILE = SettingsFile(None, {}, None, {})
 
@@ -122,6 +123,8 @@ def _fine_tune(options: argparse.Namespace) -> None:
         raise SettingsError(f"{options.settings}: preset and [network] are for fit; a model's network is given.")
     parent = load_model(options.parent)
     name = options.name or options.out.resolve().name
+    options.model = options.model or options.out / f"{name}.safetensors"
+    require_own_or_free(options.model, options.out)
     recipe, data = _recipe_on_data(tuning_recipe(parent, name), options)
     if options.resume:
         network_of(options.out, recipe)
@@ -131,9 +134,8 @@ def _fine_tune(options: argparse.Namespace) -> None:
 
 
 def _write_tuned(recipe: Recipe, parent: Model, data: Path, options: argparse.Namespace) -> None:
-    target = options.model or options.out / f"{recipe.name}.safetensors"
-    tuned = finish_tuning(recipe, parent, options.out, data, target)
-    print(f"{target}: threshold {tuned.card.threshold}")
+    tuned = finish_tuning(recipe, parent, options.out, data, options.model)
+    print(f"{options.model}: threshold {tuned.card.threshold}")
     if not tuned.part:
         print("No object was held out, so nobody knows whether it is better. Add a slide or image of another patient.")
         return
@@ -145,6 +147,7 @@ def _write_tuned(recipe: Recipe, parent: Model, data: Path, options: argparse.Na
 
 def _finish(options: argparse.Namespace) -> None:
     """Choose the threshold and write the model file."""
+    require_free(options.model)
     _use_threads(options.threads)
     recipe, data = _recipe_on_data(RECIPES[options.recipe], options)
     card = finish(recipe, options.out, data, options.model, threshold=options.threshold)

@@ -9,7 +9,7 @@ from nuclick_training.evaluation.plots import learning_curves
 from nuclick_training.fitting.training_log import LOG
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.ownership import require_free
+from nuclick_wsi.ownership import require_free, write_picture
 
 _COLUMNS = ("minutes", "loss", "dice")
 
@@ -20,14 +20,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="the folder of the run: --out of `python -m nuclick_training fit`")
     parser.add_argument("--save", type=Path, default=None, help="the .png to write; else curves.png in the run")
     options = parser.parse_args(arguments)
-    target = options.save or options.run / "curves.png"
     try:
         if options.save:
             require_free(options.save)
-        write_atomically(target, learning_curves(read_log(options.run / LOG)))
+        picture = learning_curves(read_log(options.run / LOG))
+        if options.save:
+            write_atomically(options.save, picture)
+            print(options.save)
+            return
+        place = write_picture(options.run / "curves.png", picture, LOG)
     except NuclickError as error:
         parser.error(str(error))
-    print(target)
+    print("\n".join([str(place.path), *place.remarks]))
 
 
 def read_log(path: Path) -> dict[str, list[float]]:

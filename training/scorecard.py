@@ -19,8 +19,10 @@ from nuclick_training.evaluation.tables import print_findings
 from nuclick_training.synthesis.cell_library import read_library
 from nuclick_training.synthesis.compose import PIXEL_SIZE, compose_pool
 from nuclick_training.synthesis.composing import COMPOSED, LIBRARY, write_pictures
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.models.card import ModelCard, Score
 from nuclick_wsi.models.weights import load_model, save_model
+from nuclick_wsi.shared_files import Stamp
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,20 +35,31 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    score_model(options.model, options.data, Console(), options.on, options.choice)
+    try:
+        score_model(options.model, options.data, Console(), options.on, options.choice)
+    except NuclickError as error:
+        parser.error(str(error))
 
 
 def score_model(
     path: Path, data: Path, console: Console, others: Sequence[str] = (), choice: str | None = None
 ) -> ModelCard:
-    """Measure a model on the test images of its own data sets and of others, and replace its card's test scores."""
+    """Measure a model on the test images of its own data sets and of others, and replace its card's test scores.
+
+    Raises
+    ------
+    FileChangedError
+        The model is another one by now.
+    """
+    path = path.resolve()  # a link stays one
     model = load_model(path)
+    seen = Stamp(path.stat().st_size, bytes.fromhex(model.sha256))
     kept = tuple(score for score in model.card.scores if " test" not in score.data)
     names = [*(source.name for source in model.card.data), *others]
     measured = [score for name in names for score in _test_scores(path, data / name, console)]
     chosen = model.card.choice if choice is None else choice
     card = replace(model.card, scores=(*measured, *kept), choice=chosen)
-    save_model(path, model.network, card, half=True)
+    save_model(path, model.network, card, half=True, seen=seen)
     return card
 
 

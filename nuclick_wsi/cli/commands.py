@@ -8,7 +8,7 @@ from pathlib import Path
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate, images_of
-from nuclick_training.evaluation.evaluation_report import save_findings
+from nuclick_training.evaluation.evaluation_report import earlier_files, save_findings
 from nuclick_training.evaluation.plots import new_figure
 from nuclick_training.evaluation.tables import print_findings
 from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
@@ -117,7 +117,9 @@ def evaluate_model(asked: Evaluation, save: Path | None, command: str) -> None:
         The command line that asked for it, for the record.
     """
     if save is not None:
-        new_figure(1, 1)  # what draws figures is missed now, not after an hour
+        # What draws figures is missed now, and what is in their way refused, not after an hour.
+        new_figure(1, 1)
+        earlier_files(save, asked)
     images = len(images_of(asked)) * (1 + len(asked.jitter))
     with ProgressWatcher(make_console(stderr=True), images) as watcher:
         findings = evaluate(asked, watcher)

@@ -24,7 +24,7 @@ from nuclick_wsi.runs.jobs import file_stem
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.features import features_of as features_of_objects
-from qupath_extension.jobs import image_stem
+from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
 from qupath_extension.uris import SlideFolders
 
@@ -103,7 +103,7 @@ def _convert_project(request: ConvertRequest) -> int:
 def _convert_image(project: Project, image: ProjectImage, folders: SlideFolders, target: Path) -> None:
     data = image.read_data()
     drawn = features_of_objects(data.objects, {**data.class_colors, **project.class_colors})
-    results = project.folder / "nuclick" / f"{image_stem(image)}.geojson"
+    results = results_of(image)
     made = features_of_geojson(_read(results), str(results)) if results.exists() else Features(())
     together = Features(
         [*drawn.features, *made.features], {**made.class_colors, **drawn.class_colors}, drawn.lost + made.lost

@@ -27,7 +27,7 @@ from nuclick_wsi.formats.feature_geojson import features_of_geojson
 from nuclick_wsi.formats.features import Feature
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.areas import outlined_features
-from qupath_extension.jobs import image_stem
+from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
 from qupath_extension.uris import SlideFolders
 
@@ -67,7 +67,7 @@ def _of_project(project: Project, image: ProjectImage, rule: OutlineRule, folder
         return None
     if image.refusal is not None:
         raise ProjectError(f"Refused: {image.refusal}.")
-    shown = Shown(drawn, [*found, *_not_imported(project, image, {one.id for one in objects})])
+    shown = Shown(drawn, [*found, *_not_imported(image, {one.id for one in objects})])
     return SlideSource(
         name=image.name,
         source=str(project.path),
@@ -79,12 +79,12 @@ def _of_project(project: Project, image: ProjectImage, rule: OutlineRule, folder
     )
 
 
-def _not_imported(project: Project, image: ProjectImage, ids: set[str | None]) -> Sequence[Feature]:
+def _not_imported(image: ProjectImage, ids: set[str | None]) -> Sequence[Feature]:
     """Return the results of a run that are beside the project and not in it.
 
     Once one of them is, the project knows better: its user may have deleted or corrected the others.
     """
-    path = project.folder / "nuclick" / f"{image_stem(image)}.geojson"
+    path = results_of(image)
     if not path.exists():
         return ()
     try:

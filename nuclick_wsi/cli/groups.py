@@ -109,7 +109,8 @@ def qupath_install(
     else:
         folders = install.find_user_folders(user_dir)
     for folder in folders:
-        folder.install()
+        for remark in folder.install():
+            typer.echo(remark)
         typer.echo(f"{folder.path}: installed")
     if qupath is None:
         typer.echo(f"QuPath 0.5 and newer, once: drag {install.STARTUP} from there onto QuPath and press Run.")

@@ -17,7 +17,7 @@ from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.ownership import Origin, Place, choose_place, origin_of, sealed
+from nuclick_wsi.ownership import Origin, Place, choose_place, find_ours, origin_of, sealed
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.shared_files import replace_if_unchanged
 
@@ -82,6 +82,11 @@ def write_results(
 def results_place(wanted: Path, source: str) -> Place:
     """Return where the results of a source go; an edited file of ours is copied beside itself first."""
     return choose_place(wanted, source, _origin)
+
+
+def find_results(wanted: Path, source: str) -> Path:
+    """Return where the results of a source are; the name that they would have where there are none."""
+    return find_ours(wanted, source, _origin) or wanted
 
 
 def put_results(

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from torch import nn
 
 from nuclick_wsi.errors import ModelError
-from nuclick_wsi.files import write_atomically
 from nuclick_wsi.models.card import METADATA_KEY, ModelCard, find_model, read_card
 from nuclick_wsi.models.network import build
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,24 @@ def load_model(model: str | Path) -> Model:
     return Model(card, network, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
 
-def save_model(path: str | Path, network: nn.Module, card: ModelCard, half: bool = False) -> None:
+def save_model(
+    path: str | Path, network: nn.Module, card: ModelCard, half: bool = False, seen: Stamp | None = None
+) -> None:
     """Write a model file, whole or not at all.
 
     Parameters
     ----------
     half
         Store the weights as float16, half the size; they are float32 again when loaded.
+    seen
+        The file that is to be replaced, as it was read; None where there was none.
 
     Raises
     ------
     ModelError
         A weight is not a finite number, or too large for float16.
+    FileChangedError
+        The file is not what was seen, or there is one by now.
     ResultError
         The file cannot be written.
     """
@@ -76,7 +82,7 @@ def save_model(path: str | Path, network: nn.Module, card: ModelCard, half: bool
         if not torch.isfinite(tensor).all():
             raise ModelError(f"{path}: entry {name} has values that are not finite, so it is not written.")
     content = safetensors.torch.save(tensors, metadata={METADATA_KEY: card.to_json()})
-    write_atomically(Path(path), content)
+    replace_if_unchanged(Path(path), content, seen)
 
 
 def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:

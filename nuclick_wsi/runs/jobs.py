@@ -12,7 +12,7 @@ import orjson
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.formats.earlier_results import earlier_results
-from nuclick_wsi.formats.geojson import Color, put_results, results_place
+from nuclick_wsi.formats.geojson import Color, find_results, put_results, results_place
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.prompts import ObjectKind
@@ -128,12 +128,18 @@ class GeoJsonSink:
         return Written(place.path, from_earlier=earlier.prompts, remarks=place.remarks)
 
     @property
+    def found(self) -> Path:
+        """Where the results of earlier runs are; the file need not exist."""
+        return find_results(self.path, self.source)
+
+    @property
     def has_results(self) -> bool:
         """Whether the file holds anything that could be an outline of an earlier run."""
-        if not self.path.exists():
+        path = self.found
+        if not path.exists():
             return False
         try:
-            return bool(orjson.loads(self.path.read_bytes())["features"])
+            return bool(orjson.loads(path.read_bytes())["features"])
         except (ValueError, KeyError, TypeError):
             return True
 

@@ -11,11 +11,10 @@ from PIL import Image, ImageDraw
 
 from nuclick_wsi.formats.geojson import Color, color_of
 from nuclick_wsi.geometry import Region
-from nuclick_wsi.ownership import Place, choose_place, sealed, source_name
+from nuclick_wsi.ownership import Place, source_name, write_picture
 from nuclick_wsi.prompts import Click, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.engine import Outcome
-from nuclick_wsi.shared_files import replace_if_unchanged
 from nuclick_wsi.slides.resample import read_window
 from nuclick_wsi.slides.slide import Slide
 
@@ -56,11 +55,7 @@ def write_preview(
     _draw(ImageDraw.Draw(canvas), drawn, outcome, colors, to_picture)
     target = io.BytesIO()
     canvas.resize(tissue.size, Image.Resampling.LANCZOS).save(target, "PNG")
-    source = source_name(path.parent, slide.info.path) + f"\n{path.name}"
-    # Behind the end of the picture: a digest inside would have to be part of the checksum of its own chunk.
-    place = choose_place(path, source)
-    replace_if_unchanged(place.path, sealed(target.getvalue() + place.seal.encode()), place.seen)
-    return place
+    return write_picture(path, target.getvalue(), source_name(path.parent, slide.info.path))
 
 
 def _region_of(prompts: list[Prompt], outcome: Outcome, slide: Slide) -> Region:

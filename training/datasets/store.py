@@ -21,6 +21,7 @@ from nuclick_training.datasets.data import DataError, Known, Labels, Picture, Rg
 from nuclick_training.datasets.split_assignment import PARTS, SplitAssignment, divide, leaks
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.errors import ResultError, SettingsError
+from nuclick_wsi.ownership import namesakes
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 
@@ -124,7 +125,7 @@ class StoreWriter:
 
     def __init__(self, path: Path, terms: Terms, overwrite: bool = False) -> None:
         _require_free(path, overwrite)
-        self._path, self._terms = path, terms
+        self._path, self._terms, self._overwrite = path, terms, overwrite
         self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         self._slides: list[StoredSlide] = []
         self._classes: list[str] = []
@@ -213,6 +214,7 @@ class StoreWriter:
                     "failed": dict(failed),
                 }
             )
+            _require_free(self._path, self._overwrite)
             _put_in_place(self._temporary, self._path)
         except OSError as error:
             raise _not_written(self._path, error) from error
@@ -408,18 +410,30 @@ def _open(path: Path) -> Any:
 
 
 def _require_free(path: Path, overwrite: bool) -> None:
-    if not path.exists():
+    """Refuse a place where anything is but a store that is to be replaced."""
+    found = namesakes(path)
+    if not found:
         return
-    try:
-        is_store = dict(_open(path).attrs).get("format") == FORMAT
-    except DataError:
-        is_store = False
-    if not is_store:
-        raise SettingsError(f"--to {path}: is there already and is no data set of ours, so it is left alone.")
+    if found != [path] or path.is_symlink() or not _is_store_alone(path):
+        raise SettingsError(
+            f"--to {path}: {found[0].name} is there already and is no data set of ours, or has other files in it, so "
+            "it is left alone. Choose another name."
+        )
     if not overwrite:
         raise SettingsError(
             f"--to {path}: there is a data set already. Choose another name, or replace it: --overwrite."
         )
+
+
+def _is_store_alone(path: Path) -> bool:
+    """Whether a folder is one of our stores, with nothing in it that would be lost with it."""
+    try:
+        root = _open(path)
+    except DataError:
+        return False
+    ours = {"zarr.json", *root.keys()}
+    seen = {inside.name for inside in path.iterdir() if not inside.name.startswith(".")}
+    return bool(root.attrs.get("format") == FORMAT and seen <= ours)
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

@@ -1,10 +1,11 @@
 """An evaluation on disk: scores per image and in all, with what they were measured by, and figures."""
 
 import csv
+import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,13 @@ from nuclick_training.evaluation.intervals import (
 from nuclick_training.evaluation.plots import aji_against_jitter, dice_against_size
 from nuclick_training.evaluation.results import Findings, Trial
 from nuclick_training.evaluation.tables import notes
-from nuclick_wsi.files import write_atomically
+from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.models.card import find_model
+from nuclick_wsi.ownership import Origin, blank_seal, namesakes, origin_of, sealed, source_name
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
+
+RECORD, _SCORES = "scores.json", "scores.csv"
+_FILES = (RECORD, _SCORES, "dice_against_size.png", "worst.png", "aji_against_jitter.png")
 
 
 def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: str) -> None:
@@ -29,20 +36,70 @@ def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: 
 
     Raises
     ------
+    SettingsError
+        As `earlier_files` does.
     ResultError
         If the folder cannot be written to.
     PlotError
         If matplotlib is not installed.
     """
-    objects = findings.trials[0].objects
-    files = {"scores.csv": _table(findings), "scores.json": _record(findings, asked, command)}
-    if objects:
-        files["dice_against_size.png"] = dice_against_size(objects)
-        files["worst.png"] = gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
-    if len(findings.trials) > 1:
-        files["aji_against_jitter.png"] = aji_against_jitter(findings.trials)
+    earlier = earlier_files(folder, asked)
+    files = {_SCORES: _table(findings), **_figures(findings, asked)}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    head = {"seal": blank_seal(_source(folder, asked)), "command": command, "files": digests}
+    files[RECORD] = sealed(_record(findings, asked, head))
     for name, content in files.items():
-        write_atomically(folder / name, content)
+        replace_if_unchanged(folder / name, content, earlier.get(name))
+    for name in earlier.keys() - files.keys():
+        (folder / name).unlink()  # a figure of what was not asked for this time
+
+
+def earlier_files(folder: Path, asked: Evaluation) -> Mapping[str, Stamp]:
+    """Return what a folder has of an earlier evaluation of the same model on the same data, unchanged since.
+
+    Raises
+    ------
+    SettingsError
+        Anything else is there under a name that an evaluation writes.
+    """
+    record = folder / RECORD
+    stamps = {name: Stamp.of_file(path) for name in _FILES if _is_plain(path := folder / name)}
+    written = _written(record.read_bytes(), _source(folder, asked)) if RECORD in stamps else {}
+    own = {name: stamp for name, stamp in stamps.items() if written.get(name) == stamp.sha256.hex()}
+    for found in (found for name in _FILES for found in namesakes(folder / name)):
+        if found.name not in own:
+            raise SettingsError(
+                f"--save {folder}: {found.name} is there already, and it is not of an earlier evaluation of "
+                f"{asked.model} on {asked.data}, or was changed since. Name a new folder, or move that file away."
+            )
+    return own
+
+
+def _written(record: bytes, source: str) -> dict[str, str]:
+    """Return the digests of the files that a sealed record names, and its own."""
+    if origin_of(record, source) is not Origin.OURS:
+        return {}
+    digests: dict[str, str] = json.loads(record)["files"]
+    return {**digests, RECORD: hashlib.sha256(record).hexdigest()}
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _source(folder: Path, asked: Evaluation) -> str:
+    return source_name(folder, find_model(asked.model), asked.data)
+
+
+def _figures(findings: Findings, asked: Evaluation) -> dict[str, bytes]:
+    """Return the figures' content by their files' names."""
+    objects, figures = findings.trials[0].objects, {}
+    if objects:
+        figures["dice_against_size.png"] = dice_against_size(objects)
+        figures["worst.png"] = gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
+    if len(findings.trials) > 1:
+        figures["aji_against_jitter.png"] = aji_against_jitter(findings.trials)
+    return figures
 
 
 def _table(findings: Findings) -> bytes:
@@ -59,10 +116,10 @@ def _table(findings: Findings) -> bytes:
     return text.getvalue().encode()
 
 
-def _record(findings: Findings, asked: Evaluation, command: str) -> bytes:
-    """Return a JSON file of the scores in all, and of all that they depend on."""
+def _record(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -> bytes:
+    """Return a JSON file of the scores in all, and of all that they depend on, after a head of other entries."""
     record = {
-        "command": command,
+        **head,
         "version": version("nuclick-wsi"),
         "model": {"name": findings.card.name, "kind": findings.card.kind, "sha256": findings.sha256},
         "data": {"folder": asked.data.name, "split": asked.split, "images": len(findings.trials[0].images)},

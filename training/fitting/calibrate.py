@@ -15,7 +15,7 @@ from nuclick_training.fitting.fit import mean_dice
 from nuclick_training.fitting.pretrained import origins
 from nuclick_training.fitting.recipes import Recipe
 from nuclick_training.fitting.run import kept_weights
-from nuclick_training.fitting.run_folder import network_of, settings_of
+from nuclick_training.fitting.run_folder import model_settings, network_of, settings_of
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import Batch
 from nuclick_wsi.models.card import DataSource, ModelCard, Score
@@ -39,7 +39,7 @@ def finish(
     batches = recipe.validation(data, objects)
     chosen, dice = judged(network, batches, threshold)
     settings = settings_of(run)
-    card = card_of(recipe, settings | {"steps": step})
+    card = card_of(recipe, model_settings(run, step))
     if not settings.get("random_start"):
         card = replace(card, data=(*card.data, *origins(network)))
     if batches:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nuclick_training.fitting.calibrate import JUDGED, card_of, judged, trained
 from nuclick_training.fitting.recipes import RECIPES, Recipe
-from nuclick_training.fitting.run_folder import settings_of
+from nuclick_training.fitting.run_folder import model_settings, require_own_or_free
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import Batch
 from nuclick_wsi.models.card import ModelCard, Score
@@ -70,14 +70,20 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
     ----------
     recipe
         As `tuning_recipe` returns it, on the user's data.
+
+    Raises
+    ------
+    SettingsError
+        Something is there under the target's name that is no model of this run.
     """
+    seen = require_own_or_free(target, run)
     network, step = trained(recipe, run)
     validation = recipe.validation(data, JUDGED)
     threshold = judged(network, validation)[0] if validation else parent.card.threshold
     part, held_out = _held_out(recipe, data, validation)
     before = judged(parent.network, held_out, parent.card.threshold)[1]
     after = judged(network, held_out, threshold)[1]
-    card = _card(recipe, parent, settings_of(run) | {"steps": step})
+    card = _card(recipe, parent, model_settings(run, step))
     card = dataclasses.replace(card, threshold=threshold)
     if held_out:
         where, command = f"{part} objects of {recipe.sources[0].folder}", "python -m nuclick_training fine-tune"
@@ -86,7 +92,7 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
             Score(where, _METRIC, round(after, 4), command),
         )
         card = dataclasses.replace(card, scores=scores)
-    save_model(target, network, card, half=True)
+    save_model(target, network, card, half=True, seen=seen)
     return Tuned(card, part, before, after)
 
 
