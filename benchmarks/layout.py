@@ -1,4 +1,4 @@
-"""How the code is laid out: folders, arrows between them, the longest pieces, and what `--help` loads.
+"""How the code is laid out: folders, arrows between them, the longest pieces, and what a command loads.
 
 An arrow is a pair of places of which one imports the other. Counted twice: between the entries of the four packages (a
 module or a folder, as one sees them in a listing), and between the rooms of tests/test_architecture.py, whose floors
@@ -14,9 +14,12 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nuclick_wsi.demo import SLIDE, make_demo
 
 FOLDERS = {
     "nuclick_wsi": "nuclick_wsi",
@@ -114,29 +117,38 @@ def longest_function(modules: Iterable[Module]) -> tuple[int, str]:
     )
 
 
-def help_loads(root: Path) -> str:
-    """Return what `nuclick-wsi run --help` loads, in a process of its own, and how long it takes."""
+def loads(root: Path, folder: Path, arguments: Sequence[str], times: int = 1) -> str:
+    """Return what a command of nuclick-wsi loads, in a process of its own, and the seconds that it takes."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     home, function = project["project"]["scripts"]["nuclick-wsi"].split(":")
     script = (
-        f"import sys, {home}; sys.argv = ['nuclick-wsi', 'run', '--help']\n"
+        f"import sys, {home}; sys.argv = ['nuclick-wsi', *{list(arguments)!r}]\n"
         f"try: {home}.{function}()\n"
         "except SystemExit: pass\n"
-        f"print(len(sys.modules), sum(name.split('.')[0] in {set(FOLDERS)!r} for name in sys.modules), "
-        f"sys.modules[{home!r}].__file__)"
+        f"print(sys.modules[{home!r}].__file__, *sys.modules, sep='\\n', file=sys.stderr)"
     )
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    settings = {**os.environ, "PYTHONPATH": path}
     seconds = []
-    for _ in range(3):
+    for _ in range(times):
         start = time.perf_counter()
         command = [sys.executable, "-c", script]
-        done = subprocess.run(
-            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=True)
         seconds.append(time.perf_counter() - start)
-    every, ours, where = done.stdout.splitlines()[-1].split(" ", 2)
-    assert Path(where).is_relative_to(root), f"{where} was loaded instead of what is in {root}"
-    return f"{every} modules, {ours} of them ours, {min(seconds):.2f} s"
+    lines = done.stderr.splitlines()
+    (where,) = [line for line in lines if line.startswith(str(root))][:1] or [""]
+    assert where, f"the command line that was loaded is not the one in {root}: {lines[:3]}"
+    every = lines[lines.index(where) + 1 :]
+    ours = Counter(name.split(".")[0] for name in every if name.split(".")[0] in FOLDERS)
+    of_ours = ", ".join(f"{number} of {package}" for package, number in sorted(ours.items()))
+    return f"{len(every)} modules, {of_ours}; {min(seconds):.2f} s"
+
+
+def one_click(root: Path, folder: Path) -> str:
+    """Return what a run for one click loads."""
+    (folder / "clicks.csv").write_text("x,y\n421.2,46.3\n", "utf-8")
+    slide = make_demo(folder / "demo").parent / SLIDE
+    return loads(root, folder, ["run", "clicks.csv", "--slide", str(slide)])
 
 
 def main() -> None:
@@ -147,12 +159,14 @@ def main() -> None:
         print(f"{number:4} modules in {folder.relative_to(root)}")
     entries = arrows(modules, entry_of)
     lines, where = max((len(module.text.splitlines()), module.name) for module in modules)
-    number = len({entry_of(module.name) for module in modules})
+    number = len({entry_of(module.name) for module in modules} - {f"{package}.__init__" for package in FOLDERS})
     print(f"entries of packages: {number}, {len(entries)} arrows, {in_circles(entries)} entries in circles")
     print(f"rooms: {rooms(root, modules)}")
     print(f"longest module: {lines} lines, {where}")
     print("longest function body: {} lines, {}".format(*longest_function(modules)))
-    print(f"nuclick-wsi run --help: {help_loads(root)}")
+    with TemporaryDirectory() as name:
+        print(f"nuclick-wsi run --help: {loads(root, Path(name), ['run', '--help'], 3)}")
+        print(f"nuclick-wsi run, one click: {one_click(root, Path(name))}")
 
 
 if __name__ == "__main__":
