@@ -1,7 +1,8 @@
 # Everything runs in .venv, which is made on first use. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+# On Windows, call make where there is sh too (Git Bash), with PYTHON=python.
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := $(VENV)/.installed-dev
 
 .PHONY: install demo groovy test test-slow test-gpu lint types bench clean

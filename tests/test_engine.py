@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import geojson
 import numpy as np
 import pytest
 import shapely
@@ -12,7 +13,7 @@ import tifffile
 from dark_segmenter import BOTH, NUCLEI
 from numpy.typing import NDArray
 
-from nuclick_wsi.choices import GlandMode, ReaderChoice
+from nuclick_wsi.choices import GlandMode, ObjectType, ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
@@ -80,6 +81,19 @@ def test_every_prompt_ends_as_one_instance_or_one_rejection(make_slide: MakeSlid
         [Reason.NO_OBJECT, Reason.OUTSIDE_SLIDE, Reason.OUTSIDE_SLIDE, Reason.DUPLICATE, Reason.OTHER_PLANE]
     )
     assert all(rejection.detail for rejection in outcome.rejections)
+
+
+def test_an_outcome_is_given_as_objects_of_the_package_geojson(make_slide: MakeSlide) -> None:
+    prompts = [click(40, 40, class_name="Tumor"), click(100, 60), click(20, 20)]
+    outcome = run(make_slide(discs(128, CENTRES[:2])), prompts)
+    collection = outcome.to_geojson(ObjectType.ANNOTATION, {"Tumor": (200, 0, 0)})
+    assert isinstance(collection, geojson.FeatureCollection)
+    assert collection.is_valid, collection.errors()
+    assert all(isinstance(one, geojson.Feature) for one in collection.features)
+    assert {one.id: shapely.geometry.shape(one.geometry) for one in collection.features} == by_id(outcome)
+    (tumor,) = [one for one in collection.features if one.id == prompts[0].id]
+    assert tumor.properties["classification"] == {"name": "Tumor", "color": [200, 0, 0]}
+    assert tumor.properties["objectType"] == "annotation"
 
 
 def test_an_outline_along_pixel_edges_covers_exactly_the_pixels_of_its_object(make_slide: MakeSlide) -> None:

@@ -1,8 +1,14 @@
-"""A real wheel holds every module under its import name, and nothing else at the top."""
+"""A real wheel holds every file of our packages under its import name and nothing else, and works when installed."""
 
+import os
+import re
 import subprocess
 import sys
+import sysconfig
+import tomllib
+import venv
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
@@ -42,29 +48,112 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_wheel_installs_our_import_names_and_no_other(wheel: Path) -> None:
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == set(FOLDERS)
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of programs of an environment that holds the wheel, and sees this one's other packages.
+
+    Without network: the dependencies are found on the path, where no editable install of the project is followed.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    variables = {"base": str(folder), "platbase": str(folder), "installed_base": str(folder)}
+    site = Path(sysconfig.get_path("purelib", "venv", variables))
+    (site / "dependencies.pth").write_text(
+        f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n", "utf-8"
+    )
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install", "--no-deps", "--no-index"]
+    done = run(
+        [*pip, "--ignore-installed", "--no-warn-script-location", "--disable-pip-version-check", str(wheel)], folder
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return programs
 
 
-def test_the_wheel_holds_every_file_of_every_package(wheel: Path) -> None:
-    names = set(zipfile.ZipFile(wheel).namelist())
-    for package, folder in FOLDERS.items():
-        here = [path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*") if path.is_file()]
-        wanted = {f"{package}/{path.as_posix()}" for path in here if not UNUSED & set(path.parts)}
-        assert wanted <= names, wanted - names
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program away from the checkout, and without its folders on the path."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("package", FOLDERS)
-def test_a_package_imports_from_the_installed_wheel(package: str, wheel: Path, tmp_path: Path) -> None:
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    script = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import {package}; print({package}.__file__)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert Path(done.stdout.strip()).is_relative_to(tmp_path / "site")
+def test_the_wheel_holds_every_file_of_our_packages_and_nothing_else(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    here = {
+        f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
+        for package, folder in FOLDERS.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and not UNUSED & set(path.parts)
+    }
+    assert names == here
+
+
+def test_every_folder_with_modules_is_a_package_that_is_listed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {
+        ".".join([package, *path.parent.relative_to(ROOT / folder).parts])
+        for package, folder in FOLDERS.items()
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert sorted(folders) == listed
+
+
+def test_the_wheel_carries_models_types_scripts_and_the_demo(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    models = {Path(name).stem for name in names if name.startswith("nuclick_wsi/models/shipped/")}
+    assert models == {"nuclei", "nuclei-cc0", "cells", "glands"}
+    assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in FOLDERS}
+    assert "qupath_extension/project_scripts/Import_NuClick_results.groovy" in names
+    assert "nuclick_wsi/demo_project/project.qpproj" in names
+    assert [name for name in names if name.startswith("qupath_extension/scripts/") and name.endswith(".groovy")]
+
+
+def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as content:
+        (metadata,) = [name for name in content.namelist() if name.endswith(".dist-info/METADATA")]
+        told = Parser().parsestr(content.read(metadata).decode())
+        assert [name for name in content.namelist() if name.endswith("licenses/LICENSE")]
+    assert (told["Name"], told["License-Expression"]) == ("nuclick-wsi", "Apache-2.0")
+    assert told.get_payload().startswith("# nuclick-wsi")
+
+
+def test_packages_come_from_the_installed_wheel(installed: Path) -> None:
+    script = f"import {', '.join(FOLDERS)}\nfor package in ({', '.join(FOLDERS)}): print(package.__file__)"
+    done = run([str(installed / "python"), "-c", script], installed)
+    assert done.returncode == 0, done.stderr
+    files = [Path(line) for line in done.stdout.splitlines()]
+    assert len(files) == len(FOLDERS)
+    assert all(file.is_relative_to(installed.parent) for file in files), files
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+def test_the_installed_command_line_answers(arguments: list[str], installed: Path) -> None:
+    done = run([str(installed / "nuclick-wsi"), *arguments], installed)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: nuclick-wsi" in done.stdout
+
+
+def test_the_installed_command_line_finds_its_models(installed: Path) -> None:
+    done = run([str(installed / "nuclick-wsi"), "weights", "list"], installed)
+    assert done.returncode == 0, done.stderr
+    assert all(model in done.stdout for model in ("nuclei", "nuclei-cc0", "cells", "glands"))
+
+
+def test_the_installed_command_line_brings_its_scripts_to_qupath(installed: Path, tmp_path: Path) -> None:
+    done = run([str(installed / "nuclick-wsi"), "qupath", "install", "--user-dir", str(tmp_path)], installed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "nuclick" / "Segment_clicks.groovy").is_file()
+
+
+def test_the_citation_names_the_version_and_the_paper() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert re.findall(r"^version: (.*)$", citation, flags=re.MULTILINE) == [project["version"]]
+    (doi,) = re.findall(r"^ +doi: (.*)$", citation, flags=re.MULTILINE)
+    assert project["urls"]["Paper"] == f"https://doi.org/{doi}"
 
 
 @pytest.mark.parametrize("package", FOLDERS)
 def test_a_package_imports_from_the_editable_install(package: str, tmp_path: Path) -> None:
     script = f"import {package}; print({package}.__file__)"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert Path(done.stdout.strip()).parent == ROOT / FOLDERS[package]
+    assert Path(done.stdout.strip()).resolve().parent == ROOT / FOLDERS[package]

@@ -1,11 +1,16 @@
-"""What the README shows can be run as it stands."""
+"""What the README shows can be run as it stands, and what README and docs name is there."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+import pytest
+from test_architecture import FLOORS
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_python_example_runs_and_accounts_for_both_clicks(tmp_path: Path) -> None:
@@ -15,7 +20,28 @@ def test_the_python_example_runs_and_accounts_for_both_clicks(tmp_path: Path) ->
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_every_file_that_the_readme_links_to_is_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
-    assert links
-    assert not [link for link in links if not (README.parent / link).exists()]
+def page(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=page)
+def test_every_file_that_a_page_links_to_is_there(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", path.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (path.parent / link).exists()]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=page)
+def test_every_module_that_a_page_names_is_there(path: Path) -> None:
+    names = set(re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8")))
+    folders = ("nuclick_wsi", "qupath_extension", "asap_bridge", "training", "tests", "benchmarks")
+    modules = ["/" + page(module) for folder in folders for module in (ROOT / folder).rglob("*.py")]
+    assert not {name for name in names if not any(module.endswith(f"/{name}") for module in modules)}
+
+
+def test_the_table_of_folders_has_the_rooms_and_floors_of_the_architecture_test() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = {}
+    for floor, rooms in re.findall(r"^\| (\d+) \| (.*?) \|", text, flags=re.MULTILINE):
+        paths = re.findall(r"`(\w[\w/]*)(?:/|\.py)`", rooms)
+        told[int(floor)] = {path.replace("training", "nuclick_training").replace("/", ".") for path in paths}
+    assert told == dict(enumerate(FLOORS, 1))

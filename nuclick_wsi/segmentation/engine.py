@@ -9,11 +9,16 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from types import MappingProxyType
 
+import geojson
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
+from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.formats.geojson import Color, feature_collection
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
@@ -67,6 +72,20 @@ class Outcome:
     instances: tuple[Instance, ...]
     rejections: tuple[Rejection, ...]
     readings: tuple[Reading, ...]
+
+    def to_geojson(
+        self, as_type: ObjectType = ObjectType.DETECTION, colors: Mapping[str, Color] = MappingProxyType({})
+    ) -> geojson.FeatureCollection:
+        """Return the outlines as objects of the package geojson, in slide pixels, as result files hold them.
+
+        Parameters
+        ----------
+        as_type
+            What QuPath makes of them.
+        colors
+            Red, green and blue of classes by name; a class without one gets a colour that depends on its name alone.
+        """
+        return geojson.loads(orjson.dumps(feature_collection(self.instances, as_type, colors)))
 
 
 def segment(  # noqa: PLR0913 - the last two have nothing in common with each other, nor with the settings
