@@ -267,9 +267,10 @@ def serve(
     Only who can read the token file that it names is answered, and only slides below --allow are opened.
     """
     from nuclick_wsi.server import server
+    from qupath_extension.requested_image import read_image
 
     asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), device, reader, idle)
-    server.serve(asked, lambda text: print(text, flush=True))
+    server.serve(asked, read_image, lambda text: print(text, flush=True))
 
 
 def main() -> None:

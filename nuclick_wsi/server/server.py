@@ -29,6 +29,7 @@ from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
 from nuclick_wsi.server.fair_lock import FairLock
 from nuclick_wsi.server.problems import Problem
+from nuclick_wsi.server.segment_request import ReadImage
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.server.streaming import LINES, Answer
@@ -53,11 +54,13 @@ class ServerRequest:
     """Stop after so long without a request; None goes on until it is stopped."""
 
 
-def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
+def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None]) -> None:
     """Run the server until it is interrupted, or idle for too long.
 
     Parameters
     ----------
+    read_image
+        Reads a client's description of an image.
     say
         Told where the server and its token are, once it answers.
 
@@ -70,7 +73,7 @@ def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        service = Service(ModelRegistry(asked.models, asked.device, turn=FairLock()), slides, allowed)
+        service = Service(ModelRegistry(asked.models, asked.device, turn=FairLock()), slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))

@@ -22,7 +22,7 @@ from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.server.auth import AllowedFolders
 from nuclick_wsi.server.recent_results import RecentResults, SlideResultCache
-from nuclick_wsi.server.segment_request import ImageAsked, SegmentRequest, read_request
+from nuclick_wsi.server.segment_request import ImageAsked, ReadImage, SegmentRequest, read_request
 from nuclick_wsi.server.slide_cache import CachedSlide, SlideCache
 from nuclick_wsi.slides.slide import SlideInfo, resolve_pixel_size
 
@@ -56,16 +56,24 @@ class Service:
 
     Parameters
     ----------
+    read_image
+        Reads the client's description of an image.
     recent
         What is kept of the masks of earlier requests; None for as many as a server keeps.
     """
 
     def __init__(
-        self, registry: ModelRegistry, slides: SlideCache, allowed: AllowedFolders, recent: RecentResults | None = None
+        self,
+        registry: ModelRegistry,
+        slides: SlideCache,
+        allowed: AllowedFolders,
+        read_image: ReadImage,
+        recent: RecentResults | None = None,
     ) -> None:
         self._registry = registry
         self._slides = slides
         self._allowed = allowed
+        self._read_image = read_image
         self._recent = RecentResults() if recent is None else recent
         for kind in ObjectKind:
             try:
@@ -92,7 +100,7 @@ class Service:
         NuclickError
             What is wrong with the request, its slide, its pixel size or its models.
         """
-        request = read_request(body)
+        request = read_request(body, self._read_image)
         path = self._allowed.admit(request.image.path)
         with self._slides.lease(path, request.image.frame) as opened:
             _require_size(opened.slide.info, request.image)
