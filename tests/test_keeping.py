@@ -11,7 +11,7 @@ from PIL import Image
 
 from nuclick_wsi import files
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.formats.geojson import write_results

@@ -18,7 +18,7 @@ from test_cli import nuclick, said
 from test_run import NUCLEI, record
 
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.errors import ProjectError, ResultError
 from nuclick_wsi.formats.geojson import AREA

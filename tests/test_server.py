@@ -19,7 +19,7 @@ import pytest
 from made_slides import write_leica
 from skimage.data import immunohistochemistry
 
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.models.card import find_model
 from nuclick_wsi.scale import PixelSize
