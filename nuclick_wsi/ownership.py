@@ -37,7 +37,7 @@ FindOrigin = Callable[[bytes, str], Origin]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResultPlace:
     """Where a result goes.
 
     Attributes
@@ -78,7 +78,7 @@ def origin_of(content: bytes, source: str) -> Origin:
     return Origin.OURS if sealed(content) == content else Origin.EDITED
 
 
-def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> Place:
+def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> ResultPlace:
     """Return the first name that is free or ours; an edited file of ours is copied beside itself first.
 
     Names that differ in case or Unicode form only are one name here, as they are to many file systems.
@@ -98,7 +98,7 @@ def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> P
         remarks += (f"{wanted} is not a result of this input and stays as it is: written to {path.name}",)
     if whose is Origin.EDITED:
         remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
-    return Place(path, source, seen, remarks)
+    return ResultPlace(path, source, seen, remarks)
 
 
 def require_free(target: Path, content: bytes | None = None) -> None:

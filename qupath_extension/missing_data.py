@@ -7,7 +7,8 @@ It saves data.qpdata first and then summary.json, which counts what is in it.
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError
-from qupath_extension.json_files import read_json, table
+from nuclick_wsi.json_values import object_at
+from qupath_extension.json_files import read_json
 
 
 def sign_of_lost_data(folder: Path) -> str | None:
@@ -23,7 +24,7 @@ def sign_of_lost_data(folder: Path) -> str | None:
     summary = folder / "summary.json"
     if not summary.exists():
         return None
-    count = table(read_json(summary), "hierarchy").get("nObjects")
+    count = object_at(read_json(summary), "hierarchy").get("nObjects")
     if not isinstance(count, int):
         return f"{summary.name} beside it tells of one"
     # QuPath counts the root, which every image has, too.

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from nuclick_wsi.errors import RequestError
+from nuclick_wsi.json_values import Json
 from nuclick_wsi.server.segment_request import ImageAsked
 from nuclick_wsi.slides.slide import Frame
-from qupath_extension.json_files import Json
 from qupath_extension.server import read_server
 from qupath_extension.uris import path_of_uri
 

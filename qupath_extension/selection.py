@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.formats.drawings import Drawing, Mark, Parts, marks_of, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompts import ObjectChoice
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.rois import Roi, RoiKind
 
 
@@ -26,7 +26,7 @@ def prompts_of(objects: Iterable[PathObject], choice: ObjectChoice) -> PromptSet
     drawings: list[Drawing] = []
     left_alone: Counter[str] = Counter()
     for one in objects:
-        if one.type is not ObjectType.ANNOTATION:
+        if one.type is not PathObjectType.ANNOTATION:
             left_alone[one.type.value] += 1
         elif (drawing := drawing_of(one)) is None:
             left_alone["region"] += 1

@@ -44,7 +44,7 @@ class ClicksPerSecond(ProgressColumn):
 
 
 class ProgressWatcher:
-    """A `Watcher` that shows one bar for the images and one for the prompts of the current image."""
+    """A progress display with one bar for the images and one for the prompts of the current image."""
 
     def __init__(self, console: Console, images: int) -> None:
         self._progress = Progress(

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from nuclick_wsi.errors import ResultError
-from nuclick_wsi.formats.geojson_parts import Json
+from nuclick_wsi.json_values import Json
 
 GENERATOR = "nuclick-wsi"
 """What a collection of ours says that it was made by."""

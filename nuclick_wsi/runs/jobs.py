@@ -3,6 +3,7 @@
 A job knows where its image's prompts come from and where its results go; the run knows neither.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from nuclick_wsi.formats.earlier_results import earlier_results
 from nuclick_wsi.formats.geojson import Color, put_results, results_place
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
-from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.slide import Frame
 
@@ -37,6 +38,11 @@ class ImageInput:
     class_colors: Mapping[str, Color] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     """What the user is to know of the image, each a clause."""
+
+    @property
+    def wanted(self) -> Counter[ObjectKind]:
+        """How many prompts of each kind of object ask for an outline."""
+        return Counter(prompt.kind for prompt in self.prompts.prompts if prompt.role is Role.SEGMENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,23 +66,23 @@ class Journal:
     ) -> None:
         self.close()
 
-    def image(self, name: str, about: Mapping[ObjectKind, bytes]) -> "ImageResultCache":
+    def image(self, name: str, contexts: Mapping[ObjectKind, bytes]) -> "ImageResultCache":
         """Return the memory of one image.
 
         Parameters
         ----------
         name
             What tells the image from the others of this journal, in every run.
-        about
+        contexts
             For each kind of object, what `context_key` returns.
         """
-        return ImageResultCache(self, name, about)
+        return ImageResultCache(self, name, contexts)
 
-    def find(self, image: str, prompt: str, shown: bytes) -> bytes | None:
+    def find(self, image: str, prompt: str, digest: bytes) -> bytes | None:
         """Return what is kept of a prompt, if it was shown just this; ResultError as for all methods."""
         query = "SELECT decoded FROM looks WHERE image = ? AND prompt = ? AND shown = ?"
         with self.lent() as connection:
-            row = connection.execute(query, (image, prompt, shown)).fetchone()
+            row = connection.execute(query, (image, prompt, digest)).fetchone()
         return None if row is None else bytes(row[0])
 
     def put(self, row: Row) -> None:
@@ -158,17 +158,17 @@ class Journal:
 class ImageResultCache:
     """The `ResultCache` of one image of a journal; it counts what it could recall."""
 
-    def __init__(self, journal: Journal, name: str, about: Mapping[ObjectKind, bytes]) -> None:
+    def __init__(self, journal: Journal, name: str, contexts: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0
         self._journal = journal
         self._name = name
-        self._about = about
+        self._contexts = contexts
 
-    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
+    def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
         """Return what came of a prompt when the same was shown to the same network; None where that is not known."""
         if self._journal.fresh:
             return None
-        content = self._journal.find(self._name, prompt.id, self._key(prompt, shown))
+        content = self._journal.find(self._name, prompt.id, self._key(prompt, digest))
         try:
             decoded = None if content is None else decode(prompt.id, content)
         except ValueError:
@@ -176,16 +176,16 @@ class ImageResultCache:
         self.recalled += decoded is not None
         return decoded
 
-    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
+    def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
         """Keep what came of a prompt, in the place of what was kept of it before."""
-        self._journal.put((self._name, prompt.id, self._key(prompt, shown), encode(decoded)))
+        self._journal.put((self._name, prompt.id, self._key(prompt, digest), encode(decoded)))
 
     def forget_others(self, prompts: Collection[str]) -> None:
         """Forget all prompts but these."""
         self._journal.forget_others(self._name, prompts)
 
-    def _key(self, prompt: Prompt, shown: bytes) -> bytes:
-        return self._about[prompt.kind] + shown
+    def _key(self, prompt: Prompt, digest: bytes) -> bytes:
+        return self._contexts[prompt.kind] + digest
 
 
 def _connect(path: Path) -> sqlite3.Connection:

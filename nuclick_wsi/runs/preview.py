@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from nuclick_wsi.formats.geojson import Color, color_of
 from nuclick_wsi.geometry import Region
-from nuclick_wsi.ownership import Place, choose_place, sealed, source_name
+from nuclick_wsi.ownership import ResultPlace, choose_place, sealed, source_name
 from nuclick_wsi.prompts import Click, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.engine import Outcome
@@ -32,7 +32,7 @@ ToPicture = Callable[[np.ndarray], list[tuple[float, float]]]
 
 def write_preview(
     path: Path, slide: Slide, prompts: Iterable[Prompt], outcome: Outcome, colors: Mapping[str, Color]
-) -> Place:
+) -> ResultPlace:
     """Draw everything that a run saw and made on one slide, over the region that holds it, as PNG; return where.
 
     Raises

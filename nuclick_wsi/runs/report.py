@@ -91,17 +91,7 @@ class ImageReport:
             "recalled": self.recalled,
             "instances": self.instances,
             "rejections_by_reason": dict(self.reasons),
-            "rejections": [
-                {
-                    "prompt": r.prompt_id,
-                    "reason": r.reason.value,
-                    "detail": r.detail,
-                    "kind": r.kind,
-                    "class": r.class_name,
-                    "position": r.position and [r.position.x, r.position.y],
-                }
-                for r in self.rejections
-            ],
+            "rejections": [rejection.as_json() for rejection in self.rejections],
             "left_alone": dict(self.left_alone),
             "result": self.written and str(self.written.path),
             "changes": self.written and (dict(self.written.counts) or None),

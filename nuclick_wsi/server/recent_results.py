@@ -34,9 +34,9 @@ class RecentResults:
         self._kept: OrderedDict[bytes, Decoded] = OrderedDict()
         self._bytes = 0
 
-    def on_slide(self, about: Mapping[ObjectKind, bytes]) -> "SlideResultCache":
-        """Return the memory of one request; `about` is what `context_key` returns for each kind of object."""
-        return SlideResultCache(self, about)
+    def on_slide(self, contexts: Mapping[ObjectKind, bytes]) -> "SlideResultCache":
+        """Return the memory of one request; `contexts` is what `context_key` returns for each kind of object."""
+        return SlideResultCache(self, contexts)
 
     def find(self, key: bytes) -> Decoded | None:
         """Return what is kept under a key, which from now on counts as the latest; None where nothing is."""
@@ -64,22 +64,22 @@ class SlideResultCache:
     Unlike a journal it knows prompts by what the network was shown alone: whose prompt it was changes no mask.
     """
 
-    def __init__(self, recent: RecentResults, about: Mapping[ObjectKind, bytes]) -> None:
+    def __init__(self, recent: RecentResults, contexts: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0
         self._recent = recent
-        self._about = about
+        self._contexts = contexts
 
-    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
+    def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
         """Return what came of a prompt when the same was shown to the same network; None where that is not known."""
-        decoded = self._recent.find(self._about[prompt.kind] + shown)
+        decoded = self._recent.find(self._contexts[prompt.kind] + digest)
         if decoded is None:
             return None
         self.recalled += 1
         return replace(decoded, prompt_id=prompt.id)
 
-    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
+    def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
         """Keep what came of a prompt."""
-        self._recent.keep(self._about[prompt.kind] + shown, decoded)
+        self._recent.keep(self._contexts[prompt.kind] + digest, decoded)
 
 
 def _size(decoded: Decoded | None) -> int:

@@ -102,16 +102,16 @@ def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starle
     )
 
 
-def make_server(gate: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
+def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
     """Return a server that is ready to run."""
 
     async def look_after_idleness() -> None:
-        if idle_minutes is not None and gate.idle_seconds > 60 * idle_minutes:
+        if idle_minutes is not None and middleware.idle_seconds > 60 * idle_minutes:
             server.should_exit = True
 
     server = uvicorn.Server(
         uvicorn.Config(
-            gate,
+            middleware,
             http="h11",
             ws="none",
             lifespan="off",

@@ -14,12 +14,11 @@ import orjson
 
 from nuclick_wsi.errors import ModelError, SlideError
 from nuclick_wsi.formats.geojson import feature_collection
-from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.segmentation.context_keys import context_keys
 from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.server.auth import AllowedFolders
 from nuclick_wsi.server.recent_results import RecentResults, SlideResultCache
 from nuclick_wsi.server.segment_request import ImageAsked, ReadImage, SegmentRequest, read_request
@@ -123,7 +122,7 @@ class Service:
         few = len(work.asked) <= _FEW
         settings = replace(request.settings, workers=0) if few else request.settings
         with self._slides.lease(work.path, request.image.frame) as opened:
-            memory = self._memory(work, opened)
+            cache = self._cache(work, opened)
             outcome = segment(
                 opened.slide,
                 request.prompts,
@@ -131,27 +130,24 @@ class Service:
                 work.pixel_size,
                 settings,
                 on_progress=on_progress,
-                memory=memory,
+                memory=cache,
             )
         answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
-        about = self._about(work, outcome)
-        spent = {"recalled": memory.recalled, "seconds": round(time.perf_counter() - begun, 3)}
-        return orjson.dumps({**answer, "nuclick": {**about, **spent}})
+        description = self._description(work, outcome)
+        spent = {"recalled": cache.recalled, "seconds": round(time.perf_counter() - begun, 3)}
+        return orjson.dumps({**answer, "nuclick": {**description, **spent}})
 
-    def _memory(self, work: Work, opened: CachedSlide) -> SlideResultCache:
-        """Return what is known of a request's prompts: slide, reader, model and program are part of every key."""
-        about = {}
-        for kind in work.kinds:
-            self._registry[kind]  # loads the model
-            model = self._registry.models[kind].sha256
-            about[kind] = context_key(opened.fingerprint, opened.slide.info.reader, work.request.image.frame, model)
-        return self._recent.on_slide(about)
+    def _cache(self, work: Work, opened: CachedSlide) -> SlideResultCache:
+        contexts = context_keys(
+            self._registry, work.kinds, opened.fingerprint, opened.slide.info.reader, work.request.image.frame
+        )
+        return self._recent.on_slide(contexts)
 
-    def _about(self, work: Work, outcome: Outcome) -> dict[str, Any]:
+    def _description(self, work: Work, outcome: Outcome) -> dict[str, Any]:
         return {
             "prompts": work.asked,
             "known": work.request.known,
-            "rejections": [_rejection(one) for one in outcome.rejections],
+            "rejections": [rejection.as_json() for rejection in outcome.rejections],
             "left_alone": dict(work.request.prompts.left_alone),
             "models": self._models(reading.kind for reading in outcome.readings),
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],
@@ -164,17 +160,6 @@ class Service:
             {"kind": kind, "name": model.card.name, "sha256": model.sha256, "terms": model.card.terms}
             for kind, model in models
         ]
-
-
-def _rejection(rejection: Rejection) -> dict[str, Any]:
-    return {
-        "prompt": rejection.prompt_id,
-        "reason": rejection.reason,
-        "detail": rejection.detail,
-        "kind": rejection.kind,
-        "class": rejection.class_name,
-        "position": rejection.position and [rejection.position.x, rejection.position.y],
-    }
 
 
 def _require_size(info: SlideInfo, image: ImageAsked) -> None:
