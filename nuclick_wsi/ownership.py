@@ -1,7 +1,7 @@
-"""Which file a result may replace: only one that we made, from the same input, and that nobody has edited since.
+"""Which file a result may replace: only one that this program made from the same input and that was not edited since.
 
-A sealed file says in itself what it was made from, and carries a digest of its own content. So this holds without any
-record beside it. Whatever is not such a file stays, and the result goes under a free name, which the user is told.
+A file of results carries a seal: digests of what it was made from and of its own content. So no record beside it is
+needed. Any other file stays, and the result is written under a free name, which the user is told.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""What is outlined on an image in QuPath: annotations, detections and cells as shapes.
+"""The shapes on an image in QuPath, as features: annotations, detections and cells.
 
-Comes in: the objects of one image. Goes out: features, among them points and lines, which say where something is.
+Points and lines are among them: they say where something is.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""The data.qpdata of an image: known by its content, and replaced so that nothing of the user's is ever lost.
-
-What is in it is nobody's business here.
-"""
+"""Replacing the data.qpdata of an image, whatever it holds, so that no save of the user's is lost."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +25,7 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def require_unchanged(path: Path, read: Stamp) -> None:
-    """Refuse to go on where a file is not as it was read: somebody else has saved it since."""
+    """Refuse to go on where another program has saved a file since it was read."""
     if stamp_of(path) != read:
         raise _changed(path)
 

@@ -1,6 +1,6 @@
 """The objects of one image: data.qpdata as annotations, detections, cells, each with its class and what was drawn.
 
-Comes in: values of `javastream`. Goes out: `ImageData`. The order in which QuPath writes an object is in
+It interprets the values that `javastream` reads. The order in which QuPath writes an object is in
 docs/qupath-format.md; `_Contents` follows it.
 """
 

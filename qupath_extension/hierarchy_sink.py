@@ -1,6 +1,6 @@
-"""Results as objects in an image's hierarchy: what changed is written, what the user made of ours is kept.
+"""Results as objects in an image's hierarchy: what has changed is written, objects that the user has edited are kept.
 
-Comes in: results under the ids of their prompts. Goes out: the image's data.qpdata, replaced whole or not at all.
+The image's data.qpdata is replaced whole or not at all.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -70,7 +70,7 @@ class HierarchyEntry:
         return self._bring_up_to_date(results)
 
     def clear(self) -> None:
-        """Take away what earlier runs wrote, as far as it is still ours."""
+        """Remove the objects of earlier runs that the user has not changed."""
         if self._read is not None and self._written.read():
             self._bring_up_to_date(Results((), {}, (), {}))
 
@@ -106,7 +106,7 @@ class HierarchyEntry:
         while True:
             collection = feature_collection(instances, self._as_type, results.class_colors, apart)
             changes = plan_changes(objects, known, collection["features"], {*self._spared, *stale})
-            # A nucleus that the user has made theirs stays where it is: its cell gets none inside.
+            # A nucleus that the user has changed stays as it is: its cell gets none inside.
             staying = {one.id for one in objects} - set(changes.remove)
             theirs = {nucleus for nucleus in collection.get(NUCLEI, {}).values() if nucleus in staying}
             if not theirs:
@@ -118,7 +118,7 @@ class HierarchyEntry:
         content = orjson.dumps({"type": "FeatureCollection", "features": changes.new})
         with temporary_beside(self._path) as temporary:
             self._qupath.rewrite(self._path, temporary, changes.obsolete, content)
-            # What is put in place is what our own reader, too, finds whole.
+            # Only a file that our own reader finds whole is put in place.
             objects = read_image_data(temporary).objects
             written = {one.id: one for one in objects if one.id is not None}
             made = {

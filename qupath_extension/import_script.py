@@ -1,4 +1,4 @@
-"""The project script that brings results from GeoJSON into the hierarchies, offered to whoever runs without paquo."""
+"""The project script that imports results from GeoJSON into the hierarchies, for runs without paquo."""
 
 from importlib.resources import files
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Whether an image without a data.qpdata was never saved, or has lost it: a project that was copied by half.
 
-QuPath makes an image's folder when it first draws its thumbnail, so that an image which nobody has looked at has none.
+QuPath makes an image's folder when it first draws its thumbnail, so that an image that was never opened has none.
 It saves data.qpdata first and then summary.json, which counts what is in it.
 """
 

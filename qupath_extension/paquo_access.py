@@ -124,7 +124,7 @@ class QuPath:
         try:
             stream = self.java_class("qupath.lib.io.PathIO").createObjectInputStream(file)
             head = str(stream.readUTF())
-            # A stream finds classes with the loader of whoever calls it, and a caller outside Java has none: Groovy,
+            # A stream finds classes with its caller's class loader, and a caller outside Java has none: Groovy,
             # which every QuPath has, calls it for us.
             caller = self.java_class("org.codehaus.groovy.runtime.InvokerHelper")
             contents: list[Any] = []
@@ -192,7 +192,7 @@ class QuPath:
         try:
             root.setLevel(self.java_class("ch.qos.logback.classic.Level").ERROR)
         except (AttributeError, TypeError, self._error):
-            return  # another logger than that of the versions known; then it talks
+            return  # another logger than that of the versions known: its messages stay
 
     @contextmanager
     def _guarded(self, path: Path) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """A QuPath project, read from its own files: its images, where their slides are, and what the user drew.
 
-Comes in: a .qpproj or its folder. Goes out: `Project`. Nothing here needs QuPath or Java, and nothing is written.
+Nothing here needs QuPath or Java, and nothing is written.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class ProjectImage:
 
     @property
     def identity(self) -> str:
-        """What the journal knows the image by; it stays where the user gives the image another name."""
+        """The image's key in the journal; it stays the same where the user renames the image."""
         return f"entry {self.entry_id}"
 
     @property

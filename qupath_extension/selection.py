@@ -1,7 +1,6 @@
 """Which of an image's objects are prompts: annotations of points and of lines. All others are left alone.
 
-Comes in: `PathObject`s. Goes out: drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all
-sources.
+They become drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all sources.
 """
 
 from collections import Counter

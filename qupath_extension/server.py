@@ -1,7 +1,7 @@
 """How QuPath opens the slide of an image: its "server builder", and what it knows of the slide.
 
-Comes in: JSON of the project and of data/<id>/server.json. Goes out: `Server`, with a refusal where the image that
-the user saw is not the plain slide.
+Both are read from the JSON of the project and of data/<id>/server.json. An image that is not the plain slide, such as
+a rotated one, is refused.
 """
 
 from collections.abc import Iterator

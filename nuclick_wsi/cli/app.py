@@ -246,7 +246,7 @@ def demo(
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
+    """Show what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
     from nuclick_wsi.cli import console, doctor
 
     raise typer.Exit(doctor.examine(console.make_console()))
@@ -265,7 +265,7 @@ def serve(
 ) -> None:
     """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
 
-    Only who can read the token file that it names is answered, and only slides below --allow are opened.
+    Requests need the token in the file that it names, and only slides below --allow are opened.
     """
     from nuclick_wsi.server import server
     from qupath_extension.requested_image import read_image

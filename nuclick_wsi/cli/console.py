@@ -1,4 +1,4 @@
-"""What the user sees of a run: a progress bar while it goes on, a table when it is through."""
+"""The output of a run: a progress bar while it runs, a table when it has ended."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -15,10 +15,10 @@ def evaluate_model(asked: Evaluation, save: Path | None, command: str) -> None:
     Parameters
     ----------
     command
-        The command line that asked for it, for the record.
+        The command line, for the record.
     """
     if save is not None:
-        new_figure(1, 1)  # what draws figures is missed now, not after an hour
+        new_figure(1, 1)  # a missing matplotlib is an error now, not after an hour
     images = len(images_of(asked)) * (1 + len(asked.jitter))
     with ProgressWatcher(make_console(stderr=True), images) as watcher:
         findings = evaluate(asked, watcher)

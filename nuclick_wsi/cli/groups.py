@@ -1,6 +1,6 @@
-"""The groups of commands that stand beside the main ones: models, QuPath's menu, ASAP's files.
+"""The groups of commands beside the main ones: models, QuPath's menu, ASAP's files, data sets.
 
-As in `cli`, what is heavy is imported when a command is called.
+As in `app`, what a command needs is imported when it is called.
 """
 
 from pathlib import Path

@@ -59,11 +59,11 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a request amounts to: its jobs, and where all that comes of them goes."""
+    """The jobs of a request, and where their results go."""
 
     jobs: Sequence[Job]
     out: Path
-    """The folder of what a run makes beside the results."""
+    """The folder for previews, records and the journal."""
     journal: Journal
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()

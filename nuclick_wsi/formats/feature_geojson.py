@@ -1,4 +1,4 @@
-"""Objects as QuPath's GeoJSON, in both directions: annotations of all shapes, and our own results among them."""
+"""Objects as QuPath's GeoJSON, in both directions: annotations of all shapes, and results of runs among them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
 
 
 def _nucleus(one: Json, cell: Feature | None, nuclei: Json, lost: Lost) -> Feature | None:
-    """Return the nucleus of a cell as a result of its own, where it is one of ours."""
+    """Return the nucleus of a cell as a result of its own, where a run made the cell."""
     if cell is None or "nucleusGeometry" not in one:
         return None
     if cell.id not in nuclei:

@@ -80,7 +80,7 @@ def write_results(
 
 
 def results_place(wanted: Path, source: str) -> ResultPlace:
-    """Return where the results of a source go; an edited file of ours is copied beside itself first."""
+    """Return where the results of a source go; an edited file of results is copied beside itself first."""
     return choose_place(wanted, source, _origin)
 
 
@@ -116,7 +116,7 @@ def _origin(content: bytes, source: str) -> Origin:
 
 def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:
     feature = _feature(cell, ObjectType.DETECTION, colors)
-    # QuPath's own names for a cell's measurements; by the last it is known as ours, as a detection is.
+    # QuPath's own names for a cell's measurements; by the last the reader knows it as a result.
     measurements = {
         f"Nucleus: {AREA}": round(nucleus.area_um2, 4),
         f"Cell: {AREA}": round(cell.area_um2, 4),

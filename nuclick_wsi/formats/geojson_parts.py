@@ -1,4 +1,4 @@
-"""What QuPath's GeoJSON is made of, for all who read it: the features of a file, and what each says of itself."""
+"""The parts of QuPath's GeoJSON that all its readers share: the features of a file, their ids, classes and planes."""
 
 import json
 import uuid
@@ -23,7 +23,7 @@ def parse_json(data: bytes, source: str) -> Any:
 
 
 def features_in(content: Any, source: str) -> Iterator[Json]:
-    """Yield the features of whatever QuPath reads, children of objects too."""
+    """Yield the features of any GeoJSON that QuPath reads, children of objects too."""
     waiting = [content]
     while waiting:
         one = waiting.pop()

@@ -1,4 +1,4 @@
-"""An overlay picture per image: tissue, prompts and outlines, for people who look rather than read."""
+"""An overlay picture of each image: tissue, prompts and outlines."""
 
 import io
 import math

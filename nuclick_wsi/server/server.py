@@ -1,4 +1,4 @@
-"""The local server: HTTP around a `Service`, on this machine's own address and for holders of its token alone.
+"""The local server: HTTP around a `Service`, on the loopback address, for clients that have its token.
 
 GET /health says what is loaded; POST /segment turns prompts into GeoJSON, with progress where that is asked for.
 docs/server.md describes both.
@@ -38,7 +38,7 @@ LARGEST_REQUEST = 64 << 20
 """Bytes; more than a million clicks of one annotation."""
 
 _AT_A_TIME = 8
-"""Requests that are worked on; the others wait in the order in which they came."""
+"""Requests that are worked on at once; the others wait in the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
 
 
 def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:
-    """Return the application, for clients that it trusts: who that is, `AuthMiddleware` decides."""
+    """Return the application without authentication, which `AuthMiddleware` adds."""
     pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
 
     async def health(_: Request) -> Response:
@@ -105,7 +105,7 @@ def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starle
 def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
     """Return a server that is ready to run."""
 
-    async def look_after_idleness() -> None:
+    async def stop_when_idle() -> None:
         if idle_minutes is not None and middleware.idle_seconds > 60 * idle_minutes:
             server.should_exit = True
 
@@ -119,7 +119,7 @@ def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -
             server_header=False,
             timeout_graceful_shutdown=1,
             timeout_notify=1,
-            callback_notify=look_after_idleness,
+            callback_notify=stop_when_idle,
         )
     )
     return server

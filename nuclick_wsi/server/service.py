@@ -1,6 +1,6 @@
-"""The work of the local server without its HTTP: a request becomes a piece of work, and that an answer.
+"""The work of the local server without its HTTP: checking a request, and answering it.
 
-Nothing here knows of a current image or a current client; several threads may use one service.
+A service keeps no state of an image or a client; several threads may use it.
 """
 
 import time
@@ -31,7 +31,7 @@ _FEW = 16
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A request that can be done: everything that can be wrong with it has been looked at."""
+    """A request that has passed all checks."""
 
     request: SegmentRequest
     path: Path
@@ -58,7 +58,7 @@ class Service:
     read_image
         Reads the client's description of an image.
     recent
-        What is kept of the masks of earlier requests; None for as many as a server keeps.
+        The cache of the results of earlier requests; None for one of the usual size.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Service:
             try:
                 registry.path(kind)
             except ModelError:
-                continue  # who asks for this kind is told then
+                continue  # a request for this kind gets the error
             registry[kind]
 
     def health(self) -> dict[str, Any]:
-        """Return what the server is and has."""
+        """Return the version, the device, the models and the allowed folders."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
@@ -110,12 +110,12 @@ class Service:
         return work
 
     def do(self, work: Work, on_progress: Callable[[int], None]) -> bytes:
-        """Return the answer as JSON; whatever `on_progress` raises ends the work.
+        """Return the answer as JSON; an exception that `on_progress` raises ends the work.
 
         Raises
         ------
         NuclickError
-            The slide is gone since it was looked at.
+            If the slide has gone since `prepare`.
         """
         begun = time.perf_counter()
         request = work.request
