@@ -1,7 +1,6 @@
 """What makes an annotation usable: the rules that ASAP itself relies on without checking them.
 
-Raw texts of one annotation go in, the value comes out; a `ValueError` says what was seen, what is accepted and what
-to do. Who calls adds the file and the annotation.
+A `ValueError` says what was seen, what is accepted and what to do; the caller adds the file and the annotation.
 """
 
 from collections import Counter

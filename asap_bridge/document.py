@@ -1,7 +1,6 @@
 """An ASAP file as its values and as the text that they stand in, so that a part can be changed and the rest is kept.
 
-Bytes go in; out come annotations, groups, and where each is. An edit cuts and inserts whole elements: what is not
-touched stays byte for byte, known to us or not.
+An edit cuts and inserts whole elements: all else stays byte for byte, elements that this program does not know too.
 """
 
 import time
@@ -52,7 +51,7 @@ class Document:
 
     @property
     def annotations(self) -> Sequence[Annotation]:
-        """All annotations, whoever made them."""
+        """All annotations, those of the user and those of runs."""
         return self.parsed.annotations
 
     @property

@@ -1,7 +1,7 @@
 """Objects of any program as annotations of ASAP: points are dots, lines point sets, polygons polygons.
 
-Comes in: features in the frame of the whole slide. Goes out: the bytes of a file. Ids go into names, holes into
-sub-groups, for ASAP has no place for either.
+Positions are in the frame of the whole slide. Ids become part of names, and holes are in sub-groups, for ASAP has no
+place for either.
 """
 
 import uuid

@@ -1,6 +1,6 @@
 """ASAP's annotations as objects of any program: what each is, and rings under one id put together again.
 
-Comes in: a document. Goes out: features in the frame of the whole slide. `feature_annotations` goes the other way.
+Positions are in the frame of the whole slide. `feature_annotations` is the reverse.
 """
 
 from collections import Counter
@@ -77,7 +77,7 @@ def _piece(one: Annotation, rule: GroupRule, parents: dict[str, str | None]) -> 
         class_name = _class_of_results(one.group)
         return _Piece(one, ReadAs.RESULT, class_name, result.prompt_id, None, result.part, result.ring)
     if reading is ReadAs.RESULT:
-        # The user's own, drawn in a group of ours.
+        # The user's own, drawn in a group of results.
         plain = replace(one, group=_class_of_results(one.group))
         return _Piece(plain, read_as(plain, rule), plain.group, name=one.name)
     if (carried := CarriedName.parse(one.name)) is not None:

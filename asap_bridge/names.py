@@ -1,6 +1,6 @@
 """Names that carry what ASAP has no place for: which prompt a result answers, and the id of a QuPath object.
 
-ASAP keeps names and nothing else of ours when it saves.
+ASAP keeps nothing else that a run adds when it saves.
 """
 
 import hashlib
@@ -86,7 +86,7 @@ def outer_group(group: str) -> str:
 
 
 def is_result_group(group: str | None) -> bool:
-    """Whether a group is for results, whatever is in it now."""
+    """Whether a group is for results, by its name alone."""
     return group in (GROUP, HOLES) or (group or "").startswith((f"{GROUP}: ", f"{HOLES}: "))
 
 

@@ -1,7 +1,6 @@
 """The XML of an ASAP file: one pass of a parser that refuses DTDs and entities, noting what stands where.
 
-Comes in: the bytes of a file. Goes out: annotations and groups as values, with the place of each in the text. Only
-elements that ASAP knows are looked at; all others are nobody's business here.
+It finds annotations and groups, and where each is in the text. Elements that ASAP does not know are skipped.
 """
 
 import codecs
@@ -38,7 +37,7 @@ _DECLARED = re.compile(r"""(?s)^(\s*<\?xml[^>]*?)\s+encoding\s*=\s*["'][^"']*["'
 
 @dataclass(slots=True)
 class Parsed:
-    """What one pass has found. The text is UTF-8, whatever the file was."""
+    """What one pass has found. The text is UTF-8, whatever the encoding of the file."""
 
     data: bytes
     annotations: list[Annotation] = field(default_factory=list)

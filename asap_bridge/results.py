@@ -1,7 +1,4 @@
-"""Results as ASAP holds them: polygons in groups of ours, their holes in sub-groups, every ring under a name of ours.
-
-An `Instance` goes in; annotations come out.
-"""
+"""Results as annotations of ASAP: polygons in groups of their own, holes in sub-groups, each named after its prompt."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

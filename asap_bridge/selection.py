@@ -1,7 +1,6 @@
 """Which annotations are prompts, and how each is read: by its type, and by what its group's name says.
 
-Comes in: annotations. Goes out: drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all
-sources.
+They become drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all sources.
 """
 
 from collections import Counter
@@ -29,7 +28,7 @@ class ReadAs(StrEnum):
     REGION = "region"
     """A surface, or nothing: left alone."""
     RESULT = "result"
-    """In one of our groups, or moved out of one by the user: never a prompt."""
+    """In a group of results, or moved out of one by the user: never a prompt."""
 
 
 @dataclass(frozen=True, slots=True)

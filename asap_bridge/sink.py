@@ -193,7 +193,7 @@ def _undated(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _empty_groups(groups: Sequence[Group], needed: set[str | None]) -> set[str]:
-    """Return our groups in which nothing is left, and no group either that stays."""
+    """Return the groups of results that are empty and have no sub-group that stays."""
     left = list(groups)
     while True:
         parents = {group.parent for group in left}

@@ -28,6 +28,7 @@ from nuclick_wsi.server.server import listen, make_app, make_server
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
+from qupath_extension.requested_image import read_image
 
 REQUESTS = 100
 NEIGHBOURS = 1000
@@ -101,7 +102,7 @@ def served(recent: RecentResults) -> Iterator[Client]:
         tissue = np.tile(immunohistochemistry(), (TILES, TILES, 1))
         write_pyramid(folder / "tissue.svs", tissue, PixelSize(0.25, 0.25))
         stopwatch, slides, token = Stopwatch(), SlideCache(), Token(folder / "state")
-        app = make_app(Service(ModelRegistry(turn=stopwatch), slides, AllowedFolders([folder]), recent))
+        app = make_app(Service(ModelRegistry(turn=stopwatch), slides, AllowedFolders([folder]), read_image, recent))
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(app, token, port))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,4 +1,4 @@
-"""What a user chooses between, in a module that costs nothing to import: `--help` answers from here."""
+"""The choices of the command line's options, in a module that is fast to import, for `--help`."""
 
 from enum import StrEnum
 

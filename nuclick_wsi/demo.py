@@ -20,7 +20,7 @@ from nuclick_wsi.slides.pyramid import write_pyramid
 PROJECT = "project.qpproj"
 SLIDE = Path("slides", "colon_ihc.svs")
 PIXEL_SIZE = PixelSize(0.5, 0.5)
-"""Set by us, from the size of the nuclei: the picture comes without one."""
+"""Estimated from the size of the nuclei: the picture comes without a pixel size."""
 
 
 def make_demo(folder: Path) -> Path:

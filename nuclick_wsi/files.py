@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one and nothing of the user's is lost."""
+"""Writing files so that a half-written one is never seen and nothing of the user's is lost."""
 
 import errno
 import os

@@ -6,6 +6,7 @@ Every prompt ends as exactly one of the two; nothing is dropped in silence, not 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from shapely import MultiPolygon, Polygon
 
@@ -47,6 +48,17 @@ class Rejection:
     class_name: str | None = None
     position: Point | None = None
     kind: ObjectKind | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as run records and the server's answers have it."""
+        return {
+            "prompt": self.prompt_id,
+            "reason": self.reason.value,
+            "detail": self.detail,
+            "kind": self.kind,
+            "class": self.class_name,
+            "position": self.position and [self.position.x, self.position.y],
+        }
 
 
 @dataclass(frozen=True, slots=True)

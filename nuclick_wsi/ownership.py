@@ -1,7 +1,7 @@
-"""Which file a result may replace: only one that we made, from the same input, and that nobody has edited since.
+"""Which file a result may replace: only one that this program made from the same input and that was not edited since.
 
-A sealed file says in itself what it was made from, and carries a digest of its own content. So this holds without any
-record beside it. Whatever is not such a file stays, and the result goes under a free name, which the user is told.
+A file of results carries a seal: digests of what it was made from and of its own content. So no record beside it is
+needed. Any other file stays, and the result is written under a free name, which the user is told.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ FindOrigin = Callable[[bytes, str], Origin]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResultPlace:
     """Where a result goes.
 
     Attributes
@@ -83,7 +83,7 @@ def origin_of(content: bytes, source: str) -> Origin:
     return Origin.OURS if sealed(content) == content else Origin.EDITED
 
 
-def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> Place:
+def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> ResultPlace:
     """Return the first name that is free or ours; an edited file of ours is copied beside itself first.
 
     Names that differ in case or Unicode form only are one name here, as they are to many file systems.
@@ -99,7 +99,7 @@ def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> P
         remarks += (f"{wanted} is not a result of this input and stays as it is: written to {path.name}",)
     if whose is Origin.EDITED:
         remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
-    return Place(path, source, seen, remarks)
+    return ResultPlace(path, source, seen, remarks)
 
 
 def find_ours(wanted: Path, source: str, origin: FindOrigin = origin_of) -> Path | None:
@@ -108,7 +108,7 @@ def find_ours(wanted: Path, source: str, origin: FindOrigin = origin_of) -> Path
     return None if whose is None else path
 
 
-def write_picture(wanted: Path, picture: bytes, source: str) -> Place:
+def write_picture(wanted: Path, picture: bytes, source: str) -> ResultPlace:
     """Write a PNG file's content where `choose_place` says, with a seal behind its end; return where.
 
     A digest inside would have to be part of the checksum of its own chunk.

@@ -129,7 +129,7 @@ _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
-    """Return the id of a prompt: the same for the same drawing, whatever order it is read in.
+    """Return the id of a prompt: the same for the same drawing, in any order of reading.
 
     Parameters
     ----------

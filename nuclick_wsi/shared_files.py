@@ -1,7 +1,7 @@
 """Files that other programs save too: read as they are at one moment, and replaced only while they still are that.
 
 A save that another program makes in between is never lost, whether it writes into the file or puts another one in its
-place: what was replaced is looked at once more, and put back where it is not what was read.
+place: the file that was replaced is read once more, and put back where it is not what was read.
 """
 
 import ctypes

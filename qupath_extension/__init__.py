@@ -1,1 +1,1 @@
-"""QuPath projects: read here, and later written."""
+"""QuPath projects and QuPath's menu."""

@@ -1,4 +1,4 @@
-"""The two ways into a project: through QuPath itself, or through the project's files, and which of them is taken."""
+"""The two ways to read and write a project, through QuPath or through its files, and the choice between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -76,7 +76,7 @@ class FileEntry:
     sink: GeoJsonSink
 
     def read(self, choice: ObjectChoice) -> ImageData:
-        """Read the image's objects, whatever is asked for."""
+        """Read the image's objects; all of them, whatever the choice."""
         data = self.image.read_data()
         if not self.image.data_path.exists() and self.sink.has_results:
             raise lost_data(self.image.data_path, f"{self.sink.found} has outlines of earlier runs")

@@ -1,6 +1,6 @@
-"""What is outlined on an image in QuPath: annotations, detections and cells as shapes.
+"""The shapes on an image in QuPath, as features: annotations, detections and cells.
 
-Comes in: the objects of one image. Goes out: features, among them points and lines, which say where something is.
+Points and lines are among them: they say where something is.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import shapely
 from nuclick_wsi.formats.features import Feature
 from nuclick_wsi.prompts import ObjectKind
 from qupath_extension.features import shape_of
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.rois import Roi, RoiKind
 
 _CORNERS = 720
@@ -30,14 +30,14 @@ def outlined_features(objects: Iterable[PathObject], kind: ObjectKind) -> tuple[
         shape = _shape(roi) if roi is not None else None
         if roi is not None and shape is not None:
             feature = Feature(shape, one.id, one.name, one.class_name, plane=roi.plane)
-            (drawn if one.type is ObjectType.ANNOTATION else detected).append(feature)
+            (drawn if one.type is PathObjectType.ANNOTATION else detected).append(feature)
     return drawn, detected
 
 
 def _roi(one: PathObject, kind: ObjectKind) -> Roi | None:
-    if one.type is ObjectType.CELL:
+    if one.type is PathObjectType.CELL:
         return {ObjectKind.NUCLEUS: one.nucleus, ObjectKind.CELL: one.roi}.get(kind)
-    return one.roi if one.type in (ObjectType.ANNOTATION, ObjectType.DETECTION) else None
+    return one.roi if one.type in (PathObjectType.ANNOTATION, PathObjectType.DETECTION) else None
 
 
 def _shape(roi: Roi) -> shapely.Geometry | None:

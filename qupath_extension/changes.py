@@ -1,7 +1,7 @@
-"""What a run changes among an image's objects: which of ours come, go or stay, and which are the user's by now.
+"""Planning what a run changes among an image's objects: which are added, replaced, removed or left as they are.
 
-In go the objects that are there, the traces of those that we wrote, and what is to be written; nothing is read or
-written here.
+An object that a run has written and the user has changed since is the user's, and is left as it is. Nothing is read
+or written here.
 """
 
 import hashlib
@@ -9,24 +9,22 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import orjson
 import shapely
 
-from nuclick_wsi.formats.geojson_parts import Json, class_name_of, plane_of
+from nuclick_wsi.formats.geojson_parts import class_name_of, plane_of
+from nuclick_wsi.json_values import Json
 from nuclick_wsi.runs.written_objects import WrittenObject
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.rois import Roi, RoiKind
-
-Feature = dict[str, Any]
 
 _NEARLY_PX = 0.02
 """How far apart two outlines may be that are the same: QuPath keeps most vertices in single precision."""
 
 
 class Why(StrEnum):
-    """Why one of our objects was kept as it is, in the words that a user sees."""
+    """How the user has changed an object of an earlier run, in the words that a user sees."""
 
     LOCKED = "locked"
     CONVERTED = "made another type of object"
@@ -47,20 +45,20 @@ class Changes:
     remove
         Ids of objects whose prompts have no outline any more.
     kept
-        What the user has made of ours, by prompt id.
-    traces
-        The traces to keep of all that is neither added nor replaced.
+        Objects of earlier runs that the user has changed, and how, by prompt id.
+    written
+        The records to keep of all objects that are neither added nor replaced.
     """
 
-    add: list[Feature] = field(default_factory=list)
-    replace: list[Feature] = field(default_factory=list)
+    add: list[Json] = field(default_factory=list)
+    replace: list[Json] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     kept: dict[str, Why] = field(default_factory=dict)
-    traces: dict[str, list[WrittenObject]] = field(default_factory=dict)
+    written: dict[str, list[WrittenObject]] = field(default_factory=dict)
 
     @property
-    def new(self) -> list[Feature]:
+    def new(self) -> list[Json]:
         """All features to write."""
         return self.add + self.replace
 
@@ -70,22 +68,22 @@ class Changes:
         return self.remove + [feature["id"] for feature in self.replace]
 
 
-def written_object_of(one: PathObject, feature: Feature | None) -> WrittenObject:
-    """Return the trace of an object as it is now, written for a feature."""
-    look = json.dumps([one.type.value, one.class_name, one.name, one.is_locked])
+def written_object_of(one: PathObject, feature: Json | None) -> WrittenObject:
+    """Return the record of an object as it is now, written for a feature."""
+    properties = json.dumps([one.type.value, one.class_name, one.name, one.is_locked])
     shape = _shape(one.roi) if one.nucleus is None else _shape(one.roi) + _shape(one.nucleus)
-    return WrittenObject(shape, look, digest(feature) if feature else b"")
+    return WrittenObject(shape, properties, digest(feature) if feature else b"")
 
 
-def digest(feature: Feature) -> bytes:
+def digest(feature: Json) -> bytes:
     """Return a digest of a feature."""
     return hashlib.sha256(orjson.dumps(feature, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def plan_changes(
     objects: Iterable[PathObject],
-    traces: Mapping[str, Sequence[WrittenObject]],
-    features: Iterable[Feature],
+    written: Mapping[str, Sequence[WrittenObject]],
+    features: Iterable[Json],
     spared: Collection[str],
 ) -> Changes:
     """Return what has to be done so that the features are there and nothing of the user's is lost.
@@ -94,18 +92,18 @@ def plan_changes(
     ----------
     objects
         All that there are.
-    traces
-        Of what we wrote before, by id.
+    written
+        The records of what earlier runs wrote, by id.
     features
         What there is to be, each with its prompt's id.
     spared
         Prompts that are there but were not asked for: what was written for them stays.
     """
-    plan = _Plan(objects, traces)
+    plan = _Plan(objects, written)
     wanted = {feature["id"]: feature for feature in features}
     for identity, feature in wanted.items():
         plan.want(identity, feature)
-    for identity in traces.keys() - wanted.keys():
+    for identity in written.keys() - wanted.keys():
         plan.want_gone(identity, spared=identity in spared)
     return plan.changes
 
@@ -113,66 +111,66 @@ def plan_changes(
 class _Plan:
     """The changes so far."""
 
-    def __init__(self, objects: Iterable[PathObject], traces: Mapping[str, Sequence[WrittenObject]]) -> None:
+    def __init__(self, objects: Iterable[PathObject], written: Mapping[str, Sequence[WrittenObject]]) -> None:
         self.changes = Changes()
-        self._traces = traces
+        self._written = written
         self._found: dict[str, list[PathObject]] = {}
         self._regions: set[bytes] = set()
         for one in objects:
             if one.id is not None:
                 self._found.setdefault(one.id, []).append(one)
-            if one.type is ObjectType.ANNOTATION and one.id not in traces:
+            if one.type is PathObjectType.ANNOTATION and one.id not in written:
                 self._regions.add(_shape(one.roi))
 
-    def want(self, identity: str, feature: Feature) -> None:
+    def want(self, identity: str, feature: Json) -> None:
         """Have an object for a feature."""
-        found, traces = self._found.get(identity, []), list(self._traces.get(identity, ()))
-        written = [_matching(one, traces) for one in found]
-        if not found and any(trace.shape in self._regions for trace in traces):
+        found, written = self._found.get(identity, []), list(self._written.get(identity, ()))
+        matches = [_matching(one, written) for one in found]
+        if not found and any(one.shape in self._regions for one in written):
             self._keep(identity, Why.CONVERTED)  # QuPath gives the annotation that it makes of a detection a new id
         elif not found:
             self.changes.add.append(feature)
-        elif not traces and all(_looks_like(one, feature) for one in found):
+        elif not written and all(_looks_like(one, feature) for one in found):
             self.changes.unchanged.append(identity)  # imported, or from before the journal was lost
-            self.changes.traces[identity] = [written_object_of(one, feature) for one in found]
-        elif None in written:
-            self._keep(identity, _why(found, traces))
-        elif all(trace is not None and trace.feature == digest(feature) for trace in written):
+            self.changes.written[identity] = [written_object_of(one, feature) for one in found]
+        elif None in matches:
+            self._keep(identity, _why(found, written))
+        elif all(match is not None and match.feature == digest(feature) for match in matches):
             self.changes.unchanged.append(identity)
-            self.changes.traces[identity] = traces
+            self.changes.written[identity] = written
         else:
             self.changes.replace.append(feature)
 
     def want_gone(self, identity: str, spared: bool) -> None:
         """Have no object for a prompt that has no outline, unless it was not asked for."""
-        found, traces = self._found.get(identity, []), list(self._traces[identity])
+        found, written = self._found.get(identity, []), list(self._written[identity])
         if spared:
-            self.changes.traces[identity] = traces
-        elif any(_matching(one, traces) is None for one in found):
-            # The user's from now on: no trace of it is kept.
-            self.changes.kept[identity] = _why(found, traces)
+            self.changes.written[identity] = written
+        elif any(_matching(one, written) is None for one in found):
+            # The user's from now on: no record of it is kept.
+            self.changes.kept[identity] = _why(found, written)
         elif found:
             self.changes.remove.append(identity)
 
     def _keep(self, identity: str, why: Why) -> None:
         self.changes.kept[identity] = why
-        self.changes.traces[identity] = list(self._traces.get(identity, ()))
+        self.changes.written[identity] = list(self._written.get(identity, ()))
 
 
-def _matching(one: PathObject, traces: Iterable[WrittenObject]) -> WrittenObject | None:
-    """Return the trace that an object still agrees with."""
+def _matching(one: PathObject, written: Iterable[WrittenObject]) -> WrittenObject | None:
+    """Return the record that an object still agrees with."""
     now = written_object_of(one, None)
-    return next((trace for trace in traces if (trace.shape, trace.look) == (now.shape, now.look)), None)
+    return next((one for one in written if (one.shape, one.properties) == (now.shape, now.properties)), None)
 
 
-def _why(found: Sequence[PathObject], traces: Sequence[WrittenObject]) -> Why:
-    """Return what the user did to the first object that is no longer as we wrote it."""
-    one = next(one for one in found if _matching(one, traces) is None)
+def _why(found: Sequence[PathObject], written: Sequence[WrittenObject]) -> Why:
+    """Return what the user did to the first object that is no longer as it was written."""
+    one = next(one for one in found if _matching(one, written) is None)
     if one.is_locked:
         return Why.LOCKED
-    if not traces:
+    if not written:
         return Why.UNKNOWN
-    kind, class_name, name, _ = json.loads(traces[-1].look)
+    kind, class_name, name, _ = json.loads(written[-1].properties)
     if one.type.value != kind:
         return Why.CONVERTED
     if one.class_name != class_name:
@@ -188,8 +186,8 @@ def _shape(roi: Roi | None) -> bytes:
     return hashlib.sha256(repr(roi.plane).encode() + outline).digest()
 
 
-def _looks_like(one: PathObject, feature: Feature) -> bool:
-    """Whether an object of unknown origin is what we would write."""
+def _looks_like(one: PathObject, feature: Json) -> bool:
+    """Whether an object of unknown origin is what a run would write."""
     if one.is_locked or one.roi is None or one.type.value != feature["properties"]["objectType"]:
         return False
     if (one.class_name, one.roi.plane) != (class_name_of(feature), plane_of(feature["geometry"])):

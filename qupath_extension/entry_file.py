@@ -1,7 +1,4 @@
-"""The data.qpdata of an image: known by its content, and replaced so that nothing of the user's is ever lost.
-
-What is in it is nobody's business here.
-"""
+"""Replacing the data.qpdata of an image, whatever it holds, so that no save of the user's is lost."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,9 +10,10 @@ import orjson
 
 from nuclick_wsi.errors import FileChangedError, ProjectError
 from nuclick_wsi.files import back_up
+from nuclick_wsi.json_values import object_at
 from nuclick_wsi.shared_files import Stamp, put_if_unchanged, replace_if_unchanged
-from qupath_extension.hierarchy import ObjectType, PathObject
-from qupath_extension.json_files import read_json, table
+from qupath_extension.hierarchy import PathObject, PathObjectType
+from qupath_extension.json_files import read_json
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -27,7 +25,7 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def require_unchanged(path: Path, read: Stamp) -> None:
-    """Refuse to go on where a file is not as it was read: somebody else has saved it since."""
+    """Refuse to go on where another program has saved a file since it was read."""
     if stamp_of(path) != read:
         raise _changed(path)
 
@@ -62,13 +60,13 @@ def _changed(path: Path) -> FileChangedError:
 
 
 _NAMES = {
-    ObjectType.ANNOTATION: "Annotations",
-    ObjectType.DETECTION: "Detections",
-    ObjectType.CELL: "Cells",
-    ObjectType.TILE: "Tiles",
-    ObjectType.TMA_CORE: "TMA cores",
+    PathObjectType.ANNOTATION: "Annotations",
+    PathObjectType.DETECTION: "Detections",
+    PathObjectType.CELL: "Cells",
+    PathObjectType.TILE: "Tiles",
+    PathObjectType.TMA_CORE: "TMA cores",
 }
-_DETECTIONS = (ObjectType.DETECTION, ObjectType.CELL, ObjectType.TILE)
+_DETECTIONS = (PathObjectType.DETECTION, PathObjectType.CELL, PathObjectType.TILE)
 
 
 def update_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
@@ -78,11 +76,13 @@ def update_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
         return
     seen = Stamp.of_file(path)
     summary = read_json(path)
-    hierarchy = table(summary, "hierarchy")
+    hierarchy = object_at(summary, "hierarchy")
     kinds = Counter(_NAMES.get(one.type, "Objects") for one in objects)
     hierarchy["nObjects"] = len(objects) + 1
     hierarchy["objectTypeCounts"] = {"Root objects": 1, **kinds}
-    hierarchy["annotationClassificationCounts"] = _classes(one for one in objects if one.type is ObjectType.ANNOTATION)
+    hierarchy["annotationClassificationCounts"] = _classes(
+        one for one in objects if one.type is PathObjectType.ANNOTATION
+    )
     hierarchy["detectionClassificationCounts"] = _classes(one for one in objects if one.type in _DETECTIONS)
     changed: dict[str, Any] = {"timestamp": data_path.stat().st_mtime_ns // 1_000_000, "hierarchy": hierarchy}
     with suppress(FileChangedError):  # QuPath has saved the image since: its own counts are the right ones

@@ -8,7 +8,7 @@ from shapely import LineString, MultiPoint, Polygon
 
 from nuclick_wsi.formats.features import Feature, Features, Lost
 from nuclick_wsi.formats.geojson import Color
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.rois import Roi, RoiKind
 
 
@@ -17,7 +17,7 @@ def features_of(objects: Iterable[PathObject], class_colors: Mapping[str, Color]
     found: list[Feature] = []
     lost: Lost = Counter()
     for one in objects:
-        if one.type is not ObjectType.ANNOTATION:
+        if one.type is not PathObjectType.ANNOTATION:
             lost[f"objects that are no annotations: {one.type.value}"] += 1
             continue
         geometry = shape_of(one.roi) if one.roi is not None else None

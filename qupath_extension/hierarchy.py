@@ -1,6 +1,6 @@
 """The objects of one image: data.qpdata as annotations, detections, cells, each with its class and what was drawn.
 
-Comes in: values of `javastream`. Goes out: `ImageData`. The order in which QuPath writes an object is in
+It interprets the values that `javastream` reads. The order in which QuPath writes an object is in
 docs/qupath-format.md; `_Contents` follows it.
 """
 
@@ -20,7 +20,7 @@ Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 
-class ObjectType(StrEnum):
+class PathObjectType(StrEnum):
     """QuPath's types of objects, in the words of its GeoJSON; the root is not handed out."""
 
     ANNOTATION = "annotation"
@@ -47,7 +47,7 @@ class PathObject:
         A cell's second outline.
     """
 
-    type: ObjectType
+    type: PathObjectType
     id: str | None
     parent: int | None
     name: str | None
@@ -71,11 +71,11 @@ _ROI_OBJECT = "qupath.lib.objects.PathROIObject"
 _HIERARCHY = "qupath.lib.objects.hierarchy.PathObjectHierarchy"
 # A cell is a detection and so is a tile: the more special ones come first.
 _TYPES = {
-    "qupath.lib.objects.PathCellObject": ObjectType.CELL,
-    "qupath.lib.objects.PathTileObject": ObjectType.TILE,
-    "qupath.lib.objects.PathAnnotationObject": ObjectType.ANNOTATION,
-    "qupath.lib.objects.PathDetectionObject": ObjectType.DETECTION,
-    "qupath.lib.objects.TMACoreObject": ObjectType.TMA_CORE,
+    "qupath.lib.objects.PathCellObject": PathObjectType.CELL,
+    "qupath.lib.objects.PathTileObject": PathObjectType.TILE,
+    "qupath.lib.objects.PathAnnotationObject": PathObjectType.ANNOTATION,
+    "qupath.lib.objects.PathDetectionObject": PathObjectType.DETECTION,
+    "qupath.lib.objects.TMACoreObject": PathObjectType.TMA_CORE,
 }
 
 
@@ -141,7 +141,7 @@ class _Reader:
         java_class = contents.value() if is_lock else locked
         roi = _roi(contents.value())
         contents.double()  # the class's probability
-        nucleus = _roi(contents.value()) if object_type is ObjectType.CELL else None
+        nucleus = _roi(contents.value()) if object_type is PathObjectType.CELL else None
         return PathObject(
             object_type,
             head.id,
@@ -195,8 +195,8 @@ def _children(contents: Contents) -> Iterator[JavaObject]:
         yield child
 
 
-def _type_of(java: JavaObject) -> ObjectType:
-    return next((kind for name, kind in _TYPES.items() if java.is_a(name)), ObjectType.OTHER)
+def _type_of(java: JavaObject) -> PathObjectType:
+    return next((kind for name, kind in _TYPES.items() if java.is_a(name)), PathObjectType.OTHER)
 
 
 def _roi(value: Value) -> Roi | None:

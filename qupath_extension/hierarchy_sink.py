@@ -1,6 +1,6 @@
-"""Results as objects in an image's hierarchy: what changed is written, what the user made of ours is kept.
+"""Results as objects in an image's hierarchy: what has changed is written, objects that the user has edited are kept.
 
-Comes in: results under the ids of their prompts. Goes out: the image's data.qpdata, replaced whole or not at all.
+The image's data.qpdata is replaced whole or not at all.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -13,12 +13,13 @@ from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.files import temporary_beside
 from nuclick_wsi.formats.earlier_results import NUCLEI
 from nuclick_wsi.formats.geojson import feature_collection
+from nuclick_wsi.json_values import Json
 from nuclick_wsi.prompts import ObjectChoice, cell_id
 from nuclick_wsi.runs.jobs import Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.written_objects import WrittenObject, WrittenObjects
 from nuclick_wsi.shared_files import Stamp
-from qupath_extension.changes import Changes, Feature, plan_changes, written_object_of
+from qupath_extension.changes import Changes, plan_changes, written_object_of
 from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
 from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
 from qupath_extension.missing_data import lost_data
@@ -40,7 +41,7 @@ class HierarchyEntry:
         self._qupath = qupath
         self._path = image.data_path
         self._image = image
-        self._traces = WrittenObjects(journal, image.identity)
+        self._written = WrittenObjects(journal, image.identity)
         self._as_type = as_type
         self._read: Stamp | None = None
         self._spared: Collection[str] = ()
@@ -49,7 +50,7 @@ class HierarchyEntry:
         """Read the image's objects, and remember what the file was like; errors as `ProjectImage.read_data`."""
         if not self._path.exists():
             data = self._image.read_data()  # empty, or what to do about a copy that QuPath left
-            if self._traces.read():
+            if self._written.read():
                 raise lost_data(self._path, "earlier runs have written outlines into it")
             return data
         self._read = stamp_of(self._path)
@@ -70,21 +71,21 @@ class HierarchyEntry:
         return self._bring_up_to_date(results)
 
     def clear(self) -> None:
-        """Take away what earlier runs wrote, as far as it is still ours."""
-        if self._read is not None and self._traces.read():
+        """Remove the objects of earlier runs that the user has not changed."""
+        if self._read is not None and self._written.read():
             self._bring_up_to_date(Results((), {}, (), {}))
 
     def _bring_up_to_date(self, results: Results) -> Written:
         if self._read is None:
             raise ProjectError(f"{self._path} does not exist, so nothing can be written to it.")
         require_unchanged(self._path, self._read)
-        known = self._traces.read()
+        known = self._written.read()
         objects = read_image_data(self._path).objects
         stale = _stale(objects, results)
         changes = self._changes(objects, results, known, stale)
         if changes.new or changes.obsolete:
             self._rewrite(changes, is_first=not known)
-        self._traces.replace(changes.traces)
+        self._written.replace(changes.written)
         counts = {
             "added": len(changes.add),
             "replaced": len(changes.replace),
@@ -106,7 +107,7 @@ class HierarchyEntry:
         while True:
             collection = feature_collection(instances, self._as_type, results.class_colors, apart)
             changes = plan_changes(objects, known, collection["features"], {*self._spared, *stale})
-            # A nucleus that the user has made theirs stays where it is: its cell gets none inside.
+            # A nucleus that the user has changed stays as it is: its cell gets none inside.
             staying = {one.id for one in objects} - set(changes.remove)
             theirs = {nucleus for nucleus in collection.get(NUCLEI, {}).values() if nucleus in staying}
             if not theirs:
@@ -118,22 +119,22 @@ class HierarchyEntry:
         content = orjson.dumps({"type": "FeatureCollection", "features": changes.new})
         with temporary_beside(self._path) as temporary:
             self._qupath.rewrite(self._path, temporary, changes.obsolete, content)
-            # What is put in place is what our own reader, too, finds whole.
+            # Only a file that our own reader finds whole is put in place.
             objects = read_image_data(temporary).objects
             written = {one.id: one for one in objects if one.id is not None}
             made = {
                 feature["id"]: written_object_of(_made(written, feature, self._path), feature)
                 for feature in changes.new
             }
-            self._traces.add(made)
+            self._written.add(made)
             stamp = stamp_of(temporary)
             put_in_place(temporary, self._path, self._read, is_first)
         self._read = stamp
-        changes.traces.update({identity: [trace] for identity, trace in made.items()})
+        changes.written.update({identity: [one] for identity, one in made.items()})
         update_summary(self._path, objects)
 
 
-def _made(written: dict[str, PathObject], feature: Feature, path: Path) -> PathObject:
+def _made(written: dict[str, PathObject], feature: Json, path: Path) -> PathObject:
     found = written.get(feature["id"])
     if found is None:
         raise ProjectError(f"{path}: QuPath left out the object {feature['id']}, so the file is left as it was.")

@@ -1,4 +1,4 @@
-"""The project script that brings results from GeoJSON into the hierarchies, offered to whoever runs without paquo."""
+"""The project script that imports results from GeoJSON into the hierarchies, for runs without paquo."""
 
 from collections.abc import Sequence
 from importlib.resources import files

@@ -1,7 +1,7 @@
 """The classes of a Java stream: what they are called, what they extend, and which fields their objects have.
 
-Comes in: the bytes at a class description. Goes out: `JavaClass`. Strings and references are read here too, for
-descriptions need them; all else is read by `javastream`, on top of this.
+Strings and references are read here too, for class descriptions need them; all else is read by `javastream`, on top
+of this.
 """
 
 from typing import Any

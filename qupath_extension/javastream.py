@@ -1,8 +1,7 @@
-"""A Java serialization stream becomes plain values: strings, arrays, and objects as named fields.
+"""Reading a Java serialization stream, such as data.qpdata, as plain values: strings, arrays, objects as named fields.
 
-Comes in: the bytes of QuPath's data.qpdata. Goes out: values without meaning, which `hierarchy` interprets. Nothing
-in a stream is ever executed: a class is a name with fields. The grammar is chapter 6 of the Java Object
-Serialization Specification (protocol 2).
+`hierarchy` interprets the values. Nothing in a stream is ever executed: a class is a name with fields. The grammar is
+chapter 6 of the Java Object Serialization Specification (protocol 2).
 """
 
 import struct
@@ -45,7 +44,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "[Z": np.dtype("?"),
 }
 
-# An object or an array of objects is read by a generator that yields whatever is nested in it, so that the nesting
+# An object or an array of objects is read by a generator that yields the values nested in it, so that the nesting
 # of the stream never becomes the depth of Python's own stack.
 _Nested: TypeAlias = Generator[Any, Value, Value]
 
@@ -193,7 +192,7 @@ class JavaStream(JavaClasses):
             raise self._error(f"a constant of {java_class.name} without a name")
         made.constant = constant
         return made
-        yield  # a generator, as whatever may hold others
+        yield  # a generator, as for all values that may hold others
 
     def _class_desc_of(self, owner: str) -> JavaClass:
         java_class = self._class_desc()

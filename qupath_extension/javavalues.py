@@ -1,4 +1,4 @@
-"""What a Java stream is made of, as plain values: classes as lists of fields, objects as what they hold.
+"""The values of a Java stream: classes as lists of fields, objects as the values of their fields.
 
 `javastream` builds them; `hierarchy` knows what QuPath means by them.
 """

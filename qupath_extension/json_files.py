@@ -1,12 +1,10 @@
-"""QuPath's JSON files, read with errors that say what to do; values of the wrong type count as absent."""
+"""QuPath's JSON files, read with errors that say what to do."""
 
 import json
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from nuclick_wsi.errors import ProjectError
-
-Json: TypeAlias = dict[str, Any]
+from nuclick_wsi.json_values import Json
 
 
 def read_json(path: Path) -> Json:
@@ -37,15 +35,3 @@ def advice(path: Path) -> str:
     if found:
         return f"QuPath left an earlier copy beside it, {found[0]}: rename that one to {path.name}."
     return "Restore a copy of it, or open it in QuPath and save it again."
-
-
-def table(content: Json, key: str) -> Json:
-    """Return an object inside another; empty where there is none."""
-    value = content.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def text(content: Json, key: str) -> str | None:
-    """Return a string inside an object; None where there is none."""
-    value = content.get(key)
-    return value if isinstance(value, str) else None

@@ -1,13 +1,14 @@
 """Whether an image without a data.qpdata was never saved, or has lost it: a project that was copied by half.
 
-QuPath makes an image's folder when it first draws its thumbnail, so that an image which nobody has looked at has none.
+QuPath makes an image's folder when it first draws its thumbnail, so that an image that was never opened has none.
 It saves data.qpdata first and then summary.json, which counts what is in it.
 """
 
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError
-from qupath_extension.json_files import read_json, table
+from nuclick_wsi.json_values import object_at
+from qupath_extension.json_files import read_json
 
 
 def sign_of_lost_data(folder: Path) -> str | None:
@@ -23,7 +24,7 @@ def sign_of_lost_data(folder: Path) -> str | None:
     summary = folder / "summary.json"
     if not summary.exists():
         return None
-    count = table(read_json(summary), "hierarchy").get("nObjects")
+    count = object_at(read_json(summary), "hierarchy").get("nObjects")
     if not isinstance(count, int):
         return f"{summary.name} beside it tells of one"
     # QuPath counts the root, which every image has, too.

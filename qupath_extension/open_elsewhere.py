@@ -1,7 +1,6 @@
 """Signs that a project is open in QuPath just now, where the next save would overwrite what a run writes into it.
 
-Comes in: a project. Goes out: sentences for the user. QuPath locks no files, so these are signs and no proof: its
-process, on Linux, and files that were saved a moment ago.
+QuPath locks no files, so these are signs and no proof: its process, on Linux, and files that were saved a moment ago.
 """
 
 import os

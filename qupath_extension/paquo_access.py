@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.prompts import Plane
 from qupath_extension.contents import packed_color
-from qupath_extension.hierarchy import Color, ImageData, ObjectType, PathObject
+from qupath_extension.hierarchy import Color, ImageData, PathObject, PathObjectType
 from qupath_extension.rois import Roi, RoiKind
 
 _NOTHING = np.empty(0)
@@ -124,7 +124,7 @@ class QuPath:
         try:
             stream = self.java_class("qupath.lib.io.PathIO").createObjectInputStream(file)
             head = str(stream.readUTF())
-            # A stream finds classes with the loader of whoever calls it, and a caller outside Java has none: Groovy,
+            # A stream finds classes with its caller's class loader, and a caller outside Java has none: Groovy,
             # which every QuPath has, calls it for us.
             caller = self.java_class("org.codehaus.groovy.runtime.InvokerHelper")
             contents: list[Any] = []
@@ -163,7 +163,7 @@ class QuPath:
             color = path_class.getColor()
             packed = None if color is None else packed_color(int(color))
             colors.update({class_name: packed} if packed else {})
-        drawn = self._roi(one.getROI()) if kind is ObjectType.ANNOTATION else None
+        drawn = self._roi(one.getROI()) if kind is PathObjectType.ANNOTATION else None
         name = _text(one.getName())
         return PathObject(kind, str(one.getID()), None, name, class_name, bool(one.isLocked()), {}, drawn)
 
@@ -192,7 +192,7 @@ class QuPath:
         try:
             root.setLevel(self.java_class("ch.qos.logback.classic.Level").ERROR)
         except (AttributeError, TypeError, self._error):
-            return  # another logger than that of the versions known; then it talks
+            return  # another logger than that of the versions known: its messages stay
 
     @contextmanager
     def _guarded(self, path: Path) -> Iterator[None]:
@@ -206,17 +206,17 @@ class QuPath:
             ) from error
 
 
-def _type_of(one: Any) -> ObjectType:
+def _type_of(one: Any) -> PathObjectType:
     # A cell is a detection and so is a tile: the more special ones come first.
     if one.isCell():
-        return ObjectType.CELL
+        return PathObjectType.CELL
     if one.isTile():
-        return ObjectType.TILE
+        return PathObjectType.TILE
     if one.isAnnotation():
-        return ObjectType.ANNOTATION
+        return PathObjectType.ANNOTATION
     if one.isDetection():
-        return ObjectType.DETECTION
-    return ObjectType.TMA_CORE if one.isTMACore() else ObjectType.OTHER
+        return PathObjectType.DETECTION
+    return PathObjectType.TMA_CORE if one.isTMACore() else PathObjectType.OTHER
 
 
 def _text(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """A QuPath project, read from its own files: its images, where their slides are, and what the user drew.
 
-Comes in: a .qpproj or its folder. Goes out: `Project`. Nothing here needs QuPath or Java, and nothing is written.
+Nothing here needs QuPath or Java, and nothing is written.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from pathlib import Path
 from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
+from nuclick_wsi.json_values import Json, object_at, text_at
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.scale import PixelSize
 from qupath_extension.contents import packed_color
 from qupath_extension.hierarchy import Color, ImageData, read_image_data
-from qupath_extension.json_files import Json, read_json, table, text
+from qupath_extension.json_files import read_json
 from qupath_extension.missing_data import lost_data, sign_of_lost_data
 from qupath_extension.selection import prompts_of
 from qupath_extension.server import Server, read_server
@@ -65,7 +66,7 @@ class ProjectImage:
 
     @property
     def identity(self) -> str:
-        """What the journal knows the image by; it stays where the user gives the image another name."""
+        """The image's key in the journal; it stays the same where the user renames the image."""
         return f"entry {self.entry_id}"
 
     @property
@@ -140,7 +141,7 @@ def read_project(path: Path) -> Project:
     """
     project_file = _project_file(path)
     content = read_json(project_file)
-    version = text(content, "version")
+    version = text_at(content, "version")
     entries = content.get("images")
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise ProjectError(
@@ -148,7 +149,7 @@ def read_project(path: Path) -> Project:
             f"serverBuilder ({f'QuPath {version}' if version else 'no QuPath version'} wrote it). Projects of QuPath "
             "0.2 to 0.7 can; older ones after QuPath has opened and saved them."
         )
-    images = tuple(_image(entry, project_file, text(content, "uri")) for entry in entries)
+    images = tuple(_image(entry, project_file, text_at(content, "uri")) for entry in entries)
     return Project(project_file, version, images, _class_colors(project_file.parent))
 
 
@@ -176,12 +177,12 @@ def _is_entry(entry: object) -> bool:
 def _image(entry: Json, project_file: Path, previous_uri: str | None) -> ProjectImage:
     entry_id = str(entry["entryID"])
     folder = project_file.parent / "data" / entry_id
-    server = read_server(table(entry, "serverBuilder"), folder / "server.json")
-    metadata = table(entry, "metadata")
+    server = read_server(object_at(entry, "serverBuilder"), folder / "server.json")
+    metadata = object_at(entry, "metadata")
     return ProjectImage(
         entry_id=entry_id,
-        name=text(entry, "imageName") or server.name or f"image {entry_id}",
-        description=text(entry, "description"),
+        name=text_at(entry, "imageName") or server.name or f"image {entry_id}",
+        description=text_at(entry, "description"),
         metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
         server=server,
         folder=folder,

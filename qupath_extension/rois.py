@@ -1,7 +1,6 @@
 """QuPath's regions of interest as values: what was drawn, where, and on which plane.
 
-Comes in: the serialization proxies of data.qpdata. Goes out: vertices as they are in the file (float32 mostly), and
-geometries for whoever needs them.
+They are made from the serialization proxies of data.qpdata. Vertices are kept as they are in the file, mostly float32.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Which of an image's objects are prompts: annotations of points and of lines. All others are left alone.
 
-Comes in: `PathObject`s. Goes out: drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all
-sources.
+They become drawings, which `nuclick_wsi.formats.drawings` turns into prompts by one rule for all sources.
 """
 
 from collections import Counter
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.formats.drawings import Drawing, Mark, Parts, marks_of, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompts import ObjectChoice
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.rois import Roi, RoiKind
 
 
@@ -26,7 +25,7 @@ def prompts_of(objects: Iterable[PathObject], choice: ObjectChoice) -> PromptSet
     drawings: list[Drawing] = []
     left_alone: Counter[str] = Counter()
     for one in objects:
-        if one.type is not ObjectType.ANNOTATION:
+        if one.type is not PathObjectType.ANNOTATION:
             left_alone[one.type.value] += 1
         elif (drawing := drawing_of(one)) is None:
             left_alone["region"] += 1

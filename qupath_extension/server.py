@@ -1,7 +1,7 @@
 """How QuPath opens the slide of an image: its "server builder", and what it knows of the slide.
 
-Comes in: JSON of the project and of data/<id>/server.json. Goes out: `Server`, with a refusal where the image that
-the user saw is not the plain slide.
+Both are read from the JSON of the project and of data/<id>/server.json. An image that is not the plain slide, such as
+a rotated one, is refused.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_wsi.geometry import Size
+from nuclick_wsi.json_values import Json, object_at, text_at
 from nuclick_wsi.scale import PixelSize
-from qupath_extension.json_files import Json, read_json, table, text
+from qupath_extension.json_files import read_json
 from qupath_extension.uris import path_of_uri
 
 # Both micro signs: QuPath writes U+00B5, other writers of the same JSON have used the Greek letter.
@@ -61,19 +62,19 @@ def read_server(builder: Json, server_file: Path | None = None) -> Server:
     ProjectError
         server.json is needed and damaged.
     """
-    metadata = table(builder, "metadata")
+    metadata = object_at(builder, "metadata")
     if not metadata and server_file is not None and server_file.exists():
-        metadata = table(read_json(server_file), "metadata")
-    uri = text(_plain_builder(builder), "uri") or ""
+        metadata = object_at(read_json(server_file), "metadata")
+    uri = text_at(_plain_builder(builder), "uri") or ""
     args = builder.get("args")
     arguments = tuple(str(arg) for arg in args) if isinstance(args, list) else ()
     return Server(
         uri=uri,
-        provider=text(_plain_builder(builder), "providerClassName"),
+        provider=text_at(_plain_builder(builder), "providerClassName"),
         args=arguments,
-        name=text(metadata, "name"),
+        name=text_at(metadata, "name"),
         size=_size(metadata),
-        pixel_size=_pixel_size(table(metadata, "pixelCalibration")),
+        pixel_size=_pixel_size(object_at(metadata, "pixelCalibration")),
         z_count=_count(metadata, "sizeZ") or 1,
         t_count=_count(metadata, "sizeT") or 1,
         refusal=_refusal(builder, uri, _series(arguments)),
@@ -85,7 +86,7 @@ def _chain(builder: Json) -> Iterator[Json]:
     one = builder
     while one:
         yield one
-        one = table(one, "builder")
+        one = object_at(one, "builder")
 
 
 def _plain_builder(builder: Json) -> Json:
@@ -93,11 +94,11 @@ def _plain_builder(builder: Json) -> Json:
 
 
 def _refusal(builder: Json, uri: str, series: int) -> str | None:
-    kinds = [text(one, "builderType") or "unnamed" for one in _chain(builder)]
+    kinds = [text_at(one, "builderType") or "unnamed" for one in _chain(builder)]
     if not kinds:
         return "the project does not say how to open it; open the image in QuPath and save the project"
     if kinds != ["uri"]:
-        rotation = text(builder, "rotation")
+        rotation = text_at(builder, "rotation")
         seen = f"{kinds[0]} ({rotation})" if rotation else kinds[0]
         return (
             f"QuPath shows a {seen} version of the slide, so positions on it are not positions on the slide; add the "
@@ -133,7 +134,7 @@ def _size(metadata: Json) -> Size | None:
 
 def _pixel_size(calibration: Json) -> PixelSize | None:
     lengths = []
-    for side in (table(calibration, "pixelWidth"), table(calibration, "pixelHeight")):
+    for side in (object_at(calibration, "pixelWidth"), object_at(calibration, "pixelHeight")):
         value = side.get("value")
         if side.get("unit") not in _MICRONS or not isinstance(value, int | float):
             return None

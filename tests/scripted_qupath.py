@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nuclick_wsi.demo import SLIDE, make_demo
-from qupath_extension.hierarchy import ObjectType, PathObject
+from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.install import UserFolder
 from qupath_extension.project import read_project
 
@@ -84,4 +84,4 @@ class ScriptedQuPath:
 
     def outlines(self) -> dict[str | None, PathObject]:
         """Return the detections of the first image."""
-        return {one: found for one, found in self.objects().items() if found.type is ObjectType.DETECTION}
+        return {one: found for one, found in self.objects().items() if found.type is PathObjectType.DETECTION}

@@ -24,8 +24,8 @@ from asap_bridge.parsing import parse
 from asap_bridge.selection import GroupRule
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.cli.convert import ConvertRequest, convert
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.feature_geojson import features_of_geojson, geojson_of_features
 from nuclick_wsi.formats.features import Feature, Features

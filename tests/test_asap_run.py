@@ -20,8 +20,8 @@ from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
 from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.cli.convert import ConvertRequest, convert
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import SettingsError, SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet

@@ -18,8 +18,8 @@ from test_engine import FINE, MakeSlide
 from test_run import NUCLEI, clicks, record, results
 
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.cli.commands import RunRequest, run_target
 from nuclick_wsi.cli.convert import ConvertRequest, convert
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.drawings import Drawing, Mark, prompts_of_drawings
 from nuclick_wsi.formats.geojson import feature_collection

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nuclick_wsi.demo import make_demo
+
 
 def nuclick(*arguments: str | Path, qupath: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a command; it finds no QuPath unless it is to find one, wherever the tests run."""
@@ -51,6 +53,22 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--help"], ["run", "{project}", "--dry-run", "--project-access", "files"]]
+)
+def test_run_loads_no_module_of_training(arguments: list[str], tmp_path: Path) -> None:
+    make_demo(tmp_path)
+    script = (
+        "import sys\n"
+        "from nuclick_wsi.cli.app import app\n"
+        "try:\n    app(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted(name for name in sys.modules if name.startswith('nuclick_training')))\n"
+    )
+    command = [sys.executable, "-c", script, *(argument.format(project=tmp_path) for argument in arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from test_cli import nuclick, said
 from test_run import NUCLEI, record
 
 from nuclick_wsi.choices import ObjectType, ProjectAccess
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.errors import ProjectError, ResultError
 from nuclick_wsi.formats.geojson import AREA
@@ -28,8 +28,7 @@ from nuclick_wsi.runs.jobs import Results, Written
 from nuclick_wsi.runs.journal import Journal
 from qupath_extension import hierarchy_sink
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
-from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
-from qupath_extension.hierarchy import ObjectType as PathType
+from qupath_extension.hierarchy import ImageData, PathObject, PathObjectType, read_image_data
 from qupath_extension.hierarchy_sink import HierarchyEntry
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import read_project
@@ -303,7 +302,7 @@ def test_a_cell_and_its_nucleus_are_one_object_until_the_user_makes_the_nucleus_
     objects = book.objects
     for cell, nucleus in zip(cells, nuclei, strict=True):
         one = objects[cell.prompt_id]
-        assert (one.type, one.class_name) == (PathType.CELL, "Tumor")
+        assert (one.type, one.class_name) == (PathObjectType.CELL, "Tumor")
         assert one.nucleus is not None
         assert one.nucleus.geometry.equals(nucleus.polygon)  # type: ignore[union-attr]
         assert nucleus.prompt_id not in objects
@@ -318,8 +317,8 @@ def test_a_cell_and_its_nucleus_are_one_object_until_the_user_makes_the_nucleus_
     book.change(nuclei[1].prompt_id, isLocked=True)
     both = book.write([*cells, *nuclei])
     assert both.kept == {cells[0].prompt_id: "locked", nuclei[1].prompt_id: "locked"}
-    assert book.objects[cells[1].prompt_id].type is PathType.DETECTION
-    assert book.objects[cells[2].prompt_id].type is PathType.CELL
+    assert book.objects[cells[1].prompt_id].type is PathObjectType.DETECTION
+    assert book.objects[cells[2].prompt_id].type is PathObjectType.CELL
     assert counts(book.write([*cells, *nuclei])) == (0, 0, 0, 2)
 
 
@@ -428,7 +427,7 @@ def test_a_run_through_qupath_fills_the_hierarchy_and_a_fresh_process_finds_it(q
     assert image["changes"] == {"added": image["instances"], "replaced": 0, "removed": 0, "unchanged": 0}
     assert "through paquo" in record(project)["notes"][0]
     assert list((tmp_path / "nuclick").glob("*.geojson")) == []
-    found = [one for one in read_image_data(data).objects if one.type is PathType.DETECTION]
+    found = [one for one in read_image_data(data).objects if one.type is PathObjectType.DETECTION]
     assert len(found) == image["instances"] > 0
     script = (
         "import sys; from paquo.projects import QuPathProject\n"

@@ -13,7 +13,7 @@ from test_server import serving
 
 from nuclick_wsi.demo import SLIDE
 from nuclick_wsi.server.auth import STATE_VARIABLE
-from qupath_extension.hierarchy import ObjectType
+from qupath_extension.hierarchy import PathObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
 from qupath_extension.install import UserFolder
 from qupath_extension.project import read_project
@@ -175,7 +175,7 @@ def test_without_an_image_named_the_whole_project_is_done_once_and_each_image_ha
     assert "108 as they were" not in text
     assert text.count("The whole project is done, with its first image.") == 1
     for image in (0, 1):
-        assert sum(one.type is ObjectType.DETECTION for one in qupath.objects(image).values()) == 108
+        assert sum(one.type is PathObjectType.DETECTION for one in qupath.objects(image).values()) == 108
 
 
 STEPS = """

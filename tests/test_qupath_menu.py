@@ -23,7 +23,7 @@ from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.server.auth import STATE_VARIABLE
-from qupath_extension.hierarchy import ObjectType
+from qupath_extension.hierarchy import PathObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
 from qupath_extension.import_script import import_script, offer_import_script
 from qupath_extension.install import BEFORE, STARTUP, Presence, UserFolder, find_user_folders
@@ -316,7 +316,7 @@ def test_in_qupath_the_project_script_turns_detections_into_cells_and_back(
         for digit, kind, side in ((1, ObjectKind.NUCLEUS, 10), (2, ObjectKind.CELL, 12))
     )
 
-    def imported(instances: list[Instance]) -> dict[str, ObjectType]:
+    def imported(instances: list[Instance]) -> dict[str, PathObjectType]:
         write_results(results, instances, choices.ObjectType.DETECTION, {})
         qupath.run(qupath.project.parent / "scripts" / IMPORT_NAME)
         (image,) = read_project(qupath.project).images
@@ -325,7 +325,7 @@ def test_in_qupath_the_project_script_turns_detections_into_cells_and_back(
 
     offer_import_script(qupath.project.parent)
     ids = [one.prompt_id for one in cells]
-    assert imported(cells) == dict.fromkeys(ids, ObjectType.DETECTION)
-    assert imported([*cells, *nuclei]) == dict.fromkeys(ids, ObjectType.CELL)
-    assert imported([*cells, nuclei[0]]) == {ids[0]: ObjectType.CELL, ids[1]: ObjectType.DETECTION}
-    assert imported(nuclei) == dict.fromkeys([one.prompt_id for one in nuclei], ObjectType.DETECTION)
+    assert imported(cells) == dict.fromkeys(ids, PathObjectType.DETECTION)
+    assert imported([*cells, *nuclei]) == dict.fromkeys(ids, PathObjectType.CELL)
+    assert imported([*cells, nuclei[0]]) == {ids[0]: PathObjectType.CELL, ids[1]: PathObjectType.DETECTION}
+    assert imported(nuclei) == dict.fromkeys([one.prompt_id for one in nuclei], PathObjectType.DETECTION)

@@ -30,7 +30,7 @@ from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Role, Squiggle
 from nuclick_wsi.scale import PixelSize
-from qupath_extension.hierarchy import ImageData, ObjectType, read_image_data
+from qupath_extension.hierarchy import ImageData, PathObjectType, read_image_data
 from qupath_extension.project import Project, read_project
 from qupath_extension.rois import RoiKind
 from qupath_extension.selection import prompts_of
@@ -92,7 +92,7 @@ def test_an_object_keeps_all_that_was_written(tmp_path: Path) -> None:
     )
     data = data_of(tmp_path, drawn)
     (one,) = data.objects
-    assert (one.type, one.id, one.parent, one.name) == (ObjectType.ANNOTATION, drawn.id, None, drawn.name)
+    assert (one.type, one.id, one.parent, one.name) == (PathObjectType.ANNOTATION, drawn.id, None, drawn.name)
     assert (one.class_name, one.is_locked, one.metadata) == ("Tumor: Positive", True, drawn.metadata)
     assert one.roi is not None
     assert (one.roi.kind, one.roi.plane) == (RoiKind.POINTS, Plane(z=3, t=1))
@@ -109,16 +109,16 @@ def test_vertices_are_float32_as_qupath_stores_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "object_type"),
     [
-        ("PathAnnotationObject", ObjectType.ANNOTATION),
-        ("PathDetectionObject", ObjectType.DETECTION),
-        ("PathCellObject", ObjectType.CELL),
-        ("PathTileObject", ObjectType.TILE),
-        ("TMACoreObject", ObjectType.TMA_CORE),
-        ("PathFutureObject", ObjectType.OTHER),
+        ("PathAnnotationObject", PathObjectType.ANNOTATION),
+        ("PathDetectionObject", PathObjectType.DETECTION),
+        ("PathCellObject", PathObjectType.CELL),
+        ("PathTileObject", PathObjectType.TILE),
+        ("TMACoreObject", PathObjectType.TMA_CORE),
+        ("PathFutureObject", PathObjectType.OTHER),
     ],
 )
-def test_every_type_of_object_is_known(name: str, object_type: ObjectType, tmp_path: Path) -> None:
-    nucleus = polygon((1, 1), (2, 1), (2, 2)) if object_type is ObjectType.CELL else None
+def test_every_type_of_object_is_known(name: str, object_type: PathObjectType, tmp_path: Path) -> None:
+    nucleus = polygon((1, 1), (2, 1), (2, 2)) if object_type is PathObjectType.CELL else None
     (one,) = data_of(tmp_path, Drawn(polygon((0, 0), (9, 0), (9, 9)), name, nucleus=nucleus)).objects
     assert one.type is object_type
     assert (one.nucleus is not None) == (nucleus is not None)
@@ -507,11 +507,11 @@ def projects(shared_data: Path) -> list[Project]:
 
 def test_counts_agree_with_qupath_s_own_in_every_real_file(shared_data: Path) -> None:
     names = {
-        "Annotations": ObjectType.ANNOTATION,
-        "Detections": ObjectType.DETECTION,
-        "Cells": ObjectType.CELL,
-        "Tiles": ObjectType.TILE,
-        "TMA cores": ObjectType.TMA_CORE,
+        "Annotations": PathObjectType.ANNOTATION,
+        "Detections": PathObjectType.DETECTION,
+        "Cells": PathObjectType.CELL,
+        "Tiles": PathObjectType.TILE,
+        "TMA cores": PathObjectType.TMA_CORE,
     }
     files = sorted((shared_data / "qupath").glob("*/data/*/data.qpdata"))
     for path in files:
@@ -519,10 +519,12 @@ def test_counts_agree_with_qupath_s_own_in_every_real_file(shared_data: Path) ->
         summary = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))["hierarchy"]
         counts = {names[name]: n for name, n in summary["objectTypeCounts"].items() if name != "Root objects"}
         assert Counter(one.type for one in objects) == counts, path
-        for kind, key in ((ObjectType.ANNOTATION, "annotation"), (ObjectType.DETECTION, "detection")):
+        for kind, key in ((PathObjectType.ANNOTATION, "annotation"), (PathObjectType.DETECTION, "detection")):
             classes = Counter(one.class_name or "Unclassified" for one in objects if one.type is kind)
-            if kind is ObjectType.DETECTION:
-                classes += Counter(one.class_name or "Unclassified" for one in objects if one.type is ObjectType.CELL)
+            if kind is PathObjectType.DETECTION:
+                classes += Counter(
+                    one.class_name or "Unclassified" for one in objects if one.type is PathObjectType.CELL
+                )
             assert classes == summary[f"{key}ClassificationCounts"], path
     assert len(files) == 146
 

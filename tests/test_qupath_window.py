@@ -63,7 +63,7 @@ Thread.startDaemon {
 """The user's own startup script: it does what it finds in a folder, and answers there. NuClick's calls it."""
 
 
-class Window:
+class QuPathWindow:
     """A QuPath that shows the demo."""
 
     def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
@@ -109,7 +109,7 @@ def screen() -> Iterator[str]:
 
 
 @pytest.fixture
-def window(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+def window(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QuPathWindow]:
     program = Path(os.environ["PAQUO_QUPATH_DIR"], "bin", "QuPath")
     for name in ("user", "io", "preferences"):
         (tmp_path / name).mkdir()
@@ -127,7 +127,7 @@ def window(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     with (tmp_path / "qupath.log").open("wb") as log:
         command = [str(program), "-q", "-p", str(project), "-i", SLIDE.name]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        yield Window(tmp_path / "io", process)
+        yield QuPathWindow(tmp_path / "io", process)
         process.terminate()
         process.wait()
 
@@ -197,7 +197,7 @@ IN_THE_WINDOW = pytest.mark.skipif(
 
 
 @IN_THE_WINDOW
-def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_own(window: Window) -> None:
+def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_own(window: QuPathWindow) -> None:
     window.run("waitFor { gui.getImageData() != null }; choose('Segment clicks'); true")
     first = window.outlines()
     assert len(first) == 104
@@ -239,5 +239,5 @@ def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_o
 
 
 @IN_THE_WINDOW
-def test_outlines_of_an_image_that_is_switched_without_saving_are_saved_in_its_entry(window: Window) -> None:
+def test_outlines_of_an_image_that_is_switched_without_saving_are_saved_in_its_entry(window: QuPathWindow) -> None:
     assert window.run(SWITCH) == ["second.svs", 108, 0]

@@ -11,7 +11,7 @@ from qpdata_writer import Drawn, PathClass, points, polygon, polyline, qpdata
 from test_cli import nuclick, said
 
 from nuclick_wsi.choices import ProjectAccess
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
 from qupath_extension.project import read_project
 

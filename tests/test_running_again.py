@@ -19,7 +19,7 @@ from scipy.ndimage import distance_transform_edt
 from test_engine import click, discs, squiggle
 from test_run import FILES, NUCLEI, clicks, record, results
 
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import ResultError
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt

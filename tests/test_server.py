@@ -19,7 +19,7 @@ import pytest
 from made_slides import write_leica
 from skimage.data import immunohistochemistry
 
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.models.card import find_model
 from nuclick_wsi.scale import PixelSize
@@ -33,6 +33,7 @@ from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
 from nuclick_wsi.slides.slide import Frame
+from qupath_extension.requested_image import read_image
 
 Body = dict[str, Any]
 SIDE = 1024
@@ -95,7 +96,8 @@ def start(registry: ModelRegistry) -> Iterator[Callable[..., Running]]:
         allowed = folder / "slides"
         allowed.mkdir()
         # Unless a test is about it, nothing is remembered: each request is worked on.
-        service = Service(registry, slides, AllowedFolders([allowed]), RecentResults(0) if recent is None else recent)
+        recent = RecentResults(0) if recent is None else recent
+        service = Service(registry, slides, AllowedFolders([allowed]), read_image, recent)
         app = make_app(service, SMALL)
         server = make_server(AuthMiddleware(app, token, port))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

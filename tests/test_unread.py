@@ -13,7 +13,7 @@ from skimage.data import immunohistochemistry
 from asap_bridge.names import ResultName
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import ResultError
 from nuclick_wsi.formats.earlier_results import FROM_EARLIER
 from nuclick_wsi.instances import Instance

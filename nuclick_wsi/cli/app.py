@@ -1,6 +1,6 @@
-"""The command line: what may be asked for, in words; `commands` does it.
+"""The main commands of the command line: their arguments, options and help.
 
-This module imports nothing heavy, so that `--help` answers at once; the commands are imported when one is called.
+This module imports nothing heavy, so that `--help` answers at once; what a command needs is imported when it is called.
 """
 
 import shlex
@@ -107,9 +107,10 @@ def run(
     Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
     refused, 2 wrong use.
     """
-    from nuclick_wsi.cli import commands
+    from nuclick_wsi.cli.run import RunRequest, mask_settings, run_target
+    from nuclick_wsi.segmentation.settings import OutlineSettings
 
-    asked = commands.RunRequest(
+    asked = RunRequest(
         target=target,
         slide=slide,
         slides=slides,
@@ -123,16 +124,16 @@ def run(
         device=device,
         batch_size=batch_size,
         as_type=as_type,
-        masks=commands.mask_settings(threshold, smallest, fill_holes),
+        masks=mask_settings(threshold, smallest, fill_holes),
         gland_mode=gland_mode,
-        outlines=commands.outline_settings(tolerance, pixel_edges),
+        outlines=OutlineSettings(tolerance, pixel_edges),
         out=out,
         preview=preview,
         dry_run=dry_run,
         fresh=fresh,
         project_access=project_access,
     )
-    raise typer.Exit(commands.run_target(asked))
+    raise typer.Exit(run_target(asked))
 
 
 @app.command()
@@ -199,7 +200,7 @@ def evaluate(
     from nuclick_training.evaluation.evaluate import Evaluation
     from nuclick_training.fitting.pixel_sizes import parse_mpp
     from nuclick_training.sampling.simulate import parse_jitter
-    from nuclick_wsi.cli import commands
+    from nuclick_wsi.cli.evaluate import evaluate_model
 
     asked = Evaluation(
         model=model,
@@ -216,7 +217,7 @@ def evaluate(
         device=device,
         batch_size=batch_size,
     )
-    commands.evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]))
+    evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]))
 
 
 @app.command(
@@ -238,14 +239,14 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Build a slide and a QuPath project from a real tissue picture, outline its clicks and squiggles, show where."""
-    from nuclick_wsi.cli import commands
+    from nuclick_wsi.cli.demo import run_demo
 
-    raise typer.Exit(commands.run_demo(folder, device))
+    raise typer.Exit(run_demo(folder, device))
 
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
+    """Show what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
     from nuclick_wsi.cli import console, doctor
 
     raise typer.Exit(doctor.examine(console.make_console()))
@@ -264,12 +265,13 @@ def serve(
 ) -> None:
     """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
 
-    Only who can read the token file that it names is answered, and only slides below --allow are opened.
+    Requests need the token in the file that it names, and only slides below --allow are opened.
     """
     from nuclick_wsi.server import server
+    from qupath_extension.requested_image import read_image
 
     asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), device, reader, idle)
-    server.serve(asked, lambda text: print(text, flush=True))
+    server.serve(asked, read_image, lambda text: print(text, flush=True))
 
 
 def main() -> None:

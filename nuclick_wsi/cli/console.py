@@ -1,4 +1,4 @@
-"""What the user sees of a run: a progress bar while it goes on, a table when it is through."""
+"""The output of a run: a progress bar while it runs, a table when it has ended."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ class ClicksPerSecond(ProgressColumn):
 
 
 class ProgressWatcher:
-    """A `Watcher` that shows one bar for the images and one for the prompts of the current image."""
+    """A progress display with one bar for the images and one for the prompts of the current image."""
 
     def __init__(self, console: Console, images: int) -> None:
         self._progress = Progress(

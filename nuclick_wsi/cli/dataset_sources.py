@@ -1,6 +1,6 @@
-"""Where outlines to learn from are found: QuPath projects, files of ASAP, folders of pictures with instance maps.
+"""The sources of outlines to train on: QuPath projects, files of ASAP, folders of pictures with instance maps.
 
-A path goes in, what reads each of its images comes out; `nuclick_training.datasets.extract` cuts patches from these.
+Each image of a source becomes a function that reads it; `nuclick_training.datasets.extract` cuts patches from these.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is installed and found on this machine, and what to do about what is missing."""
+"""The command `doctor`: what is installed on this machine, and what to do about what is missing."""
 
 import os
 import platform

@@ -1,6 +1,6 @@
-"""The groups of commands that stand beside the main ones: models, QuPath's menu, ASAP's files.
+"""The groups of commands beside the main ones: models, QuPath's menu, ASAP's files, data sets.
 
-As in `cli`, what is heavy is imported when a command is called.
+As in `app`, what a command needs is imported when it is called.
 """
 
 from pathlib import Path
@@ -85,11 +85,11 @@ def asap_inspect(
 ) -> None:
     """Show how each annotation would be read by `run`; write nothing."""
     from asap_bridge import inspection
-    from nuclick_wsi.cli import commands, console
+    from asap_bridge.jobs import AsapChoice
+    from asap_bridge.selection import GroupRule
+    from nuclick_wsi.cli import console
 
-    choice = commands.asap_choice(
-        commands.RunRequest(file, slide, None, tuple(clicks_group or ()), tuple(squiggles_group or ()), objects)
-    )
+    choice = AsapChoice(objects, GroupRule(tuple(clicks_group or ()), tuple(squiggles_group or ())), slide, None)
     inspection.inspect(console.make_console(), file, choice)
 
 

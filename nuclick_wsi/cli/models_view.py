@@ -1,4 +1,4 @@
-"""Models as the user sees them: a table of the shipped ones, and one model's card in full."""
+"""The output of `weights`: a table of the shipped models, and one model's card in full."""
 
 from rich.console import Console
 from rich.table import Table
@@ -59,7 +59,7 @@ def _entries(card: ModelCard) -> list[tuple[str, str]]:
         ("settings", ", ".join(_setting(name, value) for name, value in card.settings.items())),
         ("scores", "\n".join(f"{s.metric} {s.value:.3f} on {s.data}: {s.command}" for s in card.scores)),
         ("bad at", card.limits),
-        ("why this network", card.choice or "nobody has compared it with another"),
+        ("why this network", card.choice or "not compared with another"),
         ("made", card.created.isoformat()),
     ]
 

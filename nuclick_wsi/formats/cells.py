@@ -1,7 +1,4 @@
-"""Cells and the nuclei in them: which outlines of a run belong together, as QuPath's cells hold them.
-
-In go the instances of one image; out comes the nucleus of every cell that has exactly one.
-"""
+"""Pairing the outlines of cells and of their nuclei, which QuPath holds as one object."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The one rule that turns what a user drew into prompts, whatever file it was read from.
+"""The one rule that turns drawings into prompts, the same for every kind of file.
 
 Readers of projects and of GeoJSON or CSV files make drawings; the command line and the engine take the prompt set.
 """

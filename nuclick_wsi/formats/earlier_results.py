@@ -1,6 +1,6 @@
 """Outlines of an earlier run that stay in a file of results, because their prompts could not be computed this time.
 
-A file of results and the ids of such prompts go in; what it holds for them comes out, marked as what it is.
+They are marked as outlines of an earlier run.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,10 +10,10 @@ from pathlib import Path
 import orjson
 
 from nuclick_wsi.errors import ResultError
-from nuclick_wsi.formats.geojson_parts import Json
+from nuclick_wsi.json_values import Json
 
 GENERATOR = "nuclick-wsi"
-"""What a collection of ours says that it was made by."""
+"""The generator that a collection of results names."""
 NUCLEI = "nuclei"
 """The entry of a collection that says which nucleus, by its prompt's id, is in which cell."""
 FROM_EARLIER = "NuClick: From an earlier run"
@@ -43,7 +43,7 @@ NOTHING = Earlier()
 
 
 def earlier_results(path: Path, prompts: Collection[str]) -> Earlier:
-    """Return what a file of our results, where there is one, holds for some prompts.
+    """Return the features of some prompts in a file of results; none where there is no such file.
 
     A cell with a nucleus inside is one object, which stays whole where either of its two prompts is among them.
 

@@ -1,4 +1,4 @@
-"""Objects as QuPath's GeoJSON, in both directions: annotations of all shapes, and our own results among them."""
+"""Objects as QuPath's GeoJSON, in both directions: annotations of all shapes, and results of runs among them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,14 +15,13 @@ from nuclick_wsi.formats.earlier_results import GENERATOR, NUCLEI
 from nuclick_wsi.formats.features import Feature, Features, Lost
 from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, Color, color_of, importable
 from nuclick_wsi.formats.geojson_parts import (
-    Json,
     class_name_of,
     features_in,
     object_id,
     parse_json,
     plane_of,
-    table_at,
 )
+from nuclick_wsi.json_values import Json, object_at
 from nuclick_wsi.prompts import Plane
 
 RESULT = "NuClick"
@@ -42,7 +41,7 @@ def features_of_geojson(data: bytes, source: str) -> Features:
     """
     content = parse_json(data, source)
     is_ours = isinstance(content, dict) and content.get("generator") == GENERATOR
-    nuclei = table_at(content, NUCLEI) if is_ours else {}
+    nuclei = object_at(content, NUCLEI) if is_ours else {}
     found: list[Feature] = []
     colors: dict[str, Color] = {}
     lost: Lost = Counter()
@@ -72,7 +71,7 @@ def geojson_of_features(features: Features) -> bytes:
 
 
 def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
-    properties = table_at(one, "properties")
+    properties = object_at(one, "properties")
     geometry = one.get("geometry")
     if geometry is None:
         lost["objects without a shape"] += 1
@@ -95,7 +94,7 @@ def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
 
 
 def _nucleus(one: Json, cell: Feature | None, nuclei: Json, lost: Lost) -> Feature | None:
-    """Return the nucleus of a cell as a result of its own, where it is one of ours."""
+    """Return the nucleus of a cell as a result of its own, where a run made the cell."""
     if cell is None or "nucleusGeometry" not in one:
         return None
     if cell.id not in nuclei:
@@ -112,7 +111,7 @@ def _measurements(found: Any) -> tuple[str, ...]:
 
 
 def _color(one: Json) -> Color | None:
-    color = table_at(table_at(one, "properties"), "classification").get("color")
+    color = object_at(object_at(one, "properties"), "classification").get("color")
     if isinstance(color, list) and len(color) == 3 and all(isinstance(part, int) for part in color):
         return color[0] & 255, color[1] & 255, color[2] & 255
     return None

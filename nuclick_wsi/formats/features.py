@@ -1,6 +1,6 @@
-"""What a user's program holds of a slide, whichever it is: shapes with their class, id and name, for conversion.
+"""The objects of a slide as conversion between formats sees them: shapes with their class, id and name.
 
-Readers of one format make these, writers of another take them; each says what it cannot hold.
+The reader of one format makes them and the writer of another takes them; each says what it cannot hold.
 """
 
 from collections import Counter
@@ -29,11 +29,11 @@ class Feature:
     ----------
     geometry
         Points, lines or polygons with holes, several of one kind where it is a Multi-, in slide pixels (level 0) of
-        the frame that whoever made it works in.
+        the frame of the program that it comes from.
     id
         A UUID; of a result, that of its prompt.
     is_result
-        Whether a run of ours made it.
+        Whether a run made it.
     measurements
         Names of what was measured of it.
     """

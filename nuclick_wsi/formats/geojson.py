@@ -17,7 +17,7 @@ from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.ownership import Origin, Place, choose_place, find_ours, origin_of, sealed
+from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, origin_of, sealed
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.shared_files import replace_if_unchanged
 
@@ -59,7 +59,7 @@ def feature_collection(
 
 def write_results(
     path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], source: str = ""
-) -> Place:
+) -> ResultPlace:
     """Write the results of one image; return where they are.
 
     Only results of the same source are replaced, and a copy of them is kept where they were edited since.
@@ -79,8 +79,8 @@ def write_results(
     return place
 
 
-def results_place(wanted: Path, source: str) -> Place:
-    """Return where the results of a source go; an edited file of ours is copied beside itself first."""
+def results_place(wanted: Path, source: str) -> ResultPlace:
+    """Return where the results of a source go; an edited file of results is copied beside itself first."""
     return choose_place(wanted, source, _origin)
 
 
@@ -90,7 +90,7 @@ def find_results(wanted: Path, source: str) -> Path:
 
 
 def put_results(
-    place: Place,
+    place: ResultPlace,
     instances: Iterable[Instance],
     as_type: ObjectType,
     colors: Mapping[str, Color],
@@ -121,7 +121,7 @@ def _origin(content: bytes, source: str) -> Origin:
 
 def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dict[str, Any]:
     feature = _feature(cell, ObjectType.DETECTION, colors)
-    # QuPath's own names for a cell's measurements; by the last it is known as ours, as a detection is.
+    # QuPath's own names for a cell's measurements; by the last the reader knows it as a result.
     measurements = {
         f"Nucleus: {AREA}": round(nucleus.area_um2, 4),
         f"Cell: {AREA}": round(cell.area_um2, 4),

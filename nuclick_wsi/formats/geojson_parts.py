@@ -1,14 +1,13 @@
-"""What QuPath's GeoJSON is made of, for all who read it: the features of a file, and what each says of itself."""
+"""The parts of QuPath's GeoJSON that all its readers share: the features of a file, their ids, classes and planes."""
 
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 from nuclick_wsi.errors import PromptError
+from nuclick_wsi.json_values import Json, object_at
 from nuclick_wsi.prompts import Plane
-
-Json: TypeAlias = dict[str, Any]
 
 # The type of the single parts of each type.
 SINGLE = {"Point": "Point", "MultiPoint": "Point", "LineString": "LineString", "MultiLineString": "LineString"}
@@ -24,7 +23,7 @@ def parse_json(data: bytes, source: str) -> Any:
 
 
 def features_in(content: Any, source: str) -> Iterator[Json]:
-    """Yield the features of whatever QuPath reads, children of objects too."""
+    """Yield the features of any GeoJSON that QuPath reads, children of objects too."""
     waiting = [content]
     while waiting:
         one = waiting.pop()
@@ -36,7 +35,7 @@ def features_in(content: Any, source: str) -> Iterator[Json]:
             waiting.append(one.get("features", []))
         elif kind == "Feature":
             yield one
-            properties = table_at(one, "properties")
+            properties = object_at(one, "properties")
             waiting.append(properties.get("childObjects", properties.get("children", [])))
         elif kind in (*SINGLE, *REGIONS, "GeometryCollection"):
             yield {"type": "Feature", "geometry": one}
@@ -58,7 +57,7 @@ def object_id(feature: Json) -> str | None:
 
 def class_name_of(feature: Json) -> str | None:
     """Return the full name of a feature's class; None where it has none."""
-    found = table_at(feature, "properties").get("classification")
+    found = object_at(feature, "properties").get("classification")
     if isinstance(found, dict):
         names = found.get("names")
         found = ": ".join(map(str, names)) if isinstance(names, list) else found.get("name")
@@ -67,7 +66,7 @@ def class_name_of(feature: Json) -> str | None:
 
 def plane_of(geometry: Json) -> Plane:
     """Return the plane that a geometry is on."""
-    plane = table_at(geometry, "plane")
+    plane = object_at(geometry, "plane")
     default = Plane()
     return Plane(*(int(plane.get(axis, getattr(default, axis))) for axis in "czt"))
 
@@ -78,9 +77,3 @@ def list_at(content: Json, key: str) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"its {key} are {value!r:.40}, not a list")
     return value
-
-
-def table_at(content: Json, key: str) -> Json:
-    """Return an object, empty where there is none."""
-    value = content.get(key)
-    return value if isinstance(value, dict) else {}

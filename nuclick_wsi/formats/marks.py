@@ -1,4 +1,4 @@
-"""A number that an outline carries in QuPath as a measurement, and that tells whether it is still as we wrote it.
+"""A number that an outline carries in QuPath as a measurement, and that tells whether it is still as it was written.
 
 The other half, which compares, is Exchange.groovy of the menu.
 """
@@ -11,7 +11,7 @@ _END = 1 << 24
 
 
 def mark_of(prompt_id: str, object_type: str, class_name: str) -> int:
-    """Return a digest of what a user can change of an outline, and of its id, for a copy is no outline of ours.
+    """Return a digest of what a user can change of an outline, and of its id, which a copy does not share.
 
     The outline itself need not be part of it: QuPath takes an object's measurements away where that changes. A
     measurement it must be, because QuPath 0.4 and 0.5 refuse other data on detections; and because it keeps those of

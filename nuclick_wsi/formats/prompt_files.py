@@ -1,6 +1,6 @@
 """Prompts out of files: QuPath's GeoJSON exports, plain or compressed, and tables of positions.
 
-Comes in: a path. Goes out: the prompt set that `drawings` makes of it, in slide pixels (level 0).
+Positions are slide pixels (level 0).
 """
 
 import gzip

@@ -17,15 +17,14 @@ from nuclick_wsi.formats.drawings import Drawing, marks_of
 from nuclick_wsi.formats.geojson_parts import (
     REGIONS,
     SINGLE,
-    Json,
     class_name_of,
     features_in,
     list_at,
     object_id,
     parse_json,
     plane_of,
-    table_at,
 )
+from nuclick_wsi.json_values import Json, object_at
 
 # QuPath 0.2 wrote the type of an object as its id.
 _OLD_TYPES = {
@@ -85,7 +84,7 @@ def drawings_of_content(content: Any, source: str) -> Found:
 
 def _left_alone(feature: Json) -> str | None:
     """Return what an object is, if it is none that a user draws; what QuPath does not know is an annotation to it."""
-    properties = table_at(feature, "properties")
+    properties = object_at(feature, "properties")
     old = _OLD_TYPES.get(str(feature.get("id")), "annotation")
     kind = properties.get("objectType", properties.get("object_type", old))
     return kind if kind in _OTHERS else None
@@ -99,7 +98,7 @@ def _drawing(feature: Json, number: int) -> Drawing | None:
     if marks is None:
         return None
     mark, parts = marks
-    name = table_at(feature, "properties").get("name")
+    name = object_at(feature, "properties").get("name")
     label = f"feature {number}" + (f" {name!r}" if isinstance(name, str) else "")
     return Drawing(mark, parts, label, object_id(feature), class_name_of(feature), plane_of(geometry))
 

@@ -1,8 +1,9 @@
-"""What a run works through: one job per image, read only when its turn comes, so that one bad image stops no other.
+"""The jobs of a run, one per image; a job is read only when its turn comes, so that one bad image stops no other.
 
 A job knows where its image's prompts come from and where its results go; the run knows neither.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from nuclick_wsi.formats.earlier_results import earlier_results
 from nuclick_wsi.formats.geojson import Color, find_results, put_results, results_place
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
-from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.slide import Frame
 
@@ -24,7 +25,7 @@ from nuclick_wsi.slides.slide import Frame
 class ImageInput:
     """Everything that a run needs to know about one image.
 
-    `find_slide` is asked only where there are prompts: an image without any may be missing without harm.
+    `find_slide` is called only where there are prompts: without any, the slide may be missing.
     """
 
     prompts: PromptSet
@@ -37,6 +38,11 @@ class ImageInput:
     class_colors: Mapping[str, Color] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     """What the user is to know of the image, each a clause."""
+
+    @property
+    def wanted(self) -> Counter[ObjectKind]:
+        """How many prompts of each kind of object ask for an outline."""
+        return Counter(prompt.kind for prompt in self.prompts.prompts if prompt.role is Role.SEGMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What came of one image, for whoever keeps it.
+    """The results of one image, as a sink gets them.
 
     Attributes
     ----------
@@ -78,7 +84,7 @@ class Written:
     counts
         How many objects were added, replaced, removed, unchanged; empty where a file was written as a whole.
     kept
-        Why an object of ours was left as the user made it, by prompt id.
+        Why an object of an earlier run was left as the user changed it, by prompt id.
     from_earlier
         Ids of the prompts whose outline is still that of an earlier run, for want of a new one (`Results.unread`).
     remarks
@@ -117,7 +123,7 @@ class GeoJsonSink:
     path: Path
     as_type: ObjectType
     source: str = ""
-    """What the results are made from."""
+    """The inputs of the results, as `source_name` names them."""
 
     def write(self, results: Results) -> Written:
         """Replace the results of earlier runs; a file that is not one of them stays, and a free name is taken."""
@@ -164,7 +170,7 @@ class Job:
     read: Callable[[], ImageInput]
     sink: Sink
     identity: str
-    """What the journal knows the image by: it stays where the user gives the image another name."""
+    """The image's key in the journal: it stays the same where the user renames the image."""
 
 
 def file_stem(name: str) -> str:

@@ -1,4 +1,4 @@
-"""An overlay picture per image: tissue, prompts and outlines, for people who look rather than read."""
+"""An overlay picture of each image: tissue, prompts and outlines."""
 
 import io
 import math
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from nuclick_wsi.formats.geojson import Color, color_of
 from nuclick_wsi.geometry import Region
-from nuclick_wsi.ownership import Place, source_name, write_picture
+from nuclick_wsi.ownership import ResultPlace, source_name, write_picture
 from nuclick_wsi.prompts import Click, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.engine import Outcome
@@ -31,7 +31,7 @@ ToPicture = Callable[[np.ndarray], list[tuple[float, float]]]
 
 def write_preview(
     path: Path, slide: Slide, prompts: Iterable[Prompt], outcome: Outcome, colors: Mapping[str, Color]
-) -> Place:
+) -> ResultPlace:
     """Draw everything that a run saw and made on one slide, over the region that holds it, as PNG; return where.
 
     Raises

@@ -1,4 +1,4 @@
-"""What a run did, image by image: the record that is kept as JSON and the table that the user sees."""
+"""The report of a run, image by image, for the record that is kept as JSON and the table that the user sees."""
 
 import platform
 from collections import Counter
@@ -58,7 +58,7 @@ class ImageReport:
     written: Written | None = None
     preview: Path | None = None
     traceback: str | None = None
-    """Only where the fault is ours."""
+    """Only where the error is a defect of this program."""
     seconds: float = 0.0
 
     @property
@@ -68,7 +68,7 @@ class ImageReport:
 
     @property
     def was_computed(self) -> bool:
-        """Whether the image's prompts went down the whole line, each to its own end."""
+        """Whether every prompt of the image has ended as an instance or a rejection."""
         return self.status in (Status.DONE, Status.INCOMPLETE)
 
     def as_json(self) -> dict[str, Any]:
@@ -91,17 +91,7 @@ class ImageReport:
             "recalled": self.recalled,
             "instances": self.instances,
             "rejections_by_reason": dict(self.reasons),
-            "rejections": [
-                {
-                    "prompt": r.prompt_id,
-                    "reason": r.reason.value,
-                    "detail": r.detail,
-                    "kind": r.kind,
-                    "class": r.class_name,
-                    "position": r.position and [r.position.x, r.position.y],
-                }
-                for r in self.rejections
-            ],
+            "rejections": [rejection.as_json() for rejection in self.rejections],
             "left_alone": dict(self.left_alone),
             "result": self.written and str(self.written.path),
             "changes": self.written and (dict(self.written.counts) or None),
@@ -133,7 +123,7 @@ class RunReport:
         return [image for image in self.images if image.status is Status.FAILED]
 
     def as_json(self) -> bytes:
-        """Return the run record: what ran, on what, with which model and settings, and what came of it."""
+        """Return the run record: what ran, on what, with which model and settings, and with which results."""
         record = {
             "generator": "nuclick-wsi",
             "started": self.started.isoformat(),

@@ -1,11 +1,10 @@
 """A run over images: each is read, segmented and written on its own, and one that fails stops no other.
 
-In go jobs and options; out come result files, previews and one record of it all.
+Besides the results it writes previews, where they are wanted, and one record of the whole run.
 """
 
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -14,21 +13,19 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from nuclick_wsi.choices import ReaderChoice
-from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.prompts import ObjectKind, Role
-from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results
-from nuclick_wsi.runs.journal import ImageResultCache, Journal
+from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
+from nuclick_wsi.runs.journal import Journal
+from nuclick_wsi.runs.opened_image import OpenedImage
 from nuclick_wsi.runs.preview import write_preview
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.segmentation.engine import Reading, segment
+from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.slides.readers import open_slide
-from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +45,28 @@ class Options:
     """What the user is to know of how the run was set up."""
 
 
-class Watcher(Protocol):
-    """Who is told how a run goes."""
+class RunWatcher(Protocol):
+    """An observer of a run's progress."""
 
     def image_started(self, name: str, prompts: int) -> None:
         """An image is about to go through the network."""
 
     def prompts_done(self, count: int) -> None:
-        """`count` more prompts are through."""
+        """`count` more prompts are done."""
 
     def image_ended(self, report: ImageReport) -> None:
-        """An image is through, whatever came of it."""
+        """An image has been worked on, with success or without."""
 
 
 def run(
-    jobs: Iterable[Job], registry: ModelRegistry, options: Options, watcher: Watcher, journal: Journal
+    jobs: Iterable[Job], registry: ModelRegistry, options: Options, watcher: RunWatcher, journal: Journal
 ) -> RunReport:
     """Work through all jobs and write the record of the run; a dry run writes nothing.
 
     Parameters
     ----------
     journal
-        What earlier runs did, and where this one says what it has done.
+        The results of earlier runs, to which this one adds its own.
 
     Raises
     ------
@@ -96,120 +93,92 @@ class _Line:
 
     registry: ModelRegistry
     options: Options
-    watcher: Watcher
+    watcher: RunWatcher
     journal: Journal
 
 
 def _guarded(line: _Line, job: Job) -> ImageReport:
-    """Work through one job; whatever goes wrong is reported, so that the other images of a night still get done."""
+    """Work through one job; an error is reported, so that the other images of a long run still get done."""
     begun = time.perf_counter()
-    report = ImageReport(job.name, Status.FAILED)
+    failed = ImageReport(job.name, Status.FAILED)
     try:
         image = job.read()
-        report = _introduced(job, image)
-        if report.status is not Status.NO_PROMPTS:
-            report = _run_image(line, report, job, image)
-        elif not line.options.dry:
-            job.sink.clear()
+        failed = _report_of(job, image, Status.FAILED)
+        report = _run_image(line, job, image)
     except NuclickError as error:
-        report = replace(report, status=Status.FAILED, error=str(error))
-    except Exception as error:  # noqa: BLE001 - a fault of ours in one image must not cost the others
+        report = replace(failed, error=str(error))
+    except Exception as error:  # noqa: BLE001 - a defect that shows in one image must not cost the others
         report = replace(
-            report,
-            status=Status.FAILED,
+            failed,
             error=f"A fault of nuclick-wsi ({type(error).__name__}: {error}). Please report it with the run record.",
             traceback=traceback.format_exc(),
         )
     return replace(report, seconds=time.perf_counter() - begun)
 
 
-def _introduced(job: Job, image: ImageInput) -> ImageReport:
+def _report_of(job: Job, image: ImageInput, status: Status) -> ImageReport:
     """Return what is known before the slide is opened."""
     prompts = image.prompts
-    wanted = Counter(prompt.kind.value for prompt in prompts.prompts if prompt.role is Role.SEGMENT)
-    status = Status.READY if wanted or prompts.rejections else Status.NO_PROMPTS
     return ImageReport(
         job.name,
         status,
-        prompts=wanted,
+        prompts={kind.value: count for kind, count in image.wanted.items()},
         rejections=prompts.rejections,
         left_alone=prompts.left_alone,
         remarks=image.remarks,
     )
 
 
-def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageReport:
-    registry, options = line.registry, line.options
+def _run_image(line: _Line, job: Job, image: ImageInput) -> ImageReport:
+    options = line.options
+    if not image.wanted and not image.prompts.rejections:
+        if not options.dry:
+            job.sink.clear()
+        return _report_of(job, image, Status.NO_PROMPTS)
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
-        info = slide.info
-        _require_size(slide, image)
-        pixel_size = resolve_pixel_size(info, image.pixel_size, options.pixel_size)
-        readings = [Reading.of(info, pixel_size, registry.card(ObjectKind(kind))) for kind in sorted(report.prompts)]
-        report = replace(
-            report,
-            slide=info.path,
-            fingerprint=fingerprint(info.path),
-            reader=info.reader,
-            pixel_size=pixel_size,
-            readings=readings,
-        )
-        if options.dry:
-            return report
-        line.watcher.image_started(job.name, sum(report.prompts.values()))
-        memory = _memory(line, report, job, image)
-        outcome = segment(
-            slide,
-            image.prompts,
-            registry,
-            pixel_size,
-            options.settings,
-            on_progress=line.watcher.prompts_done,
-            memory=memory,
-        )
-        models = [used for used in _models_used(registry) if used.kind in report.prompts]
-        unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
-        described = _described(options, registry)
-        written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
-        memory.forget_others({prompt.id for prompt in image.prompts.prompts})
-        preview = None
-        if options.preview:
-            # A picture is named as its result is, which may have had to take another name.
-            stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
-            place = write_preview(
-                options.out / f"{stem}.png", slide, image.prompts.prompts, outcome, image.class_colors
-            )
-            preview, written = place.path, replace(written, remarks=[*written.remarks, *place.remarks])
-        return replace(
-            report,
-            status=Status.INCOMPLETE if unread else Status.DONE,
-            recalled=memory.recalled,
-            instances=len(outcome.instances),
-            rejections=outcome.rejections,
-            written=written,
-            preview=preview,
-        )
+        opened = OpenedImage.of(image, slide, options.pixel_size, line.registry)
+        report = opened.described_in(_report_of(job, image, Status.READY))
+        return report if options.dry else _segmented(line, job, opened, report)
 
 
-def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageResultCache:
-    """Return what is known of an image's prompts, as long as neither slide, reader, model nor program changed."""
-    assert report.fingerprint is not None, "the slide is open"
-    assert report.reader is not None, "the slide is open"
-    about = {}
-    for kind in map(ObjectKind, report.prompts):
-        line.registry[kind]  # loads the model
-        about[kind] = context_key(report.fingerprint, report.reader, image.frame, line.registry.models[kind].sha256)
-    return line.journal.image(job.identity, about)
+def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) -> ImageReport:
+    """Segment an image and write its results; return its report with what came of it."""
+    image, registry = opened.image, line.registry
+    line.watcher.image_started(job.name, image.wanted.total())
+    cache = line.journal.image(job.identity, opened.context_keys(registry))
+    outcome = segment(
+        opened.slide,
+        image.prompts,
+        registry,
+        opened.pixel_size,
+        line.options.settings,
+        on_progress=line.watcher.prompts_done,
+        memory=cache,
+    )
+    models = [used for used in _models_used(registry) if used.kind in image.wanted]
+    unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
+    described = _described(line.options, registry)
+    written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
+    cache.forget_others({prompt.id for prompt in image.prompts.prompts})
+    report = replace(
+        report,
+        status=Status.INCOMPLETE if unread else Status.DONE,
+        recalled=cache.recalled,
+        instances=len(outcome.instances),
+        rejections=outcome.rejections,
+        written=written,
+    )
+    return _with_preview(report, written, line.options.out, job, opened, outcome) if line.options.preview else report
 
 
-def _require_size(slide: Slide, image: ImageInput) -> None:
-    """Refuse a slide that is not the one that was drawn on: outlines in wrong places are worse than none."""
-    seen = slide.info.size
-    if image.size is not None and seen != image.size:
-        raise SlideError(
-            f"{slide.info.path} has {seen.width} x {seen.height} px as {slide.info.reader} reads it; the project drew "
-            f"on a slide of {image.size.width} x {image.size.height} px. Point --slides at the right file, or choose "
-            "another --reader."
-        )
+def _with_preview(
+    report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, outcome: Outcome
+) -> ImageReport:
+    # A picture is named as its result is, which may have had to take another name.
+    stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
+    image = opened.image
+    place = write_preview(out / f"{stem}.png", opened.slide, image.prompts.prompts, outcome, image.class_colors)
+    return replace(report, preview=place.path, written=replace(written, remarks=[*written.remarks, *place.remarks]))
 
 
 def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:

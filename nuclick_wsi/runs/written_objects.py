@@ -1,7 +1,7 @@
-"""What we have written into a project for which prompt, so that the next run tells it from what the user made of it.
+"""Records of the objects that runs have written into a project: what the user has changed since differs from them.
 
-A trace is written before the object itself: a run that is killed between the two leaves one trace too many, which
-the next run drops, and never an object of ours without one.
+A record is written before its object. A run that is killed between the two leaves a record without an object, which
+the next run drops, and never an object without a record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,32 +12,32 @@ from nuclick_wsi.runs.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
-    """An object as it was when we wrote it.
+    """An object as it was when a run wrote it.
 
     Attributes
     ----------
     shape
         A digest of its outline and plane; of a cell, of its nucleus too.
-    look
+    properties
         What else of it a user can change, as text.
     feature
-        A digest of what was asked to be written.
+        A digest of the feature that it was written for.
     """
 
     shape: bytes
-    look: str
+    properties: str
     feature: bytes
 
 
 class WrittenObjects:
-    """The traces of one image, by prompt id; more than one where a run was killed while it wrote."""
+    """The written objects of one image, by prompt id; more than one where a run was killed while it wrote."""
 
     def __init__(self, journal: Journal, image: str) -> None:
         self._journal = journal
         self._image = image
 
     def read(self) -> dict[str, list[WrittenObject]]:
-        """Return all traces; ResultError as for all methods."""
+        """Return them all; ResultError as for all methods."""
         query = "SELECT prompt, shape, look, feature FROM traces WHERE image = ?"
         found: dict[str, list[WrittenObject]] = {}
         with self._journal.lent() as connection:
@@ -45,22 +45,22 @@ class WrittenObjects:
                 found.setdefault(prompt, []).append(WrittenObject(*rest))
         return found
 
-    def add(self, traces: Mapping[str, WrittenObject]) -> None:
-        """Keep traces beside those that are there."""
+    def add(self, written: Mapping[str, WrittenObject]) -> None:
+        """Add records to those that are there."""
         with self._journal.lent() as connection, connection:
-            connection.executemany(_INSERT, self._rows({prompt: [trace] for prompt, trace in traces.items()}))
+            connection.executemany(_INSERT, self._rows({prompt: [one] for prompt, one in written.items()}))
 
-    def replace(self, traces: Mapping[str, Sequence[WrittenObject]]) -> None:
-        """Keep these traces, and no others."""
+    def replace(self, written: Mapping[str, Sequence[WrittenObject]]) -> None:
+        """Replace all records by these."""
         with self._journal.lent() as connection, connection:
             connection.execute("DELETE FROM traces WHERE image = ?", (self._image,))
-            connection.executemany(_INSERT, self._rows(traces))
+            connection.executemany(_INSERT, self._rows(written))
 
-    def _rows(self, traces: Mapping[str, Sequence[WrittenObject]]) -> list[tuple[str, str, bytes, str, bytes]]:
+    def _rows(self, written: Mapping[str, Sequence[WrittenObject]]) -> list[tuple[str, str, bytes, str, bytes]]:
         return [
-            (self._image, prompt, trace.shape, trace.look, trace.feature)
-            for prompt, several in traces.items()
-            for trace in several
+            (self._image, prompt, one.shape, one.properties, one.feature)
+            for prompt, several in written.items()
+            for one in several
         ]
 
 

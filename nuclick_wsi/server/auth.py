@@ -1,6 +1,6 @@
-"""Who may use the local server, and which slides it may open.
+"""The local server's token, and the folders that it may open slides from.
 
-The token lies in a file that only the user can read; slides are opened below folders that the user has named.
+The token is in a file that only the user can read. Slides are opened below folders that the user has named.
 """
 
 import hmac
@@ -33,16 +33,16 @@ def state_folder() -> Path:
 
 
 class Token:
-    """What a client has to show. It outlives the server, so that who has read it once may keep it.
+    """The token that every request must carry; it stays the same when the server is started again.
 
     Attributes
     ----------
     path
-        The file that holds it, which nobody but its owner can read.
+        The file that holds it, readable by its owner only.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take over the token of a folder, or make one where there is none that has stayed private.
+        """Read the token of a folder, or make a new one where there is none or others could have read it.
 
         Raises
         ------
@@ -59,10 +59,10 @@ class Token:
                 f"or name another in the environment variable {STATE_VARIABLE}."
             ) from error
 
-    def is_shown_by(self, authorization: str) -> bool:
-        """Whether a request's `Authorization` header shows the token; takes as long for any wrong one.
+    def matches(self, authorization: str) -> bool:
+        """Whether an `Authorization` header holds the token, compared in constant time.
 
-        A token whose file has been deleted is no longer taken: there is a new one from then on.
+        Deleting the file invalidates the token: a new one is made.
         """
         if not self.path.exists():
             with suppress(OSError):
@@ -80,7 +80,7 @@ class Token:
 
 
 def _private_text(path: Path) -> str | None:
-    """Return a token that nobody else can have read or written; None where there is none such."""
+    """Return a file's token; None where there is no file, or other users could have read or written it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:  # not there, or a link
@@ -115,7 +115,7 @@ class AllowedFolders:
         NotAllowedError
             If it is not below one of the folders, whether it exists or not.
         """
-        # Merely looking at a share would send the user's credentials to whatever server is named.
+        # Resolving the path of a share would send the user's credentials to the server that the path names.
         real = Path(os.path.normpath(path) if path.drive.startswith("\\\\") else os.path.realpath(path))
         if not any(real.is_relative_to(folder) for folder in self.folders):
             raise NotAllowedError(path, real.parent)

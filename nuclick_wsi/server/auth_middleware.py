@@ -1,4 +1,4 @@
-"""Who gets through to the local server: requests that name it and show its token."""
+"""Authentication of requests to the local server."""
 
 import time
 
@@ -12,10 +12,10 @@ HOST = "127.0.0.1"
 
 
 class AuthMiddleware:
-    """Lets through whoever shows the token and means this server; all others are answered here.
+    """Reject requests without a valid token or Host header.
 
-    A page in the user's browser can send requests to this machine's own address, under a name of its own that it has
-    made to point here: so the name is checked as well.
+    The Host header is checked because a page in the user's browser can send requests to 127.0.0.1 under a host name of
+    its own that resolves to that address (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, token: Token, port: int) -> None:
@@ -27,7 +27,7 @@ class AuthMiddleware:
 
     @property
     def idle_seconds(self) -> float:
-        """How long nobody has asked for anything."""
+        """Seconds since the last request ended; 0 while one is being answered."""
         return 0.0 if self._busy else time.monotonic() - self._last_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class AuthMiddleware:
         if host not in self._hosts:
             advice = f"Send requests to {' or '.join(self._hosts)}."
             return Problem(421, f"This server is not {host!r}.", advice).response()
-        if not self._token.is_shown_by(authorization):
+        if not self._token.matches(authorization):
             advice = f"Send `Authorization: Bearer TOKEN` with the token in {self._token.path}."
             problem = Problem(401, "The request shows no token, or a wrong one.", advice)
             return problem.response({"WWW-Authenticate": "Bearer"})

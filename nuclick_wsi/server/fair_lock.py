@@ -1,4 +1,4 @@
-"""A lock that is handed on in the order in which it was asked for, so that nobody waits for more than one turn each."""
+"""A lock that threads get in the order in which they asked for it (first in, first out)."""
 
 import threading
 from collections import deque
@@ -6,7 +6,7 @@ from types import TracebackType
 
 
 class FairLock:
-    """Who enters waits behind all who came before; `threading.Lock` may let the same thread in again and again."""
+    """A first-in, first-out lock; with `threading.Lock` one thread can take it again and again while others wait."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -21,7 +21,7 @@ class FairLock:
             ticket = threading.Lock()
             ticket.acquire()
             self._waiting.append(ticket)
-        ticket.acquire()  # until the one before hands its turn on
+        ticket.acquire()  # until the thread before releases it
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

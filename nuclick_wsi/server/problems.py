@@ -1,4 +1,4 @@
-"""What the local server says when it cannot do what was asked: a status, and JSON of what is wrong and what to do."""
+"""Error answers of the local server: a status, and JSON that says what is wrong and what to do."""
 
 import logging
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Problem:
 
     @classmethod
     def of(cls, error: Exception) -> "Problem":
-        """Return what a client is told of an error; a fault of ours is kept in the server's log."""
+        """Return the answer to an error; one that is not a `NuclickError` is a defect and goes to the server's log."""
         if isinstance(error, NotAllowedError):
             return cls(403, str(error), f'Start the server with --allow "{error.folder}".')
         for kind, (status, hint) in _HINTS.items():
@@ -55,5 +55,5 @@ class Problem:
         return orjson.dumps({"error": self.error, "hint": self.hint})
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
-        """Return it as an answer of its own."""
+        """Return it as an HTTP response."""
         return Response(self.body(), self.status, headers, media_type="application/json")

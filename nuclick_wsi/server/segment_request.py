@@ -1,10 +1,10 @@
-"""What a client asks of the local server: an image as QuPath names it, prompts, neighbours and options.
+"""Reading and checking a request for outlines: an image, prompts, neighbours and options.
 
-In goes the body of a request; out comes a checked `SegmentRequest`, or an error that names the entry.
+How an image is described is the client's own: a function that reads its description is handed in.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +21,6 @@ from nuclick_wsi.prompts import Click, ObjectChoice, Role, cell_id
 from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.segmentation.settings import TOLERANCE, MaskSettings, OutlineSettings, Settings
 from nuclick_wsi.slides.slide import Frame
-from qupath_extension.server import read_server
-from qupath_extension.uris import path_of_uri
 
 _Json: TypeAlias = dict[str, Any]
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -34,12 +32,16 @@ _IMAGE = ("builder", "width", "height", "pixel_size_um")
 
 @dataclass(frozen=True, slots=True)
 class ImageAsked:
-    """A slide, where (0, 0) is on it, and what QuPath knows of it."""
+    """A slide, where (0, 0) is on it, and what the client knows of it."""
 
     path: Path
     frame: Frame
     size: Size | None
     pixel_size: PixelSize | None
+
+
+ReadImage: TypeAlias = Callable[[_Json], ImageAsked]
+"""Reads a client's description of an image; raises `RequestError` where it is not a plain slide on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class SegmentRequest:
     Attributes
     ----------
     known
-        The ids of all that was drawn, neighbours and what was not asked for too, whatever can be asked of them:
-        outlines of other ids are of prompts that are gone.
+        The ids of all prompts that the drawings can stand for, of whatever kind of object and including neighbours.
+        An outline with any other id belongs to a prompt that has been deleted.
     """
 
     image: ImageAsked
@@ -61,8 +63,13 @@ class SegmentRequest:
     class_colors: Mapping[str, Color]
 
 
-def read_request(body: bytes) -> SegmentRequest:
+def read_request(body: bytes, read_image: ReadImage) -> SegmentRequest:
     """Read the body of a request.
+
+    Parameters
+    ----------
+    read_image
+        Reads the entry `image.builder`.
 
     Raises
     ------
@@ -77,7 +84,7 @@ def read_request(body: bytes) -> SegmentRequest:
     _only(options, _OPTIONS, "options")
     prompts, known = _prompts(content, _choice(options, "object", ObjectChoice, ObjectChoice.AUTO))
     return SegmentRequest(
-        image=_image(_table(content, "image")),
+        image=_image(_table(content, "image"), read_image),
         prompts=prompts,
         known=known,
         as_type=_choice(options, "as", ObjectType, ObjectType.DETECTION),
@@ -128,19 +135,13 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
     return prompts, tuple(known)
 
 
-def _image(image: _Json) -> ImageAsked:
+def _image(image: _Json, read_image: ReadImage) -> ImageAsked:
+    """Return the image; what the client says of its size and pixel size counts more than its description."""
     _only(image, _IMAGE, "image")
-    server = read_server(_table(image, "builder"))
-    if server.refusal is not None:
-        raise RequestError(f"The image is refused: {server.refusal}.")
-    path = Path(str(path_of_uri(server.uri)))
-    if not path.is_absolute():
-        raise RequestError(f"{server.uri} is no full path on this machine; the server reads the slides that it has.")
-    size = server.size
+    asked = read_image(_table(image, "builder"))
     if "width" in image or "height" in image:
-        size = Size(_whole(image, "width"), _whole(image, "height"))
-    frame = Frame.BOUNDS if server.crops_to_bounds else Frame.FULL
-    return ImageAsked(path, frame, size, _pixel_size(image) or server.pixel_size)
+        asked = replace(asked, size=Size(_whole(image, "width"), _whole(image, "height")))
+    return replace(asked, pixel_size=_pixel_size(image) or asked.pixel_size)
 
 
 def _whole(image: _Json, key: str) -> int:

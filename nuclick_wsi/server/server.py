@@ -1,4 +1,4 @@
-"""The local server: HTTP around a `Service`, on this machine's own address and for holders of its token alone.
+"""The local server: HTTP around a `Service`, on the loopback address, for clients that have its token.
 
 GET /health says what is loaded; POST /segment turns prompts into GeoJSON, with progress where that is asked for.
 docs/server.md describes both.
@@ -29,6 +29,7 @@ from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
 from nuclick_wsi.server.fair_lock import FairLock
 from nuclick_wsi.server.problems import Problem
+from nuclick_wsi.server.segment_request import ReadImage
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.server.streaming import LINES, Answer
@@ -37,7 +38,7 @@ LARGEST_REQUEST = 64 << 20
 """Bytes; more than a million clicks of one annotation."""
 
 _AT_A_TIME = 8
-"""Requests that are worked on; the others wait in the order in which they came."""
+"""Requests that are worked on at once; the others wait in the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,13 @@ class ServerRequest:
     """Stop after so long without a request; None goes on until it is stopped."""
 
 
-def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
+def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None]) -> None:
     """Run the server until it is interrupted, or idle for too long.
 
     Parameters
     ----------
+    read_image
+        Reads a client's description of an image.
     say
         Told where the server and its token are, once it answers.
 
@@ -70,7 +73,7 @@ def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        service = Service(ModelRegistry(asked.models, asked.device, turn=FairLock()), slides, allowed)
+        service = Service(ModelRegistry(asked.models, asked.device, turn=FairLock()), slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))
@@ -79,7 +82,7 @@ def serve(asked: ServerRequest, say: Callable[[str], None]) -> None:
 
 
 def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:
-    """Return the application, for clients that it trusts: who that is, `AuthMiddleware` decides."""
+    """Return the application without authentication, which `AuthMiddleware` adds."""
     pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
 
     async def health(_: Request) -> Response:
@@ -99,16 +102,16 @@ def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starle
     )
 
 
-def make_server(gate: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
+def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
     """Return a server that is ready to run."""
 
-    async def look_after_idleness() -> None:
-        if idle_minutes is not None and gate.idle_seconds > 60 * idle_minutes:
+    async def stop_when_idle() -> None:
+        if idle_minutes is not None and middleware.idle_seconds > 60 * idle_minutes:
             server.should_exit = True
 
     server = uvicorn.Server(
         uvicorn.Config(
-            gate,
+            middleware,
             http="h11",
             ws="none",
             lifespan="off",
@@ -116,7 +119,7 @@ def make_server(gate: AuthMiddleware, idle_minutes: float | None = None) -> uvic
             server_header=False,
             timeout_graceful_shutdown=1,
             timeout_notify=1,
-            callback_notify=look_after_idleness,
+            callback_notify=stop_when_idle,
         )
     )
     return server

@@ -1,6 +1,6 @@
-"""The work of the local server without its HTTP: a request becomes a piece of work, and that an answer.
+"""The work of the local server without its HTTP: checking a request, and answering it.
 
-Nothing here knows of a current image or a current client; several threads may use one service.
+A service keeps no state of an image or a client; several threads may use it.
 """
 
 import time
@@ -14,15 +14,14 @@ import orjson
 
 from nuclick_wsi.errors import ModelError, SlideError
 from nuclick_wsi.formats.geojson import feature_collection
-from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.segmentation.context_keys import context_keys
 from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.server.auth import AllowedFolders
 from nuclick_wsi.server.recent_results import RecentResults, SlideResultCache
-from nuclick_wsi.server.segment_request import ImageAsked, SegmentRequest, read_request
+from nuclick_wsi.server.segment_request import ImageAsked, ReadImage, SegmentRequest, read_request
 from nuclick_wsi.server.slide_cache import CachedSlide, SlideCache
 from nuclick_wsi.slides.slide import SlideInfo, resolve_pixel_size
 
@@ -32,7 +31,7 @@ _FEW = 16
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A request that can be done: everything that can be wrong with it has been looked at."""
+    """A request that has passed all checks."""
 
     request: SegmentRequest
     path: Path
@@ -56,26 +55,34 @@ class Service:
 
     Parameters
     ----------
+    read_image
+        Reads the client's description of an image.
     recent
-        What is kept of the masks of earlier requests; None for as many as a server keeps.
+        The cache of the results of earlier requests; None for one of the usual size.
     """
 
     def __init__(
-        self, registry: ModelRegistry, slides: SlideCache, allowed: AllowedFolders, recent: RecentResults | None = None
+        self,
+        registry: ModelRegistry,
+        slides: SlideCache,
+        allowed: AllowedFolders,
+        read_image: ReadImage,
+        recent: RecentResults | None = None,
     ) -> None:
         self._registry = registry
         self._slides = slides
         self._allowed = allowed
+        self._read_image = read_image
         self._recent = RecentResults() if recent is None else recent
         for kind in ObjectKind:
             try:
                 registry.path(kind)
             except ModelError:
-                continue  # who asks for this kind is told then
+                continue  # a request for this kind gets the error
             registry[kind]
 
     def health(self) -> dict[str, Any]:
-        """Return what the server is and has."""
+        """Return the version, the device, the models and the allowed folders."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
@@ -92,7 +99,7 @@ class Service:
         NuclickError
             What is wrong with the request, its slide, its pixel size or its models.
         """
-        request = read_request(body)
+        request = read_request(body, self._read_image)
         path = self._allowed.admit(request.image.path)
         with self._slides.lease(path, request.image.frame) as opened:
             _require_size(opened.slide.info, request.image)
@@ -103,19 +110,19 @@ class Service:
         return work
 
     def do(self, work: Work, on_progress: Callable[[int], None]) -> bytes:
-        """Return the answer as JSON; whatever `on_progress` raises ends the work.
+        """Return the answer as JSON; an exception that `on_progress` raises ends the work.
 
         Raises
         ------
         NuclickError
-            The slide is gone since it was looked at.
+            If the slide has gone since `prepare`.
         """
         begun = time.perf_counter()
         request = work.request
         few = len(work.asked) <= _FEW
         settings = replace(request.settings, workers=0) if few else request.settings
         with self._slides.lease(work.path, request.image.frame) as opened:
-            memory = self._memory(work, opened)
+            cache = self._cache(work, opened)
             outcome = segment(
                 opened.slide,
                 request.prompts,
@@ -123,27 +130,24 @@ class Service:
                 work.pixel_size,
                 settings,
                 on_progress=on_progress,
-                memory=memory,
+                memory=cache,
             )
         answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
-        about = self._about(work, outcome)
-        spent = {"recalled": memory.recalled, "seconds": round(time.perf_counter() - begun, 3)}
-        return orjson.dumps({**answer, "nuclick": {**about, **spent}})
+        description = self._description(work, outcome)
+        spent = {"recalled": cache.recalled, "seconds": round(time.perf_counter() - begun, 3)}
+        return orjson.dumps({**answer, "nuclick": {**description, **spent}})
 
-    def _memory(self, work: Work, opened: CachedSlide) -> SlideResultCache:
-        """Return what is known of a request's prompts: slide, reader, model and program are part of every key."""
-        about = {}
-        for kind in work.kinds:
-            self._registry[kind]  # loads the model
-            model = self._registry.models[kind].sha256
-            about[kind] = context_key(opened.fingerprint, opened.slide.info.reader, work.request.image.frame, model)
-        return self._recent.on_slide(about)
+    def _cache(self, work: Work, opened: CachedSlide) -> SlideResultCache:
+        contexts = context_keys(
+            self._registry, work.kinds, opened.fingerprint, opened.slide.info.reader, work.request.image.frame
+        )
+        return self._recent.on_slide(contexts)
 
-    def _about(self, work: Work, outcome: Outcome) -> dict[str, Any]:
+    def _description(self, work: Work, outcome: Outcome) -> dict[str, Any]:
         return {
             "prompts": work.asked,
             "known": work.request.known,
-            "rejections": [_rejection(one) for one in outcome.rejections],
+            "rejections": [rejection.as_json() for rejection in outcome.rejections],
             "left_alone": dict(work.request.prompts.left_alone),
             "models": self._models(reading.kind for reading in outcome.readings),
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],
@@ -156,17 +160,6 @@ class Service:
             {"kind": kind, "name": model.card.name, "sha256": model.sha256, "terms": model.card.terms}
             for kind, model in models
         ]
-
-
-def _rejection(rejection: Rejection) -> dict[str, Any]:
-    return {
-        "prompt": rejection.prompt_id,
-        "reason": rejection.reason,
-        "detail": rejection.detail,
-        "kind": rejection.kind,
-        "class": rejection.class_name,
-        "position": rejection.position and [rejection.position.x, rejection.position.y],
-    }
 
 
 def _require_size(info: SlideInfo, image: ImageAsked) -> None:

@@ -1,4 +1,4 @@
-"""Slides that stay open between requests: opening one takes longer than outlining a click on it."""
+"""A cache of open slides between requests: opening a slide takes longer than outlining a click on it."""
 
 import threading
 from collections import OrderedDict
@@ -18,7 +18,7 @@ _Key: TypeAlias = tuple[Path, Frame, int, int]
 
 @dataclass(frozen=True, slots=True)
 class CachedSlide:
-    """A slide that is open, and what tells its content from that of other files, and of this one before it changed."""
+    """An open slide, and a fingerprint of its content that changes when the file does."""
 
     slide: Slide
     fingerprint: str
@@ -31,16 +31,17 @@ class _Entry:
 
 
 class SlideCache:
-    """The slides used last, each open once for all who read it, and closed when dropped and no longer read.
+    """An LRU cache of open slides; several threads may read one slide.
 
-    A file that has changed since it was opened is opened again.
+    A slide that is dropped is closed when the last request that reads it ends. A file that has changed since it was
+    opened is opened again.
 
     Parameters
     ----------
     reader
         The library that opens them.
     most
-        How many are kept open that nobody reads.
+        How many slides stay open while no request reads them.
     """
 
     def __init__(self, reader: ReaderChoice = ReaderChoice.AUTO, most: int = 8) -> None:
@@ -68,7 +69,7 @@ class SlideCache:
             self._close_surplus(self._most)
 
     def close(self) -> None:
-        """Close all slides that nobody reads."""
+        """Close all slides that no request reads."""
         self._close_surplus(0)
 
     def __len__(self) -> int:
@@ -85,11 +86,11 @@ class SlideCache:
     def _opened(self, key: _Key) -> _Entry:
         path, frame, changed, _ = key
         content = f"{fingerprint(path)} {changed}"
-        opened = CachedSlide(open_slide(path, reader=self._reader, frame=frame), content)  # long: others need not wait
+        opened = CachedSlide(open_slide(path, reader=self._reader, frame=frame), content)  # slow, so outside the lock
         with self._guard:
             entry = self._entries.setdefault(key, _Entry(opened))
             entry.users += 1
-        if entry.opened is not opened:  # somebody else was faster
+        if entry.opened is not opened:  # another thread was faster
             opened.slide.close()
         return entry
 

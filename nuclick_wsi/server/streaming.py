@@ -1,4 +1,4 @@
-"""An answer that takes its time: the work goes on in a thread, progress goes out, and a client that leaves ends it."""
+"""Streaming an answer: the work runs in a thread, progress is sent meanwhile, and a client that disconnects ends it."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,11 +13,11 @@ LINES = "application/x-ndjson"
 SECONDS_BETWEEN_LINES = 0.2
 
 Work = Callable[[Callable[[int], None]], bytes]
-"""Returns the answer as JSON; told what to call with every step done, which raises `Stopped` to end the work."""
+"""Returns the answer as JSON. It calls its argument with the number of steps done, which raises `Stopped` to end it."""
 
 
 class Stopped(BaseException):
-    """Nobody waits for the work any more."""
+    """The client has disconnected, so the work ends."""
 
 
 class Answer:
@@ -26,7 +26,7 @@ class Answer:
     Parameters
     ----------
     work
-        Done in one of the pool's threads.
+        Runs in one of the pool's threads.
     total
         How many steps it has.
     as_lines
@@ -42,7 +42,7 @@ class Answer:
         self._stopped = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Do the work and send what comes of it."""
+        """Do the work and send its result."""
         working = asyncio.wrap_future(self._pool.submit(self._run))
         leaving = asyncio.ensure_future(_disconnected(receive))
         try:
@@ -59,7 +59,7 @@ class Answer:
             if not leaving.done():
                 await self._finish(working.result(), send)
         finally:
-            # Whatever ended this, the client's leaving or the server's, the thread ends at its next step.
+            # The thread ends at its next step, whether the client has disconnected or the server stops.
             self._stopped = True
             leaving.cancel()
             await asyncio.wait((working,))

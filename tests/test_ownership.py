@@ -12,7 +12,7 @@ from projects import Image, write_project
 
 from nuclick_wsi import files
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.cli.commands import RunRequest, run_target
+from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.formats.geojson import write_results

@@ -1,4 +1,4 @@
-"""What the command line does: it turns a request into jobs, wires readers and engine together, and reports."""
+"""The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,8 @@ from pathlib import Path
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_training.evaluation.evaluate import Evaluation, evaluate, images_of
-from nuclick_training.evaluation.evaluation_report import earlier_files, save_findings
-from nuclick_training.evaluation.plots import new_figure
-from nuclick_training.evaluation.tables import print_findings
 from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
 from nuclick_wsi.cli.console import ProgressWatcher, make_console, print_plan, print_report
-from nuclick_wsi.demo import make_demo
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.instances import Reason
@@ -64,11 +59,11 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a request amounts to: its jobs, and where all that comes of them goes."""
+    """The jobs of a request, and where their results go."""
 
     jobs: Sequence[Job]
     out: Path
-    """The folder of what a run makes beside the results."""
+    """The folder for previews, records and the journal."""
     journal: Journal
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
@@ -101,34 +96,6 @@ def run_target(request: RunRequest) -> int:
     return exit_code(report)
 
 
-def run_demo(folder: Path, device: str) -> int:
-    """Build the demo's project and run the main job on it; return the exit code."""
-    project = make_demo(folder)
-    make_console().print(f"A slide and a QuPath project with clicks and squiggles: {project}", highlight=False)
-    return run_target(RunRequest(project, device=device, preview=True, project_access=ProjectAccess.FILES))
-
-
-def evaluate_model(asked: Evaluation, save: Path | None, command: str) -> None:
-    """Score a model on labelled images, print the tables, and save them with their figures where a folder is named.
-
-    Parameters
-    ----------
-    command
-        The command line that asked for it, for the record.
-    """
-    if save is not None:
-        # What draws figures is missed now, and what is in their way refused, not after an hour.
-        new_figure(1, 1)
-        earlier_files(save, asked)
-    images = len(images_of(asked)) * (1 + len(asked.jitter))
-    with ProgressWatcher(make_console(stderr=True), images) as watcher:
-        findings = evaluate(asked, watcher)
-    print_findings(findings, asked, make_console())
-    if save is not None:
-        save_findings(save, findings, asked, command)
-        make_console().print(f"Scores and figures: {save}", highlight=False, markup=False, soft_wrap=True)
-
-
 def exit_code(report: RunReport) -> int:
     """Return 1 where an image failed or a part of one could not be read, else 0."""
     unread = any(r.reason is Reason.UNREADABLE for image in report.images for r in image.rejections)
@@ -138,11 +105,6 @@ def exit_code(report: RunReport) -> int:
 def mask_settings(threshold: float | None, smallest: str | None, fill_holes: str | None) -> MaskSettings:
     """Return the mask settings that a user wrote; SettingsError where a text is no area."""
     return MaskSettings(threshold, _area("--smallest", smallest), _area("--fill-holes", fill_holes))
-
-
-def outline_settings(tolerance: float, pixel_edges: bool) -> OutlineSettings:
-    """Return the settings of outlines that a user wrote; SettingsError where the tolerance is out of range."""
-    return OutlineSettings(tolerance, pixel_edges)
 
 
 def _area(option: str, text: str | None) -> Area | None:
@@ -210,15 +172,14 @@ def _work_on_asap(request: RunRequest) -> _Work:
         raise SettingsError("--image is for a project; of ASAP's files, name the one to work on.")
     folder = request.target if request.target.is_dir() else request.target.parent
     out = request.out or folder / "nuclick"
-    return _Work(asap_jobs(asap_files(request.target), asap_choice(request)), out, _journal(request, out))
+    return _Work(asap_jobs(asap_files(request.target), _asap_choice(request)), out, _journal(request, out))
 
 
 def _journal(request: RunRequest, out: Path) -> Journal:
     return Journal(out / FILE_NAME, request.fresh)
 
 
-def asap_choice(request: RunRequest) -> AsapChoice:
-    """Return what a request means for files of ASAP."""
+def _asap_choice(request: RunRequest) -> AsapChoice:
     rule = GroupRule(request.clicks_groups, request.squiggles_groups)
     return AsapChoice(request.objects, rule, request.slide, request.slides)
 

@@ -1,0 +1,75 @@
+"""An image of a run with its slide open, checked and ready to be segmented."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nuclick_wsi.errors import SlideError
+from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.runs.jobs import ImageInput
+from nuclick_wsi.runs.report import ImageReport
+from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.segmentation.context_keys import context_keys
+from nuclick_wsi.segmentation.engine import Reading
+from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image with its slide, and how the slide is read for each kind of object."""
+
+    image: ImageInput
+    slide: Slide
+    fingerprint: str
+    """Of the slide's content."""
+    pixel_size: PixelSize
+    readings: Sequence[Reading]
+
+    @classmethod
+    def of(cls, image: ImageInput, slide: Slide, fallback: PixelSize | None, registry: ModelRegistry) -> "OpenedImage":
+        """Check a slide against its image.
+
+        Parameters
+        ----------
+        fallback
+            The pixel size where neither the project nor the slide says one.
+
+        Raises
+        ------
+        SlideError
+            If it is not the slide that was drawn on.
+        PixelSizeError
+            If its pixel size is not known.
+        ModelError
+            If there is no model for a kind of object.
+        """
+        _require_size(slide, image)
+        pixel_size = resolve_pixel_size(slide.info, image.pixel_size, fallback)
+        readings = [Reading.of(slide.info, pixel_size, registry.card(kind)) for kind in sorted(image.wanted)]
+        return cls(image, slide, fingerprint(slide.info.path), pixel_size, readings)
+
+    def context_keys(self, registry: ModelRegistry) -> dict[ObjectKind, bytes]:
+        """Return the keys of a result cache: they change with the slide, its reader, a model or the program."""
+        return context_keys(registry, self.image.wanted, self.fingerprint, self.slide.info.reader, self.image.frame)
+
+    def described_in(self, report: ImageReport) -> ImageReport:
+        """Return a report that also says which slide it is and how it is read."""
+        return replace(
+            report,
+            slide=self.slide.info.path,
+            fingerprint=self.fingerprint,
+            reader=self.slide.info.reader,
+            pixel_size=self.pixel_size,
+            readings=self.readings,
+        )
+
+
+def _require_size(slide: Slide, image: ImageInput) -> None:
+    """Refuse a slide that is not the one that was drawn on: outlines in wrong places are worse than none."""
+    seen = slide.info.size
+    if image.size is not None and seen != image.size:
+        raise SlideError(
+            f"{slide.info.path} has {seen.width} x {seen.height} px as {slide.info.reader} reads it; the project drew "
+            f"on a slide of {image.size.width} x {image.size.height} px. Point --slides at the right file, or choose "
+            "another --reader."
+        )
