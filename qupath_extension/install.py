@@ -117,21 +117,37 @@ class UserFolder:
         except SettingsError as error:
             return f"{error} Else clear its preference Startup script path by hand."
 
-    def uninstall(self) -> bool:
-        """Take all of it away and put the user's own startup script back; return whether anything was there."""
+    def uninstall(self) -> list[str] | None:
+        """Take away what was installed and put the user's own startup script back.
+
+        Return what stays because it may have been edited or is not ours; None where nothing was installed.
+        """
         startup, before = self.path / STARTUP, self.path / BEFORE
-        was_there = self.home.exists()
+        if not self.home.exists() and not (startup.exists() and _is_ours(startup)):
+            return None
         try:
-            if was_there:
-                shutil.rmtree(self.home)
+            kept = self._empty_home()
             if startup.exists() and _is_ours(startup):
+                if _is_edited(startup):
+                    kept.append(_keep(startup))
                 startup.unlink()
-                was_there = True
         except OSError as error:
             raise _cannot_change(self.path, error) from error
         if before.exists() and not startup.exists():
             self._move(before, startup)
-        return was_there
+        return kept
+
+    def _empty_home(self) -> list[str]:
+        """Delete settings and untouched scripts, and the folder where nothing else is in it; return what stays."""
+        if not self.home.exists():
+            return []
+        for path in self.home.iterdir():
+            if path.name == "settings.json" or (_is_plain(path) and path.suffix == ".groovy" and not _is_edited(path)):
+                path.unlink()
+        kept = sorted(self.home.iterdir())
+        if not kept:
+            self.home.rmdir()
+        return [f"{path} stays: it may have been edited, or is not of NuClick" for path in kept]
 
     def presence(self) -> Presence:
         """Return whether the menu is there, as this version of nuclick-wsi writes it."""

@@ -101,11 +101,28 @@ def test_uninstalling_leaves_the_folder_as_it_was(own: bytes | None, user: UserF
     for _ in range(2):
         user.install()
     assert ((user.path / BEFORE).read_bytes() if own is not None else None) == own
-    assert user.uninstall()
+    assert user.uninstall() == []
     assert content(user.path) == before
     assert user.presence() is Presence.NONE
-    assert not user.uninstall()
+    assert user.uninstall() is None
     assert content(user.path) == before
+
+
+def test_uninstalling_leaves_what_was_edited_and_says_so(user: UserFolder) -> None:
+    user.install()
+    edited = user.home / "About.groovy"
+    edited.write_text("println 'mine'")
+    startup = user.path / STARTUP
+    startup.write_bytes(startup.read_bytes() + b"println 'mine too'\n")
+    text = startup.read_bytes()
+    kept = user.uninstall()
+    assert kept is not None
+    assert edited.read_text() == "println 'mine'"
+    assert [path.name for path in user.home.iterdir()] == ["About.groovy"]
+    assert not startup.exists()
+    assert startup.with_name("startup.groovy.backup").read_bytes() == text
+    assert "About.groovy" in kept[0]
+    assert "startup.groovy.backup" in kept[1]
 
 
 def test_a_second_startup_script_of_the_user_is_never_overwritten(user: UserFolder) -> None:

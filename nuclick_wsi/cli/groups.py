@@ -126,7 +126,10 @@ def qupath_uninstall(user_dir: UserDir = None) -> None:
     for folder in install.find_user_folders(user_dir):
         if said := folder.forget_startup():
             typer.echo(said)
-        typer.echo(f"{folder.path}: {'removed' if folder.uninstall() else 'was not installed'}")
+        kept = folder.uninstall()
+        typer.echo(f"{folder.path}: {'was not installed' if kept is None else 'removed'}")
+        for remark in kept or ():
+            typer.echo(remark)
 
 
 @qupath_app.command("status")
