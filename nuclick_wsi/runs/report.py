@@ -27,7 +27,7 @@ class Status(StrEnum):
     INCOMPLETE = "incomplete"
     """Done, but for prompts where the slide could not be read."""
     READY = "ready"
-    """Looked at in a dry run: it could be worked on."""
+    """Checked in a dry run: it can be segmented."""
     NO_PROMPTS = "no prompts"
     FAILED = "failed"
     """Its data or its slide cannot be used; the error says why."""

@@ -40,7 +40,7 @@ class Options:
     """For slides of which neither the project nor the file says one."""
     preview: bool = False
     dry: bool = False
-    """Look at everything, run no network, write nothing."""
+    """Check everything, run no network, write nothing."""
     notes: Sequence[str] = ()
     """What the user is to know of how the run was set up."""
 
@@ -142,7 +142,7 @@ def _run_image(line: _Line, job: Job, image: ImageInput) -> ImageReport:
 
 
 def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) -> ImageReport:
-    """Segment an image and write its results; return its report with what came of it."""
+    """Segment an image and write its results; return its report."""
     image, registry = opened.image, line.registry
     line.watcher.image_started(job.name, image.wanted.total())
     cache = line.journal.image(job.identity, opened.context_keys(registry))

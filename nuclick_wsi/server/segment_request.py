@@ -129,7 +129,7 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
     for left_alone in choice.left_alone:
         known += [prompt.id for prompt in prompts_of_drawings(together, left_alone).prompts]
     if choice is not ObjectChoice.CELL_AND_NUCLEUS:
-        # What came of a neighbour stays, also where it was asked for more.
+        # An earlier request may have asked for a neighbour's cell too, whose outline stays.
         clicks = (prompt for prompt in prompts.prompts if isinstance(prompt.signal, Click))
         known += [cell_id(click.id) for click in clicks if click.role is Role.NEIGHBOUR]
     return prompts, tuple(known)
