@@ -45,3 +45,14 @@ def test_the_table_of_folders_has_the_rooms_and_floors_of_the_architecture_test(
         paths = re.findall(r"`(\w[\w/]*)(?:/|\.py)`", rooms)
         told[int(floor)] = {path.replace("training", "nuclick_training").replace("/", ".") for path in paths}
     assert told == dict(enumerate(FLOORS, 1))
+
+
+def test_every_make_target_that_pages_and_workflow_call_is_there() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    callers = [README, ROOT / "CONTRIBUTING.md", *(ROOT / ".github").rglob("*.*ml"), *(ROOT / ".github").rglob("*.md")]
+    called = {
+        name
+        for path in callers
+        for name in re.findall(r"(?:`|run: |^    )make ([a-z-]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    assert {"test", "demo", "lint", "types"} <= called <= targets
