@@ -11,7 +11,7 @@ from made_pictures import folder_of, picture
 from PIL import Image
 from scipy import ndimage
 
-from nuclick_training.datasets.data import DataError, picture_names, read_picture, typical_step
+from nuclick_training.datasets.data import DataError, Picture, picture_names, read_picture, typical_step
 from nuclick_training.datasets.splits import GLAS, MONUSEG, SPLITS
 from nuclick_training.fitting.loss import nuclick_loss
 from nuclick_training.fitting.recipes import RECIPES, Recipe
@@ -170,6 +170,24 @@ def test_squiggles_are_whole_or_hasty_central_or_off_centre_and_reach_over_the_b
     assert np.mean(np.array(depths) > 0.7) > 0.2
 
 
+def test_a_hasty_stroke_is_the_middle_of_its_object(rng):
+    mask = gland_mask()
+    whole = np.concatenate(squiggles.walked_skeleton(mask))
+    (stroke,) = squiggles.hasty_stroke(mask)
+    assert 0.2 < np.ptp(stroke[:, 0]) / np.ptp(whole[:, 0]) < 0.8
+    assert stroke.mean(axis=0) == pytest.approx((60.5, 35.5), abs=3)
+
+
+def test_what_judges_a_squiggle_s_network_is_drawn_whole_and_hasty_in_turns(rng):
+    mask = gland_mask()
+    item = Picture("a gland", np.full((*mask.shape, 3), 200, np.uint8), mask.astype(np.int32), 1.0)
+    sampler = glands.SquiggleSampler([item], size=128)
+    drawn = [float(sampler.draw(rng, plain=True).signals[0].sum()) for _ in range(40)]
+    hasty, whole = sorted(set(drawn))
+    assert hasty < 0.7 * whole
+    assert 8 < drawn.count(hasty) < 32
+
+
 def test_hand_drawn_squiggles_have_one_to_three_strokes():
     generator, depth = np.random.default_rng(0), squiggles.depth_of(gland_mask())
     line = np.stack([np.arange(10.0, 100), np.full(90, 35.0)], axis=1)
@@ -193,6 +211,7 @@ def test_the_smallest_masks_have_squiggles_too(rng, shape):
     for _ in range(20):
         assert len(rasterize(squiggles.random_squiggle(np.ones(shape, bool), rng))) >= 1
     assert len(squiggles.walked_skeleton(np.ones(shape, bool))) >= 1
+    assert len(rasterize(squiggles.hasty_stroke(np.ones(shape, bool)))) >= 1
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -64,10 +64,10 @@ def score_model(
 
 
 def _test_scores(path: Path, folder: Path, console: Console) -> list[Score]:
-    """Return the mean scores of a data set's test images; none where all of it trains."""
+    """Return the mean scores of a data set's test images; none where all of it trains, as of an encoder's pictures."""
     if folder.name == LIBRARY:
         return _composed_scores(path, folder, console)
-    if not SPLITS[folder.name].has_test:
+    if folder.name not in SPLITS or not SPLITS[folder.name].has_test:
         return []
     command = f"nuclick-wsi evaluate {path.stem} {folder.name} --split test"
     return _measured(Evaluation(path, folder, split="test"), f"{folder.name} test", command, console)

@@ -17,7 +17,7 @@ from nuclick_training.sampling.sampling import (
     target_of,
     turned,
 )
-from nuclick_training.sampling.squiggles import Mask, Stroke, Strokes, random_squiggle, walked_skeleton
+from nuclick_training.sampling.squiggles import Mask, Stroke, Strokes, hasty_stroke, random_squiggle, walked_skeleton
 from nuclick_wsi.segmentation.signals import REACH, Pixels, guiding_signals, rasterize
 
 _SPARE_SQUIGGLES = 3
@@ -31,11 +31,14 @@ class _Gland:
         self.number, self.mask = number, mask
         self._corner, self._step = corner, step
         self._plain = [self._in_picture(stroke) for stroke in walked_skeleton(mask)]
+        self._hasty = [self._in_picture(stroke) for stroke in hasty_stroke(mask)]
         self._spare: dict[int, Strokes] = {}
 
     def squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
-        """Return strokes in picture pixels."""
-        return self._plain if plain else [self._in_picture(s) for s in random_squiggle(self.mask, rng)]
+        """Return strokes in picture pixels; half of the plain ones are whole, and half are hasty."""
+        if plain:
+            return self._plain if rng.random() < 0.5 else self._hasty
+        return [self._in_picture(s) for s in random_squiggle(self.mask, rng)]
 
     def neighbour_squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
         """Return strokes in picture pixels: one of a few that are drawn once, the same in every run."""
