@@ -77,7 +77,7 @@ def test_a_torn_slide_leaves_geojson_the_outlines_of_the_last_run_marked_until_i
     table = tmp_path / "clicks.csv"
     table.write_text("x,y\n" + "".join(f"{x},{y}\n" for x, y in CLICKS))
     request = RunRequest(table, slide=slide, device="cpu")
-    path = tmp_path / "nuclick" / "clicks.geojson"
+    path = tmp_path / "nuclick" / "clicks.csv slide.svs.geojson"
 
     def outlines() -> dict[str, dict]:
         return {one["id"]: one for one in json.loads(path.read_text(encoding="utf-8"))["features"]}

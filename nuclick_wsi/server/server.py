@@ -32,7 +32,7 @@ from nuclick_wsi.server.problems import Problem
 from nuclick_wsi.server.segment_request import ReadImage
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
-from nuclick_wsi.server.streaming import LINES, Answer
+from nuclick_wsi.server.streaming import LINES, ProgressResponse
 
 LARGEST_REQUEST = 64 << 20
 """Bytes; more than a million clicks of one annotation."""
@@ -88,13 +88,13 @@ def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starle
     async def health(_: Request) -> Response:
         return Response(orjson.dumps(service.health()), media_type="application/json")
 
-    async def segment(request: Request) -> Response | Answer:
+    async def segment(request: Request) -> Response | ProgressResponse:
         try:
             work = await asyncio.to_thread(service.prepare, await _body(request, largest_request))
         except NuclickError as error:
             return Problem.of(error).response()
         as_lines = LINES in request.headers.get("accept", "")
-        return Answer(partial(service.do, work), len(work.asked), pool, as_lines=as_lines)
+        return ProgressResponse(partial(service.do, work), len(work.asked), pool, as_lines=as_lines)
 
     return Starlette(
         routes=[Route("/health", health, methods=["GET"]), Route("/segment", segment, methods=["POST"])],

@@ -20,7 +20,7 @@ class Stopped(BaseException):
     """The client has disconnected, so the work ends."""
 
 
-class Answer:
+class ProgressResponse:
     """An ASGI response: JSON, or lines of JSON of which the last is the result or what went wrong.
 
     Parameters
