@@ -21,7 +21,9 @@ from nuclick_training.datasets.data import DataError, doubts_about, objects_of, 
 from nuclick_training.datasets.extract import patch_windows
 from nuclick_training.datasets.rasterize import filled
 from nuclick_training.datasets.split_assignment import SplitAssignment, divide, leaks, patient_of
-from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms, pictures, read_store
+from nuclick_training.datasets.store import pictures, read_store
+from nuclick_training.datasets.store_values import StoredPatch, StoredSlide, Terms
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli.app import main
 from nuclick_wsi.cli.dataset import ExtractRequest, extract_dataset, show_info, show_sheet
@@ -437,7 +439,7 @@ def test_a_slide_that_fails_half_way_leaves_no_patch(tmp_path):
         for index in range(count):
             image = np.full((64, 64, 3), value, np.uint8)
             labels = np.full((64, 64), index + 1, np.int32)
-            yield Patch(0, Window(64 * index, 0, 64, 64), image, labels, labels > 0)
+            yield StoredPatch(0, Window(64 * index, 0, 64, 64), image, labels, labels > 0)
         if fails:
             raise SlideError("torn")
 
@@ -488,8 +490,8 @@ def test_the_sheet_shows_outlines_and_a_mark_in_every_object(tmp_path):
         folder = folder_of(tmp_path / kind, ["a"], truth)
         asked = {"mpp": 1.0, "patch_mpp": 1.0, "patch": 512}
         extracted(tmp_path / f"{kind}.zarr", folder, kind=kind, **asked)
-        show_sheet(tmp_path / f"{kind}.zarr", tmp_path / "sheet.png", None, 12, 0)
-        sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+        show_sheet(tmp_path / f"{kind}.zarr", tmp_path / f"{kind}.png", None, 12, 0)
+        sheet = np.asarray(Image.open(tmp_path / f"{kind}.png"))
         found = np.argwhere((sheet == (255, 225, 0)).all(-1))
         corner = found.min(axis=0) - np.argwhere(truth > 0).min(axis=0)
         tissue = sheet[corner[0] :, corner[1] :][:300, :300]

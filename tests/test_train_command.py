@@ -16,7 +16,8 @@ from made_pictures import folder_of, picture
 from nuclick_training import experiments
 from nuclick_training.__main__ import main
 from nuclick_training.datasets.split_assignment import SplitAssignment
-from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms
+from nuclick_training.datasets.store_values import StoredPatch, StoredSlide, Terms
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_training.fitting.own_data import on_data
 from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run import CHECKPOINT
@@ -110,7 +111,7 @@ def store_of(path: Path, kind: ObjectKind = ObjectKind.NUCLEUS, seed: int = 0) -
             item = picture(size=128)
             known = np.ones(item.labels.shape, bool)
             known[:, 100:] = False
-            patch = Patch(0, Window(0, 0, 128, 128), item.image, np.where(known, item.labels, 0), known)
+            patch = StoredPatch(0, Window(0, 0, 128, 128), item.image, np.where(known, item.labels, 0), known)
             slide = StoredSlide(name, "made up", name, name, name, "full", 1.0, 0.25, 128, 128)
             writer.add(slide, [patch], [None] * int(item.labels.max()))
         writer.finish(SplitAssignment(seed=seed), {})

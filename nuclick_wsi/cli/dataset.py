@@ -13,7 +13,9 @@ from nuclick_training.datasets.annotated_regions import OutlineRule
 from nuclick_training.datasets.data import DataError
 from nuclick_training.datasets.extract import Cutting, SlideReport, extract
 from nuclick_training.datasets.split_assignment import PARTS, SplitAssignment, fixed_split
-from nuclick_training.datasets.store import Store, StoreWriter, Terms, read_store
+from nuclick_training.datasets.store import Store, read_store
+from nuclick_training.datasets.store_values import Terms
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_training.evaluation.sheet import contact_sheet
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli.console import make_console

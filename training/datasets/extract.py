@@ -14,7 +14,8 @@ import numpy as np
 from nuclick_training.datasets.annotated_regions import Field, Outlined, SlideSource
 from nuclick_training.datasets.data import DataError
 from nuclick_training.datasets.split_assignment import patient_of
-from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter
+from nuclick_training.datasets.store_values import StoredPatch, StoredSlide
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.scale import Grid, PixelSize, Window
 from nuclick_wsi.slides.readers import open_slide
@@ -125,7 +126,7 @@ def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, out
     )
 
 
-def _patches(slide: Slide, grid: Grid, outlined: Outlined, side: int) -> Iterator[Patch]:
+def _patches(slide: Slide, grid: Grid, outlined: Outlined, side: int) -> Iterator[StoredPatch]:
     extent = grid.extent(slide.info.size)
     for number, one in enumerate(outlined.fields):
         area = one.window(grid).intersection(extent)
@@ -136,13 +137,13 @@ def _patches(slide: Slide, grid: Grid, outlined: Outlined, side: int) -> Iterato
                     yield patch
 
 
-def _patch(slide: Slide, grid: Grid, window: Window, number: int, one: Field) -> Patch | None:
+def _patch(slide: Slide, grid: Grid, window: Window, number: int, one: Field) -> StoredPatch | None:
     """Return a patch; None where the field, which need not be a rectangle, has no pixel in it."""
     labels, known = one.read(grid, window)
     extent = grid.extent(slide.info.size)
     for beyond in (np.s_[extent.bottom - window.y :], np.s_[:, extent.right - window.x :]):
         labels[beyond], known[beyond] = 0, False
-    return Patch(number, window, read_window(slide, grid, window), labels, known) if known.any() else None
+    return StoredPatch(number, window, read_window(slide, grid, window), labels, known) if known.any() else None
 
 
 def _require_size(slide: Slide, source: SlideSource) -> None:
