@@ -171,24 +171,24 @@ def test_an_object_s_dice_and_area_are_those_of_its_own_outline(model, data):
     (trial,) = evaluate(Evaluation(model, data, mpp=0.5, threshold=0.2)).trials
     image = trial.images[0]
     labels = np.asarray(Image.open(data / "labels" / "a.png"))
-    assert any(isinstance(found.came, Instance) for found in image.objects)
+    assert any(isinstance(found.outcome, Instance) for found in image.objects)
     # Drawn together: where pixels are halved, an edge may pass through a pixel's middle, and the first outline has it.
-    drawn = labels_of([found.came for found in image.objects if isinstance(found.came, Instance)], labels.shape)
+    drawn = labels_of([found.outcome for found in image.objects if isinstance(found.outcome, Instance)], labels.shape)
     for found in image.objects:
         true, own = labels == int(found.prompt.id), drawn == int(found.prompt.id)
         assert found.area_um2 == pytest.approx(true.sum() * 0.25)
         assert found.dice == pytest.approx(2 * (own & true).sum() / (own.sum() + true.sum()))
-    assert image.outlines == sum(isinstance(found.came, Instance) for found in image.objects)
+    assert image.outlines == sum(isinstance(found.outcome, Instance) for found in image.objects)
 
 
 def test_jitter_adds_a_trial_of_moved_clicks_for_every_distance(model, data):
     findings = evaluate(Evaluation(model, data, mpp=0.25, jitter=(1.0, 12.0)))
     assert [trial.jitter for trial in findings.trials] == [0, 1, 12]
-    strayed = [sum(image.strayed for image in trial.images) for trial in findings.trials]
-    assert strayed[0] == strayed[1] == 0
-    assert strayed[2] == len(findings.trials[0].objects)  # discs have radius 9 and 7
+    misplaced = [sum(image.misplaced for image in trial.images) for trial in findings.trials]
+    assert misplaced[0] == misplaced[1] == 0
+    assert misplaced[2] == len(findings.trials[0].objects)  # discs have radius 9 and 7
     assert findings.trials[0].images == evaluate(Evaluation(model, data, mpp=0.25)).trials[0].images
-    still_on = [found for found in findings.trials[1].objects if not found.strayed]
+    still_on = [found for found in findings.trials[1].objects if not found.misplaced]
     after, before = findings.trials[1].dice_where_on(findings.trials[0])
     assert after == pytest.approx(np.mean([found.dice for found in still_on]))
     assert before == pytest.approx(np.mean([found.dice for found in findings.trials[0].objects]))
@@ -241,7 +241,7 @@ def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch)
 
     def said(folder: str, split: str, card: ModelCard) -> str:
         save_model(tmp_path / "m.safetensors", network, card)
-        return evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / folder, 0.25, split)).acquaintance
+        return evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / folder, 0.25, split)).training_overlap
 
     assert "another domain" in said("elsewhere", "all", tiny_card())
     assert "1 of these 3 images trained" in said("discs", "all", tiny_card())
@@ -374,7 +374,7 @@ def test_variants_change_what_the_engine_finds_and_still_account_for_every_promp
         asked = Evaluation(model, data, mpp=0.25, threshold=0.2, **changes)
         other = evaluate(asked)
         assert len(other.trials[0].objects) == len(plain.trials[0].objects)
-        assert [f.came for f in other.trials[0].objects] != [f.came for f in plain.trials[0].objects]
+        assert [f.outcome for f in other.trials[0].objects] != [f.outcome for f in plain.trials[0].objects]
         assert len(list(notes(other, asked))) == 2
 
 

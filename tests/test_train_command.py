@@ -330,15 +330,16 @@ def test_fitting_and_finishing_need_nothing_that_a_gpu_node_has_not(tmp_path, di
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path, discs):
-    script = tmp_path / "watched.py"
+    script = tmp_path / "wrapped.py"
     script.write_text(
         "import sys, torch\n"
-        "from nuclick_training import commands, fit\n"
+        "from nuclick_training import commands\n"
+        "from nuclick_training.fitting import fit\n"
         "from nuclick_training.__main__ import main\n"
-        "def watched(run, lessons, validation, settings, folder, machine):\n"
-        "    fit.fit(run, lessons, validation, settings, folder, machine)\n"
-        "    torch.save(dict(run.network.named_parameters()), folder / f'rank{machine.rank}.pt')\n"
-        "commands.fit = watched\n"
+        "def wrapped(run, batches, validation, settings, folder, process):\n"
+        "    fit.fit(run, batches, validation, settings, folder, process)\n"
+        "    torch.save(dict(run.network.named_parameters()), folder / f'rank{process.rank}.pt')\n"
+        "commands.fit = wrapped\n"
         "main(sys.argv[1:])\n"
     )
     out = tmp_path / "run"

@@ -35,7 +35,7 @@ Table: TypeAlias = Mapping[str, npt.NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store that is whole.
+    """A complete store.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Store:
 
     path: Path
     terms: Terms
-    division: SplitAssignment
+    assignment: SplitAssignment
     classes: Sequence[str]
     slides: Sequence[StoredSlide]
     patches: Table
@@ -65,8 +65,8 @@ class Store:
 
     @property
     def leaks(self) -> list[str]:
-        """A sentence for every patient or slide that is in more than one part; empty in a store as we make it."""
-        return leaks(self.slides, [slide.part for slide in self.slides], self.division.by)
+        """A sentence for every patient or slide in more than one part; none in a store that `StoreWriter` wrote."""
+        return leaks(self.slides, [slide.part for slide in self.slides], self.assignment.by)
 
     def patch(self, index: int) -> StoredPatch:
         """Return one patch."""
@@ -81,12 +81,12 @@ class Store:
 
 
 def read_store(path: Path) -> Store:
-    """Read what a store says of itself; pixels are left where they are.
+    """Read the description and the tables of a store; its pixels are read on demand.
 
     Raises
     ------
     DataError
-        There is none, or it is not whole, or of a newer version.
+        There is none, or it is incomplete, or of a newer version.
     """
     root = open_store(path)
     told = dict(root.attrs)
@@ -98,13 +98,13 @@ def read_store(path: Path) -> Store:
             "again, or use the nuclick-wsi that made it."
         )
     try:
-        division: dict[str, Any] = {**told["division"], "by": SplitBy(told["division"]["by"])}
+        assignment: dict[str, Any] = {**told["division"], "by": SplitBy(told["division"]["by"])}
         terms: dict[str, Any] = {**told["terms"], "kind": ObjectKind(told["terms"]["kind"])}
         slides = [StoredSlide(**slide) for slide in told["slides"]]
         return Store(
             path=path,
             terms=Terms(**terms),
-            division=SplitAssignment(**division),
+            assignment=SplitAssignment(**assignment),
             classes=told["classes"],
             slides=slides,
             patches=_table(root, "patches", PATCH_COLUMNS),
@@ -117,7 +117,7 @@ def read_store(path: Path) -> Store:
 
 
 def pictures(path: Path, part: str, mpp: float | None = None) -> list[Picture]:
-    """Return one part of a store, to train on or to judge by.
+    """Return one part of a store, for training or evaluation.
 
     The patches of a field are put together again, so that no object is cut where a patch ends.
 
@@ -145,7 +145,7 @@ def pictures(path: Path, part: str, mpp: float | None = None) -> list[Picture]:
         raise SettingsError(f"A store has the parts {', '.join(PARTS)}, and no {part!r}.")
     store = read_store(path)
     if found := store.leaks:
-        raise DataError(f"{path}: {'; '.join(found)}: nothing is learned from a store that leaks. Extract it again.")
+        raise DataError(f"{path}: {'; '.join(found)}: a store that leaks is not trained on. Extract it again.")
     step = (mpp or store.terms.mpp) / store.terms.mpp
     made = []
     for number, slide in enumerate(store.slides):

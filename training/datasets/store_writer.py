@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from nuclick_training.datasets.data import DataError
-from nuclick_training.datasets.split_assignment import SplitAssignment, divide, leaks
+from nuclick_training.datasets.split_assignment import SplitAssignment, assign_parts, leaks
 from nuclick_training.datasets.store import open_store
 from nuclick_training.datasets.store_values import (
     FORMAT,
@@ -35,12 +35,12 @@ from nuclick_wsi.errors import ResultError, SettingsError
 
 
 class StoreWriter:
-    """A store in the making, under another name until it is whole.
+    """A store that is being written, under a hidden name until it is complete.
 
     Raises
     ------
     SettingsError
-        Something is in the way that is no store, or a store that is not to be replaced.
+        The path holds something other than a store, or a store that is not to be overwritten.
     ResultError
         The folder cannot be written to.
     """
@@ -103,21 +103,21 @@ class StoreWriter:
             self._slides.append(slide)
         return len(places), len(pixels)
 
-    def finish(self, division: SplitAssignment, failed: Mapping[str, str]) -> None:
-        """Divide the slides, and put the store in its place.
+    def finish(self, assignment: SplitAssignment, failed: Mapping[str, str]) -> None:
+        """Assign the slides to parts, and put the store in its place.
 
         Parameters
         ----------
         failed
-            Images that could not be used, and why: kept for who asks later.
+            Images that could not be used, and why; stored with the rest.
 
         Raises
         ------
         DataError
-            The parts that are fixed for this data put a patient in two of them.
+            A patient would be in two parts, by the parts that are fixed for this data.
         """
-        parts = divide(self._slides, division)
-        if found := leaks(self._slides, parts, division.by):
+        parts = assign_parts(self._slides, assignment)
+        if found := leaks(self._slides, parts, assignment.by):
             raise DataError(f"{self._path}: not written, for {'; '.join(found)}. Use --split-by patient.")
         slides = [replace(slide, part=part) for slide, part in zip(self._slides, parts, strict=True)]
         try:
@@ -132,7 +132,7 @@ class StoreWriter:
                     "created": datetime.now(UTC).isoformat(timespec="seconds"),
                     "made_by": f"nuclick-wsi {version('nuclick-wsi')}",
                     "terms": asdict(self._terms),
-                    "division": asdict(division),
+                    "division": asdict(assignment),
                     "classes": self._classes,
                     "slides": [asdict(slide) for slide in slides],
                     "failed": dict(failed),
@@ -181,7 +181,7 @@ def _require_free(path: Path, overwrite: bool) -> None:
     except DataError:
         is_store = False
     if not is_store:
-        raise SettingsError(f"--to {path}: is there already and is no data set of ours, so it is left alone.")
+        raise SettingsError(f"--to {path}: exists and is no data set of `dataset extract`, so it is left alone.")
     if not overwrite:
         raise SettingsError(
             f"--to {path}: there is a data set already. Choose another name, or replace it: --overwrite."

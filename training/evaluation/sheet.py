@@ -1,6 +1,6 @@
 """A contact sheet of a store: patches with the outlines of their objects, and the clicks or squiggles of a user.
 
-A store goes in, a PNG comes out, for people who look before they train.
+It is for checking a store by eye before training.
 """
 
 import io

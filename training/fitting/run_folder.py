@@ -1,14 +1,11 @@
-"""The folder of a run: what it was begun with, so that it can only be gone on with and finished as itself.
-
-A folder goes in, settings and the recipe's network come out, and the other way round.
-"""
+"""The folder of a run records its recipe, network and settings, by which it is resumed and finished."""
 
 import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
-from nuclick_training.fitting.recipes import Recipe
+from nuclick_training.fitting.recipe import Recipe
 from nuclick_training.fitting.run import CHECKPOINT
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_wsi.errors import ResultError, SettingsError
@@ -29,7 +26,7 @@ def begin(folder: Path) -> None:
         It cannot be made.
     """
     if (folder / CHECKPOINT).exists():
-        raise SettingsError(f"--out {folder} holds a run already: go on with it (--resume), or choose another folder.")
+        raise SettingsError(f"--out {folder} holds a run already: continue it (--resume), or choose another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -37,7 +34,7 @@ def begin(folder: Path) -> None:
 
 
 def note(folder: Path, recipe: Recipe, settings: FitSettings) -> None:
-    """Write down what a run is begun, or gone on, with."""
+    """Record the recipe, the network and the settings of a run that begins or is resumed."""
     told = dataclasses.asdict(settings) | {
         "recipe": recipe.name,
         "architecture": recipe.architecture,
@@ -47,7 +44,7 @@ def note(folder: Path, recipe: Recipe, settings: FitSettings) -> None:
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """Return the settings that a run was last gone on with, those of fitting alone."""
+    """Return the fit settings that a run was last begun or resumed with."""
     return {key: value for key, value in _told(folder).items() if key not in _BEGUN_WITH}
 
 
