@@ -247,7 +247,7 @@ def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch)
     assert "1 of these 3 images trained" in said("discs", "all", tiny_card())
     assert "1 of these 1 images chose settings" in said("discs", "validation", tiny_card())
     assert "None of these 1 images trained" in said("discs", "test", tiny_card())
-    assert "learned from elsewhere" in said("elsewhere", "all", tiny_card(data="elsewhere"))
+    assert "elsewhere is in the training data" in said("elsewhere", "all", tiny_card(data="elsewhere"))
     assert "does not say" in said("discs", "all", dataclasses.replace(tiny_card(), data=()))
 
 

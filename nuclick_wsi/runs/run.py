@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from nuclick_wsi.choices import ReaderChoice
-from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.prompts import ObjectKind, Role
@@ -28,7 +28,9 @@ from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.slides.readers import open_slide
-from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
+from nuclick_wsi.slides.slide import fingerprint, require_size, resolve_pixel_size
+
+_OTHER_SLIDE = "Point --slides at the right file, or choose another --reader."
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
     registry, options = line.registry, line.options
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
         info = slide.info
-        _require_size(slide, image)
+        require_size(info, image.size, "the project drew on a slide of", _OTHER_SLIDE)
         pixel_size = resolve_pixel_size(info, image.pixel_size, options.pixel_size)
         readings = [Reading.of(info, pixel_size, registry.card(ObjectKind(kind))) for kind in sorted(report.prompts)]
         report = replace(
@@ -199,17 +201,6 @@ def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> Im
         line.registry[kind]  # loads the model
         about[kind] = context_key(report.fingerprint, report.reader, image.frame, line.registry.models[kind].sha256)
     return line.journal.image(job.identity, about)
-
-
-def _require_size(slide: Slide, image: ImageInput) -> None:
-    """Refuse a slide that is not the one that was drawn on: outlines in wrong places are worse than none."""
-    seen = slide.info.size
-    if image.size is not None and seen != image.size:
-        raise SlideError(
-            f"{slide.info.path} has {seen.width} x {seen.height} px as {slide.info.reader} reads it; the project drew "
-            f"on a slide of {image.size.width} x {image.size.height} px. Point --slides at the right file, or choose "
-            "another --reader."
-        )
 
 
 def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from nuclick_wsi.errors import ModelError, SlideError
+from nuclick_wsi.errors import ModelError
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import ObjectKind, Role
@@ -22,12 +22,15 @@ from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.result_cache import context_key
 from nuclick_wsi.server.auth import AllowedFolders
 from nuclick_wsi.server.recent_results import RecentResults, SlideResultCache
-from nuclick_wsi.server.segment_request import ImageAsked, SegmentRequest, read_request
+from nuclick_wsi.server.segment_request import SegmentRequest, read_request
 from nuclick_wsi.server.slide_cache import CachedSlide, SlideCache
-from nuclick_wsi.slides.slide import SlideInfo, resolve_pixel_size
+from nuclick_wsi.slides.slide import require_size, resolve_pixel_size
 
 _FEW = 16
 """Up to so many prompts, threads of their own cost more than they win: 20 ms for one click, measured on two cores."""
+_OPEN_WITH_OPENSLIDE = (
+    "Positions on one are none on the other: open the slide in QuPath with OpenSlide, as its only image."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Service:
         request = read_request(body)
         path = self._allowed.admit(request.image.path)
         with self._slides.lease(path, request.image.frame) as opened:
-            _require_size(opened.slide.info, request.image)
+            require_size(opened.slide.info, request.image.size, "the image in QuPath has", _OPEN_WITH_OPENSLIDE)
             pixel_size = resolve_pixel_size(opened.slide.info, request.image.pixel_size)
         work = Work(request, path, pixel_size)
         for kind in work.kinds:
@@ -167,12 +170,3 @@ def _rejection(rejection: Rejection) -> dict[str, Any]:
         "class": rejection.class_name,
         "position": rejection.position and [rejection.position.x, rejection.position.y],
     }
-
-
-def _require_size(info: SlideInfo, image: ImageAsked) -> None:
-    if image.size is not None and image.size != info.size:
-        raise SlideError(
-            f"{info.path} has {info.size.width} x {info.size.height} px as {info.reader} reads it; the image in QuPath "
-            f"has {image.size.width} x {image.size.height} px. Positions on one are none on the other: open the slide "
-            "in QuPath with OpenSlide, as its only image."
-        )

@@ -17,11 +17,11 @@ from nuclick_training.datasets.fields import Field
 from nuclick_training.datasets.split_assignment import patient_of
 from nuclick_training.datasets.store_values import StoredPatch, StoredSlide
 from nuclick_training.datasets.store_writer import StoreWriter
-from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.scale import Grid, PixelSize, Window
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import grid_for, read_window
-from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
+from nuclick_wsi.slides.slide import Slide, fingerprint, require_size, resolve_pixel_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _start(start: int, length: int, covered: int, end: int) -> int:
 
 def _extract_slide(source: SlideSource, cutting: Cutting, writer: StoreWriter) -> SlideReport:
     with open_slide(source.path, frame=source.frame) as slide:
-        _require_size(slide, source)
+        require_size(slide.info, source.size, "the project drew on a slide of", "Point --slides at the right file.")
         pixel_size = resolve_pixel_size(slide.info, source.pixel_size, cutting.pixel_size)
         grid = grid_for(slide.info, pixel_size, cutting.mpp)
         regions = source.read_regions(pixel_size)
@@ -145,13 +145,3 @@ def _patch(slide: Slide, grid: Grid, window: Window, number: int, one: Field) ->
     for beyond in (np.s_[extent.bottom - window.y :], np.s_[:, extent.right - window.x :]):
         labels[beyond], known[beyond] = 0, False
     return StoredPatch(number, window, read_window(slide, grid, window), labels, known) if known.any() else None
-
-
-def _require_size(slide: Slide, source: SlideSource) -> None:
-    """Refuse a slide that is not the one that was drawn on."""
-    seen = slide.info.size
-    if source.size is not None and seen != source.size:
-        raise SlideError(
-            f"{slide.info.path} has {seen.width} x {seen.height} px, and the project drew on a slide of "
-            f"{source.size.width} x {source.size.height} px. Point --slides at the right file."
-        )

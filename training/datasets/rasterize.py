@@ -1,7 +1,7 @@
 """Which pixels a polygon covers: those whose centres lie inside it, holes left out.
 
-This is the one rule for polygons to pixels in training and evaluation. A centre exactly on an edge belongs to the shape
-to its right or below, so that shapes that share an edge share no pixel and leave none out.
+A centre exactly on an edge belongs to the shape to its right or below, so that shapes that share an edge share no pixel
+and leave none out.
 """
 
 import numpy as np

@@ -181,7 +181,7 @@ def _training_overlap(card: ModelCard, folder: str, names: Sequence[str]) -> str
     """Return whether a model was trained or tuned on these images, by what its card says."""
     known = [source.name for source in card.data]
     if not known:
-        return f"The card of {card.name} does not name its training data, so these images may be in it."
+        return f"The card of {card.name} does not say what it was trained on, so these images may be part of it."
     if folder not in known:
         trained_on = f"{folder} is not in the training data of {card.name} ({', '.join(known)})"
         return f"{trained_on}: to this model it is another domain."

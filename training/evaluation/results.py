@@ -130,7 +130,11 @@ class Findings:
 
 
 def labels_of(instances: Sequence[Instance], shape: tuple[int, int]) -> Labels:
-    """Draw outlines as an instance map: a pixel belongs to the outline that its centre lies in."""
+    """Draw outlines as an instance map: a pixel belongs to the outline that its centre lies in.
+
+    A centre on an edge counts as inside, and the first of two such outlines has it. Published scores are by this rule;
+    `datasets.rasterize` gives such a centre to one side only, which would change them slightly.
+    """
     labels = np.zeros(shape, np.int32)
     for instance in instances:
         for polygon in shapely.get_parts(instance.polygon):

@@ -20,7 +20,11 @@ CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
 
 class Averaged:
-    """A running average of a network's weights and of its batch norms' statistics."""
+    """A running average of a network's weights and of its batch norms' statistics.
+
+    Torch's `AveragedModel` is not used: its first update copies the network, where this one averages it with the start,
+    so that runs would not end bit by bit as they do. Only setting its counter by hand would make it do the same.
+    """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
