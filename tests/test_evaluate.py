@@ -47,7 +47,7 @@ from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import Place
-from nuclick_wsi.segmentation.crops import SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
@@ -254,10 +254,10 @@ def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch)
 # ---------------------------------------------------------------------------------------- other ways of seeing
 
 
-def looks(segmenter, image: np.ndarray, prompts: list[Prompt]) -> dict[str, np.ndarray]:
+def predicted(segmenter, image: np.ndarray, prompts: list[Prompt]) -> dict[str, np.ndarray]:
     """What a segmenter says of every prompt on a picture at its own pixel size."""
     field, grid = SignalField(prompts), Grid(1.0, 1.0)
-    views = plan_views(field, grid, nw.crops.CropSpec(64, 0.25), nw.GlandMode.CROP)
+    views = plan_views(field, grid, CropSpec(64, 0.25), nw.GlandMode.CROP)
     tiles = []
     for tile in plan_tiles(views, 100, segmenter.around):
         window, padded = tile.window, np.pad(image, ((400, 400), (400, 400), (0, 0)), constant_values=255)
@@ -282,7 +282,7 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
     straight = torch.nn.Module.register_forward_pre_hook(
         held._network, lambda _, inputs: batches.append(inputs[0].clone())
     )
-    looks(held, image, prompts)
+    predicted(held, image, prompts)
     straight.remove()
     inputs = torch.cat(batches)
     mean = torch.zeros(len(inputs), 64, 64)
@@ -292,14 +292,14 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
                 turned = torch.rot90(inputs.flip(3) if flip else inputs, quarters, (2, 3))
                 drawn = torch.rot90(torch.sigmoid(held._network(turned))[:, 0], -quarters, (1, 2))
                 mean += (drawn.flip(2) if flip else drawn) / 8
-    seen = looks(EightWays(held), image, prompts)
+    seen = predicted(EightWays(held), image, prompts)
     assert len(seen) == len(prompts)
     assert np.allclose(np.stack(list(seen.values())), mean.numpy(), atol=1e-5)
-    assert not np.allclose(mean.numpy(), np.stack(list(looks(held, image, prompts).values())), atol=1e-3)
+    assert not np.allclose(mean.numpy(), np.stack(list(predicted(held, image, prompts).values())), atol=1e-3)
 
 
 class BlockSegmenter(DarkSegmenter):
-    """Needs a one-look network's block, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
+    """Needs a block, as glance does, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
 
     def around(self, view):
         return Place.of(view.window).block
@@ -323,7 +323,7 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
     for x, y in places:
         image[y, x] = 0
     held = BlockSegmenter(tiny_card())
-    seen, straight = looks(EightWays(held), image, prompts), looks(held, image, prompts)
+    seen, straight = predicted(EightWays(held), image, prompts), predicted(held, image, prompts)
     for prompt in prompts:
         assert np.array_equal(seen[prompt.id], straight[prompt.id])
         assert straight[prompt.id].max() == seen[prompt.id][32, 32] == 7
@@ -332,9 +332,9 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
 def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):
     image, prompts = tissue()
     held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), torch.device("cpu"))
-    together = looks(held, image, prompts)
-    seen = looks(WithoutNeighbours(held), image, prompts)
-    alone = {prompt.id: looks_alone(held, image, prompt) for prompt in prompts[:5]}
+    together = predicted(held, image, prompts)
+    seen = predicted(WithoutNeighbours(held), image, prompts)
+    alone = {prompt.id: predicted_alone(held, image, prompt) for prompt in prompts[:5]}
     for key, drawn in alone.items():
         assert np.allclose(seen[key], drawn, atol=1e-5)
     assert any(not np.allclose(seen[key], together[key], atol=1e-4) for key in seen)
@@ -354,18 +354,18 @@ def test_moved_prompts_see_the_others_where_they_were():
     before = [Prompt(str(n), ObjectKind.NUCLEUS, nw.Click(nw.Point(x + 0.5, 100.5))) for n, x in enumerate((90, 110))]
     clicks = nw.Click(nw.Point(95, 100.5)), nw.Click(nw.Point(110.5, 100.5))
     moved = [dataclasses.replace(prompt, signal=click) for prompt, click in zip(before, clicks, strict=True)]
-    seen = looks(NeighboursStay(SignalSegmenter(tiny_card()), before), image, moved)
+    seen = predicted(NeighboursStay(SignalSegmenter(tiny_card()), before), image, moved)
     assert np.argwhere(seen["0"]).tolist() == [[32, 32], [32, 47]]
     assert (seen["0"][32, 32], seen["0"][32, 47]) == (1, 0.5)
     assert np.argwhere(seen["1"]).tolist() == [[32, 12], [32, 32]]
 
 
-def looks_alone(segmenter, image: np.ndarray, prompt: Prompt) -> np.ndarray:
+def predicted_alone(segmenter, image: np.ndarray, prompt: Prompt) -> np.ndarray:
     far = [
         dataclasses.replace(prompt, id=f"far{n}", signal=nw.Click(nw.Point(x, 500))) for n, x in enumerate((500, 900))
     ]
     padded = np.pad(image, ((0, 900), (0, 900), (0, 0)), constant_values=255)
-    return looks(segmenter, padded, [prompt, *far])[prompt.id]
+    return predicted(segmenter, padded, [prompt, *far])[prompt.id]
 
 
 def test_variants_change_what_the_engine_finds_and_still_account_for_every_prompt(model, data):
