@@ -35,7 +35,7 @@ CENTRE: Pixels = np.array([[CROP // 2, CROP // 2]])
 
 
 @dataclass(frozen=True)
-class Look:
+class Crop:
     """One prompt's crop."""
 
     name: str
@@ -43,17 +43,17 @@ class Look:
     probabilities: Probabilities
 
 
-def simulated_looks(count: int) -> list[Look]:
+def simulated_crops(count: int) -> list[Crop]:
     """Crops of objects on a jittered lattice; 64 shapes serve them all, so that any number fits in memory."""
     rng = np.random.default_rng(0)
     shapes = [simulated_object(rng) for _ in range(64)]
     side = int(np.ceil(count**0.5))
-    looks = []
+    crops = []
     for number in range(count):
         row, column = divmod(number, side)
         x, y = (np.array([column, row]) * SPACING + rng.integers(-5, 6, 2)).tolist()
-        looks.append(Look(f"{number:06d}", Window(x, y, CROP, CROP), shapes[number % len(shapes)]))
-    return looks
+        crops.append(Crop(f"{number:06d}", Window(x, y, CROP, CROP), shapes[number % len(shapes)]))
+    return crops
 
 
 def simulated_object(rng: np.random.Generator) -> Probabilities:
@@ -98,13 +98,13 @@ def plain_settle(patches: Sequence[Patch]) -> dict[tuple[int, int], str]:
     return {pixel: name for pixel, (_, name) in owners.items()}
 
 
-def decoded(looks: Sequence[Look]) -> list[Patch]:
+def decoded(crops: Sequence[Crop]) -> list[Patch]:
     patches = []
-    for look in looks:
-        mask = decode_mask(look.probabilities, CENTRE, RULE)
+    for crop in crops:
+        mask = decode_mask(crop.probabilities, CENTRE, RULE)
         if not isinstance(mask, Reason):
-            signal = CENTRE + np.array([look.window.y, look.window.x])
-            patches.append(Patch.cropped(look.name, look.window, mask, look.probabilities, signal))
+            signal = CENTRE + np.array([crop.window.y, crop.window.x])
+            patches.append(Patch.cropped(crop.name, crop.window, mask, crop.probabilities, signal))
     return patches
 
 
@@ -119,10 +119,10 @@ def milliseconds(work: Callable[[], object], count: int) -> float:
 
 
 def main(count: int) -> None:
-    looks = simulated_looks(count)
-    patches = decoded(looks)
+    crops = simulated_crops(count)
+    patches = decoded(crops)
     settled, rejections = settle_overlaps(patches, RULE.smallest_px)
-    few_looks, few, few_settled = looks[:PLAIN_OBJECTS], patches[:PLAIN_OBJECTS], settled[:PLAIN_OBJECTS]
+    few_crops, few, few_settled = crops[:PLAIN_OBJECTS], patches[:PLAIN_OBJECTS], settled[:PLAIN_OBJECTS]
     lost = 1 - sum(int(patch.mask.sum()) for patch in settled) / sum(int(patch.mask.sum()) for patch in patches)
     print(f"{count} objects, {len(rejections)} rejected; neighbours contest and lose {lost:.0%} of all pixels")
     wanted = {patch.prompt_id for patch in settled}
@@ -133,8 +133,8 @@ def main(count: int) -> None:
     print(f"{vertices:.0f} vertices each at {TOLERANCE} px of the grid; along pixel edges {of_edges:.0f}")
     steps = {
         "decode": (
-            milliseconds(lambda: decoded(looks), count),
-            milliseconds(lambda: [plain_decode(look.probabilities) for look in few_looks], len(few_looks)),
+            milliseconds(lambda: decoded(crops), count),
+            milliseconds(lambda: [plain_decode(crop.probabilities) for crop in few_crops], len(few_crops)),
         ),
         "settle": (
             milliseconds(lambda: settle_overlaps(patches, RULE.smallest_px), count),

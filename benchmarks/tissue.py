@@ -33,7 +33,7 @@ def object_under(prompt: nw.Prompt, truth: np.ndarray) -> int:
 
 
 def scores_of(image: ProjectImage, registry: nw.ModelRegistry, truth: np.ndarray) -> tuple[nw.Outcome, list[float]]:
-    """Return what came of an image, and the Dice of every prompt: 0 where it has no outline."""
+    """Return an image's outcome, and the Dice of every prompt: 0 where it has no outline."""
     assert image.pixel_size is not None
     prompts = image.prompts(ObjectChoice.AUTO)
     with nw.open_slide(image.find_slide()) as slide:

@@ -10,7 +10,7 @@ from nuclick_training.datasets.data import DataError, Picture, picture_names, re
 from nuclick_training.datasets.splits import WBC, WBC_COPIES
 from nuclick_training.synthesis.background_pieces import background_pieces
 from nuclick_training.synthesis.cell_library import CellLibrary, read_library
-from nuclick_training.synthesis.cell_sheet import outlined
+from nuclick_training.synthesis.cell_sheet import with_outlines
 from nuclick_training.synthesis.compose import FEWEST, MOST, PIXEL_SIZE, Canvas, Shape, compose, compose_pool
 from nuclick_training.synthesis.composing import LIBRARY
 from nuclick_wsi.errors import ResultError
@@ -156,7 +156,7 @@ def test_a_red_cell_that_the_border_cuts_becomes_a_whole_one():
     assert np.allclose(piece[[0, -1]], 1)
 
 
-def test_a_white_cell_that_nobody_outlined_is_not_laid_down_as_ground(tmp_path):
+def test_a_white_cell_that_is_not_outlined_is_not_laid_down_as_background(tmp_path):
     for number in range(21, 30):
         write_cell(tmp_path, f"{number:03d}", (250, 240, 150), 26)
         path = tmp_path / "images" / f"{number:03d}.png"
@@ -166,9 +166,9 @@ def test_a_white_cell_that_nobody_outlined_is_not_laid_down_as_ground(tmp_path):
         image[np.abs(np.hypot(rows - 22, columns - 88) - 16) < 2] = (150, 135, 90)
         Image.fromarray(image).save(path)
     for cell in read_library(tmp_path, "train").cells:
-        assert cell.ground.depth[88:, :22].max() == 0
-        assert cell.ground.depth.max() > 5
-        assert all(piece.min() > 0.6 for piece in cell.ground.pieces)
+        assert cell.background.depth[88:, :22].max() == 0
+        assert cell.background.depth.max() > 5
+        assert all(piece.min() > 0.6 for piece in cell.background.pieces)
 
 
 # ----------------------------------------------------------------------------------------------- the command
@@ -191,7 +191,7 @@ def test_the_command_writes_a_folder_that_reads_as_training_data(made_up, tmp_pa
 
 def test_outlines_run_along_borders_and_between_touching_cells(pictures):
     picture = pictures[0]
-    drawn = (outlined(picture) != picture.image).any(axis=2)
+    drawn = (with_outlines(picture) != picture.image).any(axis=2)
     one, other = min(touching_pairs(picture.labels))
     contact = ndimage.binary_dilation(picture.labels == one) & (picture.labels == other)
     assert drawn[contact].all()

@@ -16,12 +16,14 @@ from projects import Image as ProjectImage
 from qpdata_writer import Drawn, PathClass, geometry, polygon, rectangle
 from qpdata_writer import Roi as DrawnRoi
 
-from nuclick_training.datasets.annotated_regions import OutlineRule, Shown, outlined_by
+from nuclick_training.datasets.annotated_regions import OutlineRule, SlideShapes, regions_among
 from nuclick_training.datasets.data import DataError, doubts_about, objects_of, picture_names, read_picture
 from nuclick_training.datasets.extract import patch_windows
-from nuclick_training.datasets.rasterize import filled
-from nuclick_training.datasets.split_assignment import SplitAssignment, divide, leaks, patient_of
-from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms, pictures, read_store
+from nuclick_training.datasets.rasterize import covered_pixels
+from nuclick_training.datasets.split_assignment import SplitAssignment, assign_parts, leaks, patient_of
+from nuclick_training.datasets.store import pictures, read_store
+from nuclick_training.datasets.store_values import StoredPatch, StoredSlide, Terms
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli.app import main
 from nuclick_wsi.cli.dataset import ExtractRequest, extract_dataset, show_info, show_sheet
@@ -59,7 +61,7 @@ def objects_drawn(labels: np.ndarray, downsample: float = 1.0, **how) -> list[Dr
 
 def extracted(target: Path, *sources: Path, **asked) -> list:
     """The training pictures of a store made of sources; all patients train."""
-    asked = {"kind": ObjectKind.NUCLEUS, "division": SplitAssignment(validation=0, test=0), "patch": 64, **asked}
+    asked = {"kind": ObjectKind.NUCLEUS, "assignment": SplitAssignment(validation=0, test=0), "patch": 64, **asked}
     assert extract_dataset(ExtractRequest(sources, target, **asked)) == 0
     return pictures(target, "train")
 
@@ -100,7 +102,7 @@ def test_a_pixel_is_in_a_polygon_exactly_when_its_centre_is(seed):
     for _ in range(3):
         shape = shape.symmetric_difference(shapely.Polygon(rng.uniform(-5, 45, (4, 2))).buffer(0))
     rows, columns = 37, 41
-    box, mask = filled(shape, (rows, columns))
+    box, mask = covered_pixels(shape, (rows, columns))
     drawn = np.zeros((rows, columns), bool)
     drawn[box] = mask
     assert (drawn == centres_in(shape, columns)[:rows]).all()
@@ -113,7 +115,7 @@ def test_shapes_with_a_common_edge_share_no_pixel_and_leave_none_out():
     corners = [(0, 0), (32, 0), (0, 32), (32, 32), *(rng.integers(0, 32, (30, 2)) + 0.5)]
     count = np.zeros((32, 32), int)
     for triangle in shapely.get_parts(shapely.delaunay_triangles(shapely.MultiPoint(corners))):
-        box, mask = filled(triangle, count.shape)
+        box, mask = covered_pixels(triangle, count.shape)
         count[box] += mask
     assert (count == 1).all()
 
@@ -217,16 +219,16 @@ def test_detections_cells_annotations_and_ellipses_are_objects(tmp_path):
 def test_a_correction_replaces_what_it_corrects(tmp_path):
     found = shapely.Point(50, 50).buffer(10)
     corrected = shapely.Point(52, 50).buffer(9)
-    shown = Shown(
+    shown = SlideShapes(
         [Feature(shapely.box(0, 0, 100, 100), class_name="Region"), Feature(corrected)],
         [Feature(found), Feature(shapely.Point(80, 80).buffer(5))],
     )
-    outlined = outlined_by(shown, OutlineRule(ObjectKind.NUCLEUS), PixelSize(1, 1))
-    labels, _ = outlined.fields[0].read(Grid(1, 1), Window(0, 0, 100, 100))
+    regions = regions_among(shown, OutlineRule(ObjectKind.NUCLEUS), PixelSize(1, 1))
+    labels, _ = regions.fields[0].read(Grid(1, 1), Window(0, 0, 100, 100))
     y, x = np.mgrid[:100, :100] + 0.5
-    assert len(outlined.class_names) == 2
+    assert len(regions.class_names) == 2
     assert ((labels == 1) == shapely.contains_xy(corrected, x, y)).all()
-    assert outlined.remarks == ["left out: 1 that outline an object that is outlined already"]
+    assert regions.remarks == ["left out: 1 that outline an object that is outlined already"]
 
 
 def test_what_is_strange_in_a_region_is_said():
@@ -235,20 +237,20 @@ def test_what_is_strange_in_a_region_is_said():
     elsewhere = Feature(shapely.box(0, 0, 9, 9), plane=Plane(z=2))
     ignored = Feature(shapely.MultiPoint([(30, 30)]), class_name="Ignore*")
     rule = OutlineRule(ObjectKind.NUCLEUS)
-    shown = Shown([region, clicks, elsewhere, ignored], [Feature(shapely.box(9, 9, 11, 11))])
-    assert outlined_by(shown, rule, PixelSize(1, 1)).remarks == [
+    shown = SlideShapes([region, clicks, elsewhere, ignored], [Feature(shapely.box(9, 9, 11, 11))])
+    assert regions_among(shown, rule, PixelSize(1, 1)).remarks == [
         "left out: 1 on another plane",
         "1 clicks or squiggles in the region lie in no outline: is everything outlined?",
     ]
-    empty = outlined_by(Shown([region], []), rule, PixelSize(1, 1))
+    empty = regions_among(SlideShapes([region], []), rule, PixelSize(1, 1))
     assert empty.remarks == ["no object is outlined in the region"]
     # A detection may be of the class that regions have; it is no region for that.
     named = OutlineRule(ObjectKind.NUCLEUS, regions=["Tumor"])
-    mixed = Shown(
+    mixed = SlideShapes(
         [Feature(shapely.box(0, 0, 99, 99), class_name="Tumor")],
         [Feature(shapely.box(9, 9, 11, 11), class_name="Tumor")],
     )
-    assert len(outlined_by(mixed, named, PixelSize(1, 1)).class_names) == 1
+    assert len(regions_among(mixed, named, PixelSize(1, 1)).class_names) == 1
 
 
 def test_results_beside_a_project_count_until_they_are_imported(tmp_path):
@@ -324,14 +326,14 @@ def test_no_patient_is_ever_in_two_parts(seed):
     rng = np.random.default_rng(seed)
     names = [f"TCGA-AA-{rng.integers(1000, 1000 + seed + 1)}-01Z-{n}" for n in range(40)]
     slides = slides_of(*names)
-    parts = divide(slides, SplitAssignment(seed=seed))
+    parts = assign_parts(slides, SplitAssignment(seed=seed))
     assert leaks(slides, parts, SplitBy.PATIENT) == []
     patients = {slide.patient for slide in slides}
     assert len(set(parts)) == min(3, len(patients))
     if len(patients) >= 10:
         validating = {slide.patient for slide, part in zip(slides, parts, strict=True) if part == "validation"}
         assert len(validating) == round(0.2 * len(patients))
-    assert parts == divide(slides, SplitAssignment(seed=seed))
+    assert parts == assign_parts(slides, SplitAssignment(seed=seed))
 
 
 def test_a_patient_in_two_parts_is_a_leak():
@@ -344,7 +346,7 @@ def test_a_patient_in_two_parts_is_a_leak():
 def test_one_slide_under_two_names_is_in_one_part():
     twins = [*slides_of("first", "second", content="same"), *slides_of("c", "d", "e", "f")]
     for seed, by in itertools.product(range(20), (SplitBy.PATIENT, SplitBy.SLIDE)):
-        parts = divide(twins, SplitAssignment(by=by, seed=seed))
+        parts = assign_parts(twins, SplitAssignment(by=by, seed=seed))
         assert parts[0] == parts[1]
     assert leaks(twins, ["train", "test", *parts[2:]], SplitBy.SLIDE) == ["slide first = second is in train and test"]
 
@@ -353,7 +355,7 @@ def test_a_store_that_leaks_is_not_read_for_training(tmp_path, capsys):
     names = ["TCGA-AA-0001-a", "TCGA-AA-0001-b", "TCGA-AA-0002-a", "TCGA-AA-0003-a"]
     folder = folder_of(tmp_path / "data", names)
     target = tmp_path / "store.zarr"
-    extracted(target, folder, mpp=0.25, division=SplitAssignment())
+    extracted(target, folder, mpp=0.25, assignment=SplitAssignment())
     assert show_info(target) == 0
     meta = json.loads((target / "zarr.json").read_text())
     meta["attributes"]["slides"][0]["part"] = "train"
@@ -377,10 +379,10 @@ def test_patients_are_found_by_a_pattern(tmp_path):
 
 
 def test_of_few_patients_the_first_parts_are_served_first():
-    assert divide(slides_of("a"), SplitAssignment()) == ["train"]
-    assert sorted(divide(slides_of("a", "b"), SplitAssignment())) == ["train", "validation"]
-    assert sorted(divide(slides_of("a", "b", "c"), SplitAssignment())) == ["test", "train", "validation"]
-    assert divide(slides_of("a", "b", "c"), SplitAssignment(validation=0, test=0)) == ["train"] * 3
+    assert assign_parts(slides_of("a"), SplitAssignment()) == ["train"]
+    assert sorted(assign_parts(slides_of("a", "b"), SplitAssignment())) == ["train", "validation"]
+    assert sorted(assign_parts(slides_of("a", "b", "c"), SplitAssignment())) == ["test", "train", "validation"]
+    assert assign_parts(slides_of("a", "b", "c"), SplitAssignment(validation=0, test=0)) == ["train"] * 3
     with pytest.raises(SettingsError, match="below 1 together"):
         SplitAssignment(validation=0.5, test=0.5)
 
@@ -388,12 +390,12 @@ def test_of_few_patients_the_first_parts_are_served_first():
 def test_fixed_parts_are_those_of_the_project_and_only_of_its_data(tmp_path):
     folder = folder_of(tmp_path / "monuseg", ["TCGA-18-5592-x", "TCGA-A7-A13E-x", "TCGA-00-0000-x"])
     fixed = SplitAssignment(by=SplitBy.FIXED)
-    extracted(tmp_path / "store.zarr", folder, mpp=0.25, division=fixed)
+    extracted(tmp_path / "store.zarr", folder, mpp=0.25, assignment=fixed)
     parts = {slide.name: slide.part for slide in read_store(tmp_path / "store.zarr").slides}
     assert parts == {"TCGA-18-5592-x": "validation", "TCGA-A7-A13E-x": "train", "TCGA-00-0000-x": "test"}
     other = folder_of(tmp_path / "mine", ["a"])
     with pytest.raises(SettingsError, match="no parts are fixed for mine"):
-        extract_dataset(ExtractRequest([other], tmp_path / "b", kind=ObjectKind.NUCLEUS, mpp=0.25, division=fixed))
+        extract_dataset(ExtractRequest([other], tmp_path / "b", kind=ObjectKind.NUCLEUS, mpp=0.25, assignment=fixed))
 
 
 # ------------------------------------------------------------------------------------------------------- the store
@@ -415,7 +417,7 @@ def test_a_store_is_replaced_only_when_asked_and_nothing_else_ever(tmp_path):
     assert len(read_store(target).slides) == 2
     precious = tmp_path / "precious"
     precious.mkdir()
-    with pytest.raises(SettingsError, match="is no data set of ours"):
+    with pytest.raises(SettingsError, match="is no data set of"):
         extracted(precious, folder, mpp=0.25, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "precious", "store.zarr"], "no leftovers"
 
@@ -437,7 +439,7 @@ def test_a_slide_that_fails_half_way_leaves_no_patch(tmp_path):
         for index in range(count):
             image = np.full((64, 64, 3), value, np.uint8)
             labels = np.full((64, 64), index + 1, np.int32)
-            yield Patch(0, Window(64 * index, 0, 64, 64), image, labels, labels > 0)
+            yield StoredPatch(0, Window(64 * index, 0, 64, 64), image, labels, labels > 0)
         if fails:
             raise SlideError("torn")
 
@@ -488,8 +490,8 @@ def test_the_sheet_shows_outlines_and_a_mark_in_every_object(tmp_path):
         folder = folder_of(tmp_path / kind, ["a"], truth)
         asked = {"mpp": 1.0, "patch_mpp": 1.0, "patch": 512}
         extracted(tmp_path / f"{kind}.zarr", folder, kind=kind, **asked)
-        show_sheet(tmp_path / f"{kind}.zarr", tmp_path / "sheet.png", None, 12, 0)
-        sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+        show_sheet(tmp_path / f"{kind}.zarr", tmp_path / f"{kind}.png", None, 12, 0)
+        sheet = np.asarray(Image.open(tmp_path / f"{kind}.png"))
         found = np.argwhere((sheet == (255, 225, 0)).all(-1))
         corner = found.min(axis=0) - np.argwhere(truth > 0).min(axis=0)
         tissue = sheet[corner[0] :, corner[1] :][:300, :300]

@@ -48,7 +48,7 @@ from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import Place
-from nuclick_wsi.segmentation.crops import SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
@@ -172,24 +172,24 @@ def test_an_object_s_dice_and_area_are_those_of_its_own_outline(model, data):
     (trial,) = evaluate(Evaluation(model, data, mpp=0.5, threshold=0.2)).trials
     image = trial.images[0]
     labels = np.asarray(Image.open(data / "labels" / "a.png"))
-    assert any(isinstance(found.came, Instance) for found in image.objects)
+    assert any(isinstance(found.outcome, Instance) for found in image.objects)
     # Drawn together: where pixels are halved, an edge may pass through a pixel's middle, and the first outline has it.
-    drawn = labels_of([found.came for found in image.objects if isinstance(found.came, Instance)], labels.shape)
+    drawn = labels_of([found.outcome for found in image.objects if isinstance(found.outcome, Instance)], labels.shape)
     for found in image.objects:
         true, own = labels == int(found.prompt.id), drawn == int(found.prompt.id)
         assert found.area_um2 == pytest.approx(true.sum() * 0.25)
         assert found.dice == pytest.approx(2 * (own & true).sum() / (own.sum() + true.sum()))
-    assert image.outlines == sum(isinstance(found.came, Instance) for found in image.objects)
+    assert image.outlines == sum(isinstance(found.outcome, Instance) for found in image.objects)
 
 
 def test_jitter_adds_a_trial_of_moved_clicks_for_every_distance(model, data):
     findings = evaluate(Evaluation(model, data, mpp=0.25, jitter=(1.0, 12.0)))
     assert [trial.jitter for trial in findings.trials] == [0, 1, 12]
-    strayed = [sum(image.strayed for image in trial.images) for trial in findings.trials]
-    assert strayed[0] == strayed[1] == 0
-    assert strayed[2] == len(findings.trials[0].objects)  # discs have radius 9 and 7
+    misplaced = [sum(image.misplaced for image in trial.images) for trial in findings.trials]
+    assert misplaced[0] == misplaced[1] == 0
+    assert misplaced[2] == len(findings.trials[0].objects)  # discs have radius 9 and 7
     assert findings.trials[0].images == evaluate(Evaluation(model, data, mpp=0.25)).trials[0].images
-    still_on = [found for found in findings.trials[1].objects if not found.strayed]
+    still_on = [found for found in findings.trials[1].objects if not found.misplaced]
     after, before = findings.trials[1].dice_where_on(findings.trials[0])
     assert after == pytest.approx(np.mean([found.dice for found in still_on]))
     assert before == pytest.approx(np.mean([found.dice for found in findings.trials[0].objects]))
@@ -243,23 +243,23 @@ def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch)
     def said(folder: str, split: str, card: ModelCard) -> str:
         (tmp_path / "m.safetensors").unlink(missing_ok=True)
         save_model(tmp_path / "m.safetensors", network, card)
-        return evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / folder, 0.25, split)).acquaintance
+        return evaluate(Evaluation(tmp_path / "m.safetensors", tmp_path / folder, 0.25, split)).training_overlap
 
     assert "another domain" in said("elsewhere", "all", tiny_card())
     assert "1 of these 3 images trained" in said("discs", "all", tiny_card())
     assert "1 of these 1 images chose settings" in said("discs", "validation", tiny_card())
     assert "None of these 1 images trained" in said("discs", "test", tiny_card())
-    assert "learned from elsewhere" in said("elsewhere", "all", tiny_card(data="elsewhere"))
+    assert "elsewhere is in the training data" in said("elsewhere", "all", tiny_card(data="elsewhere"))
     assert "does not say" in said("discs", "all", dataclasses.replace(tiny_card(), data=()))
 
 
 # ---------------------------------------------------------------------------------------- other ways of seeing
 
 
-def looks(segmenter, image: np.ndarray, prompts: list[Prompt]) -> dict[str, np.ndarray]:
+def predicted(segmenter, image: np.ndarray, prompts: list[Prompt]) -> dict[str, np.ndarray]:
     """What a segmenter says of every prompt on a picture at its own pixel size."""
     field, grid = SignalField(prompts), Grid(1.0, 1.0)
-    views = plan_views(field, grid, nw.crops.CropSpec(64, 0.25), nw.GlandMode.CROP)
+    views = plan_views(field, grid, CropSpec(64, 0.25), nw.GlandMode.CROP)
     tiles = []
     for tile in plan_tiles(views, 100, segmenter.around):
         window, padded = tile.window, np.pad(image, ((400, 400), (400, 400), (0, 0)), constant_values=255)
@@ -284,7 +284,7 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
     straight = torch.nn.Module.register_forward_pre_hook(
         held._network, lambda _, inputs: batches.append(inputs[0].clone())
     )
-    looks(held, image, prompts)
+    predicted(held, image, prompts)
     straight.remove()
     inputs = torch.cat(batches)
     mean = torch.zeros(len(inputs), 64, 64)
@@ -294,14 +294,14 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
                 turned = torch.rot90(inputs.flip(3) if flip else inputs, quarters, (2, 3))
                 drawn = torch.rot90(torch.sigmoid(held._network(turned))[:, 0], -quarters, (1, 2))
                 mean += (drawn.flip(2) if flip else drawn) / 8
-    seen = looks(EightWays(held), image, prompts)
+    seen = predicted(EightWays(held), image, prompts)
     assert len(seen) == len(prompts)
     assert np.allclose(np.stack(list(seen.values())), mean.numpy(), atol=1e-5)
-    assert not np.allclose(mean.numpy(), np.stack(list(looks(held, image, prompts).values())), atol=1e-3)
+    assert not np.allclose(mean.numpy(), np.stack(list(predicted(held, image, prompts).values())), atol=1e-3)
 
 
 class BlockSegmenter(DarkSegmenter):
-    """Needs a one-look network's block, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
+    """Needs a block, as glance does, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
 
     def around(self, view):
         return Place.of(view.window).block
@@ -325,7 +325,7 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
     for x, y in places:
         image[y, x] = 0
     held = BlockSegmenter(tiny_card())
-    seen, straight = looks(EightWays(held), image, prompts), looks(held, image, prompts)
+    seen, straight = predicted(EightWays(held), image, prompts), predicted(held, image, prompts)
     for prompt in prompts:
         assert np.array_equal(seen[prompt.id], straight[prompt.id])
         assert straight[prompt.id].max() == seen[prompt.id][32, 32] == 7
@@ -334,9 +334,9 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
 def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):
     image, prompts = tissue()
     held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), torch.device("cpu"))
-    together = looks(held, image, prompts)
-    seen = looks(WithoutNeighbours(held), image, prompts)
-    alone = {prompt.id: looks_alone(held, image, prompt) for prompt in prompts[:5]}
+    together = predicted(held, image, prompts)
+    seen = predicted(WithoutNeighbours(held), image, prompts)
+    alone = {prompt.id: predicted_alone(held, image, prompt) for prompt in prompts[:5]}
     for key, drawn in alone.items():
         assert np.allclose(seen[key], drawn, atol=1e-5)
     assert any(not np.allclose(seen[key], together[key], atol=1e-4) for key in seen)
@@ -356,18 +356,18 @@ def test_moved_prompts_see_the_others_where_they_were():
     before = [Prompt(str(n), ObjectKind.NUCLEUS, nw.Click(nw.Point(x + 0.5, 100.5))) for n, x in enumerate((90, 110))]
     clicks = nw.Click(nw.Point(95, 100.5)), nw.Click(nw.Point(110.5, 100.5))
     moved = [dataclasses.replace(prompt, signal=click) for prompt, click in zip(before, clicks, strict=True)]
-    seen = looks(NeighboursStay(SignalSegmenter(tiny_card()), before), image, moved)
+    seen = predicted(NeighboursStay(SignalSegmenter(tiny_card()), before), image, moved)
     assert np.argwhere(seen["0"]).tolist() == [[32, 32], [32, 47]]
     assert (seen["0"][32, 32], seen["0"][32, 47]) == (1, 0.5)
     assert np.argwhere(seen["1"]).tolist() == [[32, 12], [32, 32]]
 
 
-def looks_alone(segmenter, image: np.ndarray, prompt: Prompt) -> np.ndarray:
+def predicted_alone(segmenter, image: np.ndarray, prompt: Prompt) -> np.ndarray:
     far = [
         dataclasses.replace(prompt, id=f"far{n}", signal=nw.Click(nw.Point(x, 500))) for n, x in enumerate((500, 900))
     ]
     padded = np.pad(image, ((0, 900), (0, 900), (0, 0)), constant_values=255)
-    return looks(segmenter, padded, [prompt, *far])[prompt.id]
+    return predicted(segmenter, padded, [prompt, *far])[prompt.id]
 
 
 def test_variants_change_what_the_engine_finds_and_still_account_for_every_prompt(model, data):
@@ -376,7 +376,7 @@ def test_variants_change_what_the_engine_finds_and_still_account_for_every_promp
         asked = Evaluation(model, data, mpp=0.25, threshold=0.2, **changes)
         other = evaluate(asked)
         assert len(other.trials[0].objects) == len(plain.trials[0].objects)
-        assert [f.came for f in other.trials[0].objects] != [f.came for f in plain.trials[0].objects]
+        assert [f.outcome for f in other.trials[0].objects] != [f.outcome for f in plain.trials[0].objects]
         assert len(list(notes(other, asked))) == 2
 
 

@@ -1,4 +1,4 @@
-"""The loop learns from the lessons of either network, logs, stops and goes on as if it had never been stopped."""
+"""The loop learns from the batches of either network, logs, stops and goes on as if it had never been stopped."""
 
 import dataclasses
 import io
@@ -14,12 +14,13 @@ from nuclick_training.datasets.splits import GLAS, SPLITS
 from nuclick_training.fitting.calibrate import finish
 from nuclick_training.fitting.fit import DivergedError, fit, mean_dice
 from nuclick_training.fitting.loss import nuclick_loss
-from nuclick_training.fitting.recipes import NUCLEI_BY_CROPS, Source
+from nuclick_training.fitting.recipe import TrainingSource
+from nuclick_training.fitting.recipes import NUCLEI_BY_CROPS
 from nuclick_training.fitting.run import BEST, CHECKPOINT, Run, kept_weights, new_run
 from nuclick_training.fitting.run_folder import note
 from nuclick_training.fitting.settings import FitSettings
-from nuclick_training.fitting.training_log import LOG, Watch
-from nuclick_training.sampling import glands, sampling
+from nuclick_training.fitting.training_log import LOG, RunLog
+from nuclick_training.sampling import click_sampler, glands, sampling
 from nuclick_training.sampling.augment import AUGMENTATIONS
 from nuclick_training.sampling.batches import Batch, BlockBatches, CropBatches
 from nuclick_training.sampling.blocks import BlockSampler
@@ -52,32 +53,32 @@ class KilledError(Exception):
 class Mortal:
     """BatchSource of a run that is killed when it asks for its third batch."""
 
-    lessons: CropBatches
+    batches: CropBatches
     drawn: int = 0
 
     def batch(self, rng, count, plain=False):
         self.drawn += 1
         if self.drawn > 2:
             raise KilledError
-        return self.lessons.batch(rng, count, plain)
+        return self.batches.batch(rng, count, plain)
 
 
-@pytest.mark.parametrize("sampler", [sampling.ClickSampler, glands.SquiggleSampler])
+@pytest.mark.parametrize("sampler", [click_sampler.ClickSampler, glands.SquiggleSampler])
 def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path, sampler):
-    def lessons() -> CropBatches:
+    def source() -> CropBatches:
         return CropBatches(sampler([picture(radius=12)], 64))  # a new process has nothing that an old one drew
 
-    validation = [lessons().batch(np.random.default_rng(1), 2, plain=True)]
+    validation = [source().batch(np.random.default_rng(1), 2, plain=True)]
     folders = [tmp_path / name for name in ("whole", "killed")]
     for folder in folders:
         folder.mkdir()
     whole, killed, resumed = started(SHORT), started(SHORT), started(SHORT)
-    fit(whole, lessons(), validation, SHORT, folders[0])
+    fit(whole, source(), validation, SHORT, folders[0])
     with pytest.raises(KilledError):
-        fit(killed, Mortal(lessons()), validation, SHORT, folders[1])
+        fit(killed, Mortal(source()), validation, SHORT, folders[1])
     resumed.load(folders[1] / CHECKPOINT)
     assert resumed.step == 2
-    fit(resumed, lessons(), validation, SHORT, folders[1])
+    fit(resumed, source(), validation, SHORT, folders[1])
     assert resumed.step == whole.step == SHORT.steps
     for name, tensor in whole.averaged.network.state_dict().items():
         assert torch.equal(resumed.averaged.network.state_dict()[name], tensor)
@@ -86,19 +87,19 @@ def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(tmp_path, sa
 
 
 def test_what_a_killed_run_logged_beyond_its_checkpoint_is_dropped(tmp_path):
-    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
-    fit(started(SHORT), lessons, [], SHORT, tmp_path)
+    batches = CropBatches(click_sampler.ClickSampler([picture()], size=64))
+    fit(started(SHORT), batches, [], SHORT, tmp_path)
     (tmp_path / LOG).write_text((tmp_path / LOG).read_text() + "9,0.1,1.0,0.5,0.5\n")
     run = started(SHORT)
     run.load(tmp_path / CHECKPOINT)
-    fit(run, lessons, [], dataclasses.replace(SHORT, steps=5), tmp_path)
+    fit(run, batches, [], dataclasses.replace(SHORT, steps=5), tmp_path)
     assert [line.split(",")[0] for line in (tmp_path / LOG).read_text().splitlines()] == ["step", *"12345"]
 
 
 def test_the_loop_learns_and_logs(tmp_path):
     settings = dataclasses.replace(SHORT, steps=16, rate=1e-2)
-    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
-    fit(started(settings), lessons, [lessons.batch(np.random.default_rng(1), 1, plain=True)], settings, tmp_path)
+    batches = CropBatches(click_sampler.ClickSampler([picture()], size=64))
+    fit(started(settings), batches, [batches.batch(np.random.default_rng(1), 1, plain=True)], settings, tmp_path)
     lines = (tmp_path / LOG).read_text().splitlines()
     assert lines[0] == "step,minutes,loss,dice,threshold"
     losses = [float(line.split(",")[2]) for line in lines[1:]]
@@ -112,21 +113,21 @@ def test_a_terminal_has_a_bar_with_the_held_out_score(tmp_path, monkeypatch):
 
     shown = Terminal()
     monkeypatch.setattr(sys, "stdout", shown)
-    watch = Watch(tmp_path, 0, tensorboard=False)
-    watch.checked(10, 1.0, {"loss": 0.7, "dice": 0.8123, "threshold": 0.5})
-    watch.stepped(11, 0.5, 0.69)
+    log = RunLog(tmp_path, 0, tensorboard=False)
+    log.checked(10, 1.0, {"loss": 0.7, "dice": 0.8123, "threshold": 0.5})
+    log.stepped(11, 0.5, 0.69)
     line, bar = shown.getvalue().split("\r")[1:]
     assert line.endswith("dice 0.8123 threshold 0.5\n")
     assert "50%, step 11, loss 0.690, held-out Dice 0.812" in bar
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    watch.stepped(12, 0.6, 0.68)
+    log.stepped(12, 0.6, 0.68)
     assert sys.stdout.getvalue() == ""  # no bar in a file
 
 
 def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
     settings = dataclasses.replace(SHORT, steps=0, minutes=1 / 600)
     run = started(settings)
-    fit(run, CropBatches(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+    fit(run, CropBatches(click_sampler.ClickSampler([picture()], size=64)), [], settings, tmp_path)
     assert run.step >= 1
     assert 0.1 <= run.seconds < 30
 
@@ -136,17 +137,17 @@ def test_who_draws_the_batches_changes_nothing(tmp_path):
     for workers in (0, 2):
         settings = dataclasses.replace(SHORT, workers=workers)
         run = started(settings)
-        fit(run, CropBatches(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+        fit(run, CropBatches(click_sampler.ClickSampler([picture()], size=64)), [], settings, tmp_path)
         ends.append(run.network.state_dict())
     assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
 
 
 def test_a_run_stops_where_nothing_gets_better_and_the_best_weights_are_kept(tmp_path):
     settings = dataclasses.replace(SHORT, steps=40, patience=2, rate=1e-9, averaging=0.0)  # it cannot get better
-    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
+    batches = CropBatches(click_sampler.ClickSampler([picture()], size=64))
     run = started(settings)
     run.network.eval()
-    fit(run, lessons, [lessons.batch(np.random.default_rng(1), 2, plain=True)], settings, tmp_path)
+    fit(run, batches, [batches.batch(np.random.default_rng(1), 2, plain=True)], settings, tmp_path)
     scores = [float(line.split(",")[3]) for line in (tmp_path / LOG).read_text().splitlines()[1:]]
     best = int(np.argmax(scores))
     assert len(scores) == best + 3 < 40
@@ -179,10 +180,10 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
 
 def test_mixed_precision_learns_too(tmp_path):
     settings = dataclasses.replace(SHORT, precision="bfloat16")
-    lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
+    batches = CropBatches(click_sampler.ClickSampler([picture()], size=64))
     one, other = started(settings), started(SHORT)
-    fit(one, lessons, [], settings, tmp_path)
-    fit(other, lessons, [], SHORT, tmp_path)
+    fit(one, batches, [], settings, tmp_path)
+    fit(other, batches, [], SHORT, tmp_path)
     pairs = zip(one.network.parameters(), other.network.parameters(), strict=True)
     distances = [float((a - b).detach().abs().max()) for a, b in pairs]
     assert 0 < max(distances) < 0.2  # not the same numbers, and not far from them
@@ -196,16 +197,16 @@ def test_a_gpu_trains_resumes_and_scores(tmp_path, architecture):
     device = torch.device("cuda")
     settings = dataclasses.replace(SHORT, batch=1, device="cuda")
     if architecture == "glance":
-        lessons = BlockBatches(BlockSampler([picture(size=420)], crop=64))
+        batches = BlockBatches(BlockSampler([picture(size=420)], crop=64))
     else:
-        lessons = CropBatches(sampling.ClickSampler([picture()], size=64))
-    validation = [lessons.batch(np.random.default_rng(1), 1, plain=True)]
+        batches = CropBatches(click_sampler.ClickSampler([picture()], size=64))
+    validation = [batches.batch(np.random.default_rng(1), 1, plain=True)]
     config = {} if architecture == "glance" else {"width": 1 / 16}
     run = new_run(build(architecture, config), settings, device)
-    fit(run, lessons, validation, settings, tmp_path)
+    fit(run, batches, validation, settings, tmp_path)
     again = new_run(build(architecture, config), settings, device)
     again.load(tmp_path / CHECKPOINT)
-    fit(again, lessons, validation, dataclasses.replace(settings, steps=6), tmp_path)
+    fit(again, batches, validation, dataclasses.replace(settings, steps=6), tmp_path)
     assert again.step == 6
     assert all(parameter.isfinite().all() for parameter in again.network.parameters())
 
@@ -215,7 +216,7 @@ def test_tensorboard_gets_the_figures_of_the_log(tmp_path):
         "tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard (the train extra)"
     )
     settings = dataclasses.replace(SHORT, tensorboard=True)
-    fit(started(settings), CropBatches(sampling.ClickSampler([picture()], size=64)), [], settings, tmp_path)
+    fit(started(settings), CropBatches(click_sampler.ClickSampler([picture()], size=64)), [], settings, tmp_path)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4]
     assert set(events.Tags()["scalars"]) == {"loss", "dice", "threshold"}
@@ -229,7 +230,7 @@ def test_what_nobody_has_labelled_is_shown_and_not_asked():
     known = np.zeros(item.labels.shape, bool)
     known[:, :80] = True
     item = dataclasses.replace(item, labels=np.where(known, item.labels, 0), known=known)
-    sampler, rng = sampling.ClickSampler([item], size=64), np.random.default_rng(0)
+    sampler, rng = click_sampler.ClickSampler([item], size=64), np.random.default_rng(0)
     drawn = [sampler.draw(rng) for _ in range(40)]
     hidden = [one for one in drawn if (one.target == sampling.UNKNOWN).any()]
     assert hidden
@@ -242,8 +243,8 @@ def test_what_is_unknown_costs_nothing_and_scores_nothing():
     target = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
     target[..., 2:4, 2:4], target[..., 5:, :] = sampling.OBJECT, sampling.UNKNOWN
     logits = torch.where(target == sampling.OBJECT, 9.0, -9.0)
-    astray = torch.where(target == sampling.UNKNOWN, 9.0, logits)
-    assert nuclick_loss(astray, target) == nuclick_loss(logits, target)
+    changed = torch.where(target == sampling.UNKNOWN, 9.0, logits)
+    assert nuclick_loss(changed, target) == nuclick_loss(logits, target)
     assert nuclick_loss(-logits, target) > nuclick_loss(logits, target) + 1
 
     class Fixed(torch.nn.Module):
@@ -254,7 +255,7 @@ def test_what_is_unknown_costs_nothing_and_scores_nothing():
         def forward(self, x):
             return x
 
-    assert mean_dice(Fixed(), [Batch((astray,), target)])[0.5] == 1
+    assert mean_dice(Fixed(), [Batch((changed,), target)])[0.5] == 1
 
 
 @pytest.mark.parametrize("name", ["modern", "paper"])
@@ -275,12 +276,12 @@ def test_colours_change_places_at_times_and_everything_varies(name):
 
 def test_pictures_without_objects_are_refused_at_once():
     with pytest.raises(sampling.DataError, match="no object of 20 pixels"):
-        sampling.ClickSampler([picture(radius=2)], size=64)
+        click_sampler.ClickSampler([picture(radius=2)], size=64)
     with pytest.raises(sampling.DataError, match="no object of 20 pixels"):
         BlockSampler([picture(radius=2)], crop=64)
 
 
-# -------------------------------------------------------------------------------------------------------- lessons
+# -------------------------------------------------------------------------------------------------------- batches
 
 
 def test_the_rate_warms_up_and_ends_at_nothing():
@@ -292,7 +293,7 @@ def test_the_rate_warms_up_and_ends_at_nothing():
 
 
 def test_the_paper_s_network_is_given_colour_then_signals():
-    sampler = sampling.ClickSampler([picture()], size=64)
+    sampler = click_sampler.ClickSampler([picture()], size=64)
     batch = CropBatches(sampler).batch(np.random.default_rng(0), 1, plain=True)
     example = sampler.draw(np.random.default_rng(0), plain=True)
     (inputs,) = batch.inputs
@@ -302,7 +303,7 @@ def test_the_paper_s_network_is_given_colour_then_signals():
     assert set(mean_dice(NuClick(NuClickConfig(1 / 16)).eval(), [batch])) >= {0.3, 0.5, 0.8}
 
 
-def test_looks_are_what_the_engine_would_show_of_the_same_clicks():
+def test_blocks_are_what_the_engine_would_show_of_the_same_clicks():
     item = picture(size=420, step=1.0)
     plain = BlockSampler([item], crop=64).draw(np.random.default_rng(0), plain=True)
     assert plain.image.shape == (224, 224, 3)
@@ -318,22 +319,22 @@ def test_looks_are_what_the_engine_would_show_of_the_same_clicks():
         assert np.array_equal(dark, target != sampling.BACKGROUND)
 
 
-def test_turned_looks_stay_true():
+def test_turned_blocks_stay_true():
     sampler, rng = BlockSampler([picture(size=420)], crop=64), np.random.default_rng(1)
     for _ in range(24):
-        look = sampler.draw(rng)
-        for distances, target in zip(look.distances, look.targets, strict=True):
+        example = sampler.draw(rng)
+        for distances, target in zip(example.distances, example.targets, strict=True):
             rows, columns = np.nonzero(distances[0] < 1)
             assert (target[2 * rows, 2 * columns] == sampling.OBJECT).mean() > 0.5 or len(rows) == 1
 
 
-def test_a_one_look_network_learns_from_its_lessons(tmp_path):
+def test_a_one_look_network_learns_from_its_batches(tmp_path):
     torch.manual_seed(0)
     settings = dataclasses.replace(SHORT, steps=12, batch=1, rate=1e-2)
-    lessons = BlockBatches(sampling.MixedSampler([BlockSampler([picture(size=420)], crop=64)], [1.0]))
+    batches = BlockBatches(sampling.MixedSampler([BlockSampler([picture(size=420)], crop=64)], [1.0]))
     network = build("glance", {"trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]})
-    validation = [lessons.batch(np.random.default_rng(1), 1, plain=True)]
-    fit(new_run(network, settings), lessons, validation, settings, tmp_path)
+    validation = [batches.batch(np.random.default_rng(1), 1, plain=True)]
+    fit(new_run(network, settings), batches, validation, settings, tmp_path)
     losses = [float(line.split(",")[2]) for line in (tmp_path / LOG).read_text().splitlines()[1:]]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
@@ -342,11 +343,11 @@ def test_a_run_becomes_a_model_with_a_card(tmp_path, monkeypatch):
     monkeypatch.setitem(SPLITS, "discs", dataclasses.replace(GLAS, validation=("b",), test=("c",)))
     folder_of([picture(name="a"), picture(name="b")], tmp_path / "discs")
     recipe = dataclasses.replace(
-        NUCLEI_BY_CROPS, name="tiny", crop=64, sources=(Source("discs", "CC0", 0.25),), config={"width": 1 / 16}
+        NUCLEI_BY_CROPS, name="tiny", crop=64, sources=(TrainingSource("discs", "CC0", 0.25),), config={"width": 1 / 16}
     )
     run = new_run(NuClick(NuClickConfig(1 / 16)), SHORT)
     note(tmp_path, recipe, SHORT)
-    fit(run, recipe.lessons(tmp_path), recipe.validation(tmp_path, objects=2), SHORT, tmp_path)
+    fit(run, recipe.training(tmp_path), recipe.validation(tmp_path, objects=2), SHORT, tmp_path)
     card = finish(recipe, tmp_path, tmp_path, tmp_path / "tiny.safetensors", objects=3)
     assert load_model(tmp_path / "tiny.safetensors").card == card
     best = torch.load(tmp_path / BEST, weights_only=True)

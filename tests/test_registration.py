@@ -10,7 +10,8 @@ from scipy import ndimage
 from nuclick_training.datasets.data import Labels, Rgb
 from nuclick_training.datasets.registration import Displacement, displacement, excess, main, moved, registered
 from nuclick_training.datasets.splits import EVERYTHING_TRAINS
-from nuclick_training.fitting.recipes import NUCLEI_OPEN, Source
+from nuclick_training.fitting.recipe import TrainingSource
+from nuclick_training.fitting.recipes import NUCLEI_OPEN
 
 
 def seen(labels: Labels, x: float, y: float) -> Rgb:
@@ -84,7 +85,7 @@ def test_nobody_can_say_how_wide_the_outlines_of_nothing_are() -> None:
 def test_maps_that_all_lie_aside_are_moved_back_before_they_train(tmp_path) -> None:
     item = picture(name="a")
     folder_of([replace(item, labels=np.roll(item.labels, (1, -2), (0, 1)))], tmp_path / "data")
-    source = Source("data", "", mpp=0.25, split=EVERYTHING_TRAINS, aside=Displacement(-2.0, 1.0))
+    source = TrainingSource("data", "", mpp=0.25, split=EVERYTHING_TRAINS, aside=Displacement(-2.0, 1.0))
     (read,) = NUCLEI_OPEN.pictures(tmp_path, source, "train")
     np.testing.assert_array_equal(read.labels[8:-8, 8:-8] > 0, item.labels[8:-8, 8:-8] > 0)
 

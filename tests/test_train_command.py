@@ -16,7 +16,8 @@ from made_pictures import folder_of, picture
 from nuclick_training import experiments
 from nuclick_training.__main__ import main
 from nuclick_training.datasets.split_assignment import SplitAssignment
-from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter, Terms
+from nuclick_training.datasets.store_values import StoredPatch, StoredSlide, Terms
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_training.fitting.own_data import on_data
 from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run import CHECKPOINT
@@ -110,7 +111,7 @@ def store_of(path: Path, kind: ObjectKind = ObjectKind.NUCLEUS, seed: int = 0) -
             item = picture(size=128)
             known = np.ones(item.labels.shape, bool)
             known[:, 100:] = False
-            patch = Patch(0, Window(0, 0, 128, 128), item.image, np.where(known, item.labels, 0), known)
+            patch = StoredPatch(0, Window(0, 0, 128, 128), item.image, np.where(known, item.labels, 0), known)
             slide = StoredSlide(name, "made up", name, name, name, "full", 1.0, 0.25, 128, 128)
             writer.add(slide, [patch], [None] * int(item.labels.max()))
         writer.finish(SplitAssignment(seed=seed), {})
@@ -329,15 +330,16 @@ def test_fitting_and_finishing_need_nothing_that_a_gpu_node_has_not(tmp_path, di
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path, discs):
-    script = tmp_path / "watched.py"
+    script = tmp_path / "wrapped.py"
     script.write_text(
         "import sys, torch\n"
-        "from nuclick_training import commands, fit\n"
+        "from nuclick_training import commands\n"
+        "from nuclick_training.fitting import fit\n"
         "from nuclick_training.__main__ import main\n"
-        "def watched(run, lessons, validation, settings, folder, machine):\n"
-        "    fit.fit(run, lessons, validation, settings, folder, machine)\n"
-        "    torch.save(dict(run.network.named_parameters()), folder / f'rank{machine.rank}.pt')\n"
-        "commands.fit = watched\n"
+        "def wrapped(run, batches, validation, settings, folder, process):\n"
+        "    fit.fit(run, batches, validation, settings, folder, process)\n"
+        "    torch.save(dict(run.network.named_parameters()), folder / f'rank{process.rank}.pt')\n"
+        "commands.fit = wrapped\n"
         "main(sys.argv[1:])\n"
     )
     out = tmp_path / "run"

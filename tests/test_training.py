@@ -14,8 +14,9 @@ from scipy import ndimage
 from nuclick_training.datasets.data import DataError, Picture, picture_names, read_picture, typical_step
 from nuclick_training.datasets.splits import GLAS, MONUSEG, SPLITS
 from nuclick_training.fitting.loss import nuclick_loss
-from nuclick_training.fitting.recipes import RECIPES, Recipe
-from nuclick_training.sampling import glands, sampling, squiggles
+from nuclick_training.fitting.recipe import Recipe
+from nuclick_training.fitting.recipes import RECIPES
+from nuclick_training.sampling import click_sampler, glands, sampling, squiggles
 from nuclick_training.sampling.augment import augmented
 from nuclick_wsi.segmentation.signals import rasterize
 
@@ -39,7 +40,7 @@ def one_thread():
 
 @pytest.mark.parametrize("plain", [True, False])
 def test_a_click_is_the_crop_s_middle_and_lies_in_its_object_or_at_times_just_beside(rng, plain):
-    sampler = sampling.ClickSampler([picture()], size=64)
+    sampler = click_sampler.ClickSampler([picture()], size=64)
     under = []
     for _ in range(200):
         example = sampler.draw(rng, plain)
@@ -47,7 +48,7 @@ def test_a_click_is_the_crop_s_middle_and_lies_in_its_object_or_at_times_just_be
         assert np.argwhere(example.signals[0]).tolist() == [[32, 32]]
         under.append(example.target[32, 32])
         distance = ndimage.distance_transform_edt(example.target != sampling.OBJECT)[32, 32]
-        assert distance <= sampling.SLIP * sampling.LARGEST_ZOOM + 1
+        assert distance <= click_sampler.SLIP * sampling.LARGEST_ZOOM + 1
     assert set(under) == {sampling.OBJECT} if plain else {sampling.OBJECT, sampling.BACKGROUND}
     assert np.mean(np.array(under) == sampling.OBJECT) > 0.8
 
@@ -55,19 +56,19 @@ def test_a_click_is_the_crop_s_middle_and_lies_in_its_object_or_at_times_just_be
 def test_who_clicks_beside_an_object_is_nearest_to_it(rng):
     labels = np.zeros((40, 40), np.int32)
     labels[5:20, 5:15], labels[5:20, 18:30], labels[30:34, 30:34] = 1, 2, 3
-    objects = sampling.ClickableObjects(labels)
+    objects = click_sampler.ClickableObjects(labels)
     slipped = 0
     for _ in range(300):
         for number, (row, column) in zip(objects.numbers, objects.random_points(rng), strict=True):
             distances = [ndimage.distance_transform_edt(labels != n)[row, column] for n in (1, 2, 3)]
-            assert distances[number - 1] == min(distances) <= sampling.SLIP
+            assert distances[number - 1] == min(distances) <= click_sampler.SLIP
             slipped += labels[row, column] == 0
     assert 0.08 < slipped / 900 < 0.16
 
 
 def test_plain_crops_are_cut_exactly_as_inference_cuts_them(rng):
     item = picture()
-    example = sampling.ClickSampler([item], size=64).draw(rng, plain=True)
+    example = click_sampler.ClickSampler([item], size=64).draw(rng, plain=True)
     padded = np.pad(item.image, ((64, 64), (64, 64), (0, 0)), constant_values=255)
     places = [
         (r, c)
@@ -86,7 +87,7 @@ def test_beyond_a_picture_lies_white_ground_or_nothing_known(corner, step, known
     margin, beyond = 400, 0 if known is None else -1
     image = np.pad(item.image, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     labels = np.pad(item.labels, margin, constant_values=beyond)
-    window = sampling.Window(*map(float, corner), step, 64)
+    window = sampling.CropWindow(*map(float, corner), step, 64)
     found = sampling.PaddedPicture(item).cut(window, Image.Resampling.BILINEAR)
     x, y, end = window.x + margin, window.y + margin, 64 * step
     for array, wanted, resample in zip(found, (image, labels), (Image.Resampling.BILINEAR, 0), strict=True):
@@ -97,7 +98,7 @@ def test_beyond_a_picture_lies_white_ground_or_nothing_known(corner, step, known
 def test_every_neighbour_has_its_own_exclusion_pixel_even_where_two_touch(rng):
     item = picture(size=72)
     assert item.labels.max() == 5
-    example = sampling.ClickSampler([item], size=128).draw(rng, plain=True)
+    example = click_sampler.ClickSampler([item], size=128).draw(rng, plain=True)
     assert example.signals[1].sum() == 4
     assert set(np.unique(example.target[example.signals[1] > 0])) == {sampling.OTHERS}
 
@@ -123,25 +124,25 @@ def test_turning_turns_picture_signals_and_target_together(rng):
 
 
 def test_a_coarser_step_shows_more_of_the_picture(rng):
-    near = sampling.ClickSampler([picture()], size=64).draw(rng, plain=True)
-    far = sampling.ClickSampler([picture(step=2.0)], size=64).draw(rng, plain=True)
+    near = click_sampler.ClickSampler([picture()], size=64).draw(rng, plain=True)
+    far = click_sampler.ClickSampler([picture(step=2.0)], size=64).draw(rng, plain=True)
     assert (far.target == sampling.OBJECT).sum() * 3 < (near.target == sampling.OBJECT).sum()
 
 
-def test_a_click_that_went_astray_is_seen_with_everybody_else_s(rng):
-    objects = sampling.ClickableObjects(picture(size=300).labels)
+def test_a_misplaced_click_is_seen_with_all_other_clicks(rng):
+    objects = click_sampler.ClickableObjects(picture(size=300).labels)
     shares = []
     for _ in range(200):
         clicks = objects.clicks(rng, step=1.0, plain=False)
-        shares.append(clicks.astray.mean())
-        for index in np.flatnonzero(clicks.astray):
-            assert np.hypot(*(clicks.pixels[index] - objects.centres[index])) <= sampling.ASTRAY + 1
+        shares.append(clicks.misplaced.mean())
+        for index in np.flatnonzero(clicks.misplaced):
+            assert np.hypot(*(clicks.pixels[index] - objects.centres[index])) <= click_sampler.MISPLACED_BY + 1
             assert np.flatnonzero(~clicks.kept(index, rng, plain=False)).tolist() == [index]
     assert 0.02 < np.mean(shares) < 0.08
     assert np.mean(np.array(shares) == 0) > 0.6
     plain = objects.clicks(rng, step=1.0, plain=True)
     assert np.array_equal(plain.pixels, objects.centres)
-    assert not plain.astray.any()
+    assert not plain.misplaced.any()
 
 
 # ------------------------------------------------------------------------------------------------ squiggles
@@ -285,7 +286,7 @@ def test_unknown_pixels_of_an_instance_map_are_no_object_and_known_as_such(tmp_p
     assert np.array_equal(~read.known, labels == 65535)
     assert not read.labels[:20, :40].any()
     assert (read.labels > 0).sum() == ((labels > 0) & (labels < 65535)).sum()
-    example = sampling.ClickSampler([read], 64).draw(np.random.default_rng(0))
+    example = click_sampler.ClickSampler([read], 64).draw(np.random.default_rng(0))
     assert example.target.max() <= sampling.UNKNOWN
 
 

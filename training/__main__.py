@@ -19,7 +19,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_fit(commands.add_parser("fit", help="train a network by a recipe"))
     add_finish(commands.add_parser("finish", help="make a model file of a run"))
-    add_fine_tune(commands.add_parser("fine-tune", help="train a model on, on corrected objects of your own"))
+    add_fine_tune(commands.add_parser("fine-tune", help="fine-tune a model on corrected objects of your own"))
     add_compose(commands.add_parser("compose", help="write pictures of touching white blood cells"))
     return parser
 

@@ -1,6 +1,6 @@
-"""The commands `fit`, `finish` and `fine-tune`: options come in, and whatever they ask for is done.
+"""The commands `fit`, `finish` and `fine-tune` with their options.
 
-Nothing here needs more than torch, numpy, scipy, scikit-image, Pillow and safetensors; a zarr store needs zarr.
+Nothing process needs more than torch, numpy, scipy, scikit-image, Pillow and safetensors; a zarr store needs zarr.
 """
 
 import argparse
@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 
 from nuclick_training.fitting.calibrate import finish
-from nuclick_training.fitting.distributed import Machine, machine
+from nuclick_training.fitting.distributed import TrainingProcess, training_process
 from nuclick_training.fitting.finetune import finish_tuning, tuning_recipe
 from nuclick_training.fitting.fit import fit
 from nuclick_training.fitting.own_data import on_data
 from nuclick_training.fitting.pixel_sizes import parse_mpp
 from nuclick_training.fitting.pretrained import start_from_imagenet
-from nuclick_training.fitting.recipes import RECIPES, Recipe
+from nuclick_training.fitting.recipe import Recipe
+from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run import CHECKPOINT, new_run
 from nuclick_training.fitting.run_folder import begin, network_of, note, require_own_or_free, settings_of
 from nuclick_training.fitting.settings import (
@@ -84,7 +85,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 
 def _add_run(command: argparse.ArgumentParser) -> None:
     _add_data(command)
-    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    command.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
     command.add_argument("--settings", type=Path, help="a TOML file of the settings below, preset and [network]")
     for item in dataclasses.fields(FitSettings):
         flag = "--" + item.name.replace("_", "-")
@@ -117,7 +118,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _fine_tune(options: argparse.Namespace) -> None:
-    """Train a model on, and write the model that comes of it."""
+    """Fine-tune a model, and write the new one."""
     file = read_settings(options.settings) if options.settings else _NO_FILE
     if file.preset or file.architecture or file.config:
         raise SettingsError(f"{options.settings}: preset and [network] are for fit; a model's network is given.")
@@ -128,8 +129,8 @@ def _fine_tune(options: argparse.Namespace) -> None:
     recipe, data = _recipe_on_data(tuning_recipe(parent, name), options)
     if options.resume:
         network_of(options.out, recipe)
-    leads = _train(recipe, data, [file.fit, _flags(options)], options, lambda _: load_model(options.parent).network)
-    if leads:
+    is_main = _train(recipe, data, [file.fit, _flags(options)], options, lambda _: load_model(options.parent).network)
+    if is_main:
         _write_tuned(recipe, parent, data, options)
 
 
@@ -137,7 +138,7 @@ def _write_tuned(recipe: Recipe, parent: Model, data: Path, options: argparse.Na
     tuned = finish_tuning(recipe, parent, options.out, data, options.model)
     print(f"{options.model}: threshold {tuned.card.threshold}")
     if not tuned.part:
-        print("No object was held out, so nobody knows whether it is better. Add a slide or image of another patient.")
+        print("No object was held out to tell whether it is better. Add a slide or image of another patient.")
         return
     chose = "" if tuned.part == "test" else ", which chose the threshold"
     print(f"mean Dice of {tuned.part} objects{chose}: {tuned.before:.3f} before, {tuned.after:.3f} after")
@@ -162,27 +163,27 @@ def _train(
     options: argparse.Namespace,
     make_network: Callable[[FitSettings], torch.nn.Module],
 ) -> bool:
-    """Fit a network, from its start or from the checkpoint; return whether this process is the first of all."""
+    """Fit a network, from its start or from the checkpoint; return whether this is the main process."""
     _use_threads(options.threads)
     base = FitSettings(**settings_of(options.out)) if options.resume else recipe.fit
     settings = settled(base, layers)
-    with machine(settings.device) as here:
+    with training_process(settings.device) as process:
         if not options.resume:
             begin(options.out)
-        lessons = recipe.lessons(data, settings.augmentation)
-        prompts_per_step = settings.batch * recipe.prompts_per_draw * here.processes
-        settings = settings.counted(lessons.objects, prompts_per_step)
+        batches = recipe.training(data, settings.augmentation)
+        prompts_per_step = settings.batch * recipe.prompts_per_draw * process.processes
+        settings = settings.counted(batches.objects, prompts_per_step)
         validation = recipe.validation(data)
         _check(settings, validation != [], recipe)
         torch.manual_seed(settings.seed)
-        run = new_run(_trainable(make_network(settings)), settings, here.device)
+        run = new_run(_trainable(make_network(settings)), settings, process.device)
         if options.resume:
             run.load(options.out / CHECKPOINT)
-        if here.leads:
+        if process.is_main:
             note(options.out, recipe, settings)
-            print(_opening(recipe, settings, lessons.objects, here), flush=True)
-        fit(run, lessons, validation, settings, options.out, here)
-        return here.leads
+            print(_opening(recipe, settings, batches.objects, process), flush=True)
+        fit(run, batches, validation, settings, options.out, process)
+        return process.is_main
 
 
 def _check(settings: FitSettings, has_validation: bool, recipe: Recipe) -> None:
@@ -192,14 +193,14 @@ def _check(settings: FitSettings, has_validation: bool, recipe: Recipe) -> None:
         )
 
 
-def _opening(recipe: Recipe, settings: FitSettings, objects: int, here: Machine) -> str:
+def _opening(recipe: Recipe, settings: FitSettings, objects: int, process: TrainingProcess) -> str:
     end = f"{settings.steps} steps" if settings.steps else f"{settings.minutes:g} minutes"
-    many = f" x {here.processes}" if here.processes > 1 else ""
-    return f"{recipe.name} ({recipe.architecture}): {objects} objects, {end}, on {here.device}{many}"
+    many = f" x {process.processes}" if process.processes > 1 else ""
+    return f"{recipe.name} ({recipe.architecture}): {objects} objects, {end}, on {process.device}{many}"
 
 
 def _built(recipe: Recipe, settings: FitSettings, resumed: bool) -> torch.nn.Module:
-    """Return a network at its start; one that is gone on with gets its weights from the checkpoint."""
+    """Return a network at its start; that of a resumed run gets its weights from the checkpoint afterwards."""
     try:
         network = build(recipe.architecture, recipe.config)
     except ValueError as error:

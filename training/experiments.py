@@ -1,7 +1,7 @@
 """`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, which docs/training.md quotes.
 
-Data and a time go in; runs in a folder come out, and a table of what they reached. All of them train by the commands
-that everybody uses.
+Each experiment trains several runs into a folder, by the same commands that users have, and prints a table of their
+scores.
 """
 
 import argparse

@@ -13,7 +13,9 @@ from nuclick_training.datasets.annotated_regions import OutlineRule
 from nuclick_training.datasets.data import DataError
 from nuclick_training.datasets.extract import Cutting, SlideReport, extract
 from nuclick_training.datasets.split_assignment import PARTS, SplitAssignment, fixed_split
-from nuclick_training.datasets.store import Store, StoreWriter, Terms, read_store
+from nuclick_training.datasets.store import Store, read_store
+from nuclick_training.datasets.store_values import Terms
+from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_training.evaluation.sheet import contact_sheet
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli.console import make_console
@@ -43,7 +45,7 @@ class ExtractRequest:
     regions: Sequence[str] = ()
     classes: Sequence[str] = ()
     patch: int = 512
-    division: SplitAssignment = field(default_factory=SplitAssignment)
+    assignment: SplitAssignment = field(default_factory=SplitAssignment)
     patient_from: str | None = None
     slides: Path | None = None
     overwrite: bool = False
@@ -57,7 +59,7 @@ def extract_dataset(request: ExtractRequest) -> int:
     rule = OutlineRule(terms.kind, request.regions, request.classes)
     if request.slides is not None and not request.slides.is_dir():
         raise SettingsError(f"--slides {request.slides} is not a folder.")
-    if request.division.by is SplitBy.FIXED:
+    if request.assignment.by is SplitBy.FIXED:
         for source in request.sources:
             fixed_split(str(source))
     sources = [named for source in request.sources for named in sources_of(source, rule, request.slides)]
@@ -66,7 +68,7 @@ def extract_dataset(request: ExtractRequest) -> int:
         failed = {report.name: report.error for report in reports if report.error is not None}
         if not writer.slides:
             raise DataError(f"{request.target}: not written. {_what_to_do(rule, bool(failed))}")
-        writer.finish(request.division, failed)
+        writer.finish(request.assignment, failed)
     store = read_store(request.target)
     _print_store(console, store)
     return 1 if failed else 0
@@ -147,7 +149,7 @@ def _print_store(console: Console, store: Store) -> None:
     _say(
         console,
         f"{store.path}: {terms.kind}, patches of {terms.patch} x {terms.patch} px of {terms.mpp:g} um, "
-        f"divided by {store.division.by} (seed {store.division.seed}), {size / 1e6:.1f} MB",
+        f"divided by {store.assignment.by} (seed {store.assignment.seed}), {size / 1e6:.1f} MB",
     )
     table = Table("part", "slides", "patients", "patches", "objects", "median object um2", "slides' um per pixel")
     part_of = np.array([PARTS.index(slide.part) for slide in slides])
@@ -175,7 +177,8 @@ def _print_store(console: Console, store: Store) -> None:
         _warn(console, f"LEAK: {leak}")
     if not store.leaks:
         _say(
-            console, "No patient and no slide is in two parts." if store.division.by is not SplitBy.SLIDE else _BY_SLIDE
+            console,
+            "No patient and no slide is in two parts." if store.assignment.by is not SplitBy.SLIDE else _BY_SLIDE,
         )
 
 

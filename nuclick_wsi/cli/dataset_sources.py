@@ -13,15 +13,15 @@ from asap_bridge.jobs import asap_files, is_asap_folder
 from asap_bridge.selection import GroupRule
 from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_training.datasets.annotated_regions import (
-    LabelledField,
-    Outlined,
+    AnnotatedRegions,
     OutlineRule,
-    Shown,
+    SlideShapes,
     SlideSource,
-    outlined_by,
+    regions_among,
 )
 from nuclick_training.datasets.data import DataError, doubts_about, image_path, paired_names, read_image, read_labels
 from nuclick_training.datasets.extract import Named
+from nuclick_training.datasets.fields import LabelledField
 from nuclick_wsi.errors import ProjectError, SettingsError
 from nuclick_wsi.formats.feature_geojson import features_of_geojson
 from nuclick_wsi.formats.features import Feature
@@ -67,12 +67,12 @@ def _of_project(project: Project, image: ProjectImage, rule: OutlineRule, folder
         return None
     if image.refusal is not None:
         raise ProjectError(f"Refused: {image.refusal}.")
-    shown = Shown(drawn, [*found, *_not_imported(image, {one.id for one in objects})])
+    shown = SlideShapes(drawn, [*found, *_not_imported(image, {one.id for one in objects})])
     return SlideSource(
         name=image.name,
         source=str(project.path),
         path=image.find_slide(folders),
-        outlined=partial(outlined_by, shown, rule),
+        read_regions=partial(regions_among, shown, rule),
         frame=Frame.BOUNDS if image.server.crops_to_bounds else Frame.FULL,
         pixel_size=image.pixel_size,
         size=image.size,
@@ -99,8 +99,8 @@ def _of_asap(path: Path, rule: OutlineRule, folder: SlideFolder | None) -> Slide
     features = features_of(read_document(path), GroupRule()).features
     if not any(rule.is_region(one.class_name) for one in features):
         return None
-    shown = Shown([one for one in features if not one.is_result], [one for one in features if one.is_result])
-    return SlideSource(path.stem, str(path), find_slide(path, folder), partial(outlined_by, shown, rule))
+    shown = SlideShapes([one for one in features if not one.is_result], [one for one in features if one.is_result])
+    return SlideSource(path.stem, str(path), find_slide(path, folder), partial(regions_among, shown, rule))
 
 
 def _of_folder(folder: Path, name: str) -> SlideSource:
@@ -110,5 +110,5 @@ def _of_folder(folder: Path, name: str) -> SlideSource:
     if image.shape[:2] != labels.shape:
         seen = " and ".join(f"{array.shape[1]} x {array.shape[0]}" for array in (image, labels))
         raise DataError(f"{folder}: images/{path.name} and its labels must have one size, not {seen}.")
-    outlined = Outlined([LabelledField(labels)], [None] * int(labels.max()), doubts_about(labels))
-    return SlideSource(name, str(folder), path, lambda _: outlined)
+    regions = AnnotatedRegions([LabelledField(labels)], [None] * int(labels.max()), doubts_about(labels))
+    return SlideSource(name, str(folder), path, lambda _: regions)

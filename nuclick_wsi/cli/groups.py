@@ -213,7 +213,7 @@ def dataset_extract(
         regions=tuple(region_class or ()),
         classes=tuple(objects_class or ()),
         patch=patch,
-        division=SplitAssignment(split_by, validation, test, seed),
+        assignment=SplitAssignment(split_by, validation, test, seed),
         patient_from=patient_from,
         slides=slides,
         overwrite=overwrite,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nuclick_wsi.errors import SlideError
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import ImageInput
 from nuclick_wsi.runs.report import ImageReport
@@ -11,7 +10,9 @@ from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.context_keys import context_keys
 from nuclick_wsi.segmentation.engine import Reading
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
+from nuclick_wsi.slides.slide import Slide, fingerprint, require_size, resolve_pixel_size
+
+_OTHER_SLIDE = "Point --slides at the right file, or choose another --reader."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class OpenedImage:
         ModelError
             If there is no model for a kind of object.
         """
-        _require_size(slide, image)
+        require_size(slide.info, image.size, "the project drew on a slide of", _OTHER_SLIDE)
         pixel_size = resolve_pixel_size(slide.info, image.pixel_size, fallback)
         readings = [Reading.of(slide.info, pixel_size, registry.card(kind)) for kind in sorted(image.wanted)]
         return cls(image, slide, fingerprint(slide.info.path), pixel_size, readings)
@@ -61,15 +62,4 @@ class OpenedImage:
             reader=self.slide.info.reader,
             pixel_size=self.pixel_size,
             readings=self.readings,
-        )
-
-
-def _require_size(slide: Slide, image: ImageInput) -> None:
-    """Refuse a slide that is not the one that was drawn on: outlines in wrong places are worse than none."""
-    seen = slide.info.size
-    if image.size is not None and seen != image.size:
-        raise SlideError(
-            f"{slide.info.path} has {seen.width} x {seen.height} px as {slide.info.reader} reads it; the project drew "
-            f"on a slide of {image.size.width} x {image.size.height} px. Point --slides at the right file, or choose "
-            "another --reader."
         )

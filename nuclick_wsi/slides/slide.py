@@ -149,6 +149,28 @@ def resolve_pixel_size(
     return _square(info, from_user, "--mpp")
 
 
+def require_size(info: SlideInfo, expected: Size | None, drawn_on: str, advice: str) -> None:
+    """Refuse a slide that is not the one that was annotated: outlines in wrong places are worse than none.
+
+    Parameters
+    ----------
+    expected
+        Size of level 0 of the slide that was annotated; None where it is not known, which accepts any slide.
+    drawn_on, advice
+        For the message: what has the expected size, as the beginning of a clause, and what the user can do.
+
+    Raises
+    ------
+    SlideError
+        The sizes differ.
+    """
+    if expected is not None and expected != info.size:
+        raise SlideError(
+            f"{info.path} has {info.size.width} x {info.size.height} px as {info.reader} reads it; {drawn_on} "
+            f"{expected.width} x {expected.height} px. {advice}"
+        )
+
+
 def _square(info: SlideInfo, size: PixelSize, source: str) -> PixelSize:
     if not 1 / 1.1 <= size.x_um / size.y_um <= 1.1:
         raise PixelSizeError(

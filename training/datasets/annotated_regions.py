@@ -1,48 +1,31 @@
-"""What is outlined on a slide: fields in which every object is, as polygons or as an instance map.
+"""The regions of a slide in which a user has outlined every object, found among the shapes drawn on it.
 
-What a user's program holds goes in, `Outlined` comes out; `extract` cuts patches from it.
+Shapes of QuPath or ASAP become `AnnotatedRegions`, from which `extract` cuts patches.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import shapely
 
-from nuclick_training.datasets.data import Known, Labels
-from nuclick_training.datasets.rasterize import filled
+from nuclick_training.datasets.fields import DrawnField, Field, ObjectShapes
 from nuclick_wsi.formats.features import Feature
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.scale import Grid, PixelSize, Window
+from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.slide import Frame
 
 _PLAUSIBLE = {ObjectKind.NUCLEUS: (0, 3000), ObjectKind.CELL: (0, 20_000), ObjectKind.GLAND: (300, np.inf)}
-"""Square microns between which a shape is taken for one object of its kind, where nobody says which classes are."""
+"""Square microns between which a shape is taken for one object of its kind, where no classes are named."""
 _SAME = 0.5
 """Shapes that share more than this part of their union are one object, drawn twice."""
 
 
-class Field(Protocol):
-    """A part of a slide in which every object is outlined."""
-
-    def window(self, grid: Grid) -> Window:
-        """Return the pixels of a grid that have a part of it."""
-        ...
-
-    def read(self, grid: Grid, window: Window) -> tuple[Labels, Known]:
-        """Return what is in a window of the grid: (H, W) int32 objects by number, and (H, W) bool the field itself.
-
-        A pixel belongs to what its centre lies in; outside the field there are no objects.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Outlined:
+class AnnotatedRegions:
     """All that is outlined on one slide.
 
     Attributes
@@ -68,7 +51,7 @@ class SlideSource:
         What its user calls it, and the project, file or folder that says what is outlined.
     path
         The slide's file.
-    outlined
+    read_regions
         Reads the outlines, in slide pixels (level 0) of `frame`, once the size of these is known.
     pixel_size, size
         What the project says of the slide, where it says it.
@@ -77,7 +60,7 @@ class SlideSource:
     name: str
     source: str
     path: Path
-    outlined: Callable[[PixelSize], Outlined]
+    read_regions: Callable[[PixelSize], AnnotatedRegions]
     frame: Frame = Frame.FULL
     pixel_size: PixelSize | None = None
     size: Size | None = None
@@ -117,25 +100,25 @@ class OutlineRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The shapes on a slide in slide pixels, by who made them; points and lines say that something is there.
+class SlideShapes:
+    """The shapes on a slide in slide pixels, by origin; points and lines say only that an object is there.
 
     Attributes
     ----------
     drawn
         By a user: regions too. Where both outline one object, the user's shape is the correction.
     found
-        By a program, or a run of ours.
+        By a program, this one included.
     """
 
     drawn: Sequence[Feature]
     found: Sequence[Feature]
 
 
-def outlined_by(shown: Shown, rule: OutlineRule, pixel_size: PixelSize) -> Outlined:
+def regions_among(shown: SlideShapes, rule: OutlineRule, pixel_size: PixelSize) -> AnnotatedRegions:
     """Return the fields and the objects among shapes.
 
-    Shapes of a class `Ignore*` are cut out of the fields: nobody says what is there.
+    Shapes of a class `Ignore*` are cut out of the fields: what they cover is unknown.
     """
     regions, ignored, objects, marks = [], [], [], []
     left_out: Counter[str] = Counter()
@@ -155,93 +138,19 @@ def outlined_by(shown: Shown, rule: OutlineRule, pixel_size: PixelSize) -> Outli
     whole = shapely.union_all(regions).difference(shapely.union_all(ignored))
     kept = _distinct(objects)
     left_out["that outline an object that is outlined already"] += len(objects) - len(kept)
-    shapes = Shapes([_valid(one.geometry) for one in kept])
+    shapes = ObjectShapes([_valid(one.geometry) for one in kept])
     remarks = [f"left out: {count} {what}" for what, count in sorted((+left_out).items())]
     if unanswered := _unanswered(marks, rule.kind, whole, shapes):
         remarks.append(f"{unanswered} clicks or squiggles in the region lie in no outline: is everything outlined?")
     if not kept:
         remarks.append("no object is outlined in the region")
     parts = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"]
-    return Outlined([DrawnField(part, shapes) for part in parts], [one.class_name for one in kept], remarks)
+    return AnnotatedRegions([DrawnField(part, shapes) for part in parts], [one.class_name for one in kept], remarks)
 
 
 def is_ignored(class_name: str | None) -> bool:
     """Whether a class is one of those that say "leave this alone", as for prompts."""
     return any(part.strip().startswith("Ignore") for part in (class_name or "").split(":"))
-
-
-class Shapes:
-    """The objects of a slide in slide pixels, found by place; number n is at n - 1."""
-
-    def __init__(self, shapes: Sequence[shapely.Geometry]) -> None:
-        self._shapes = np.array(shapes, object)
-        self._tree = shapely.STRtree(shapes)
-        self._areas = shapely.area(self._shapes) if len(shapes) else np.empty(0)
-
-    def touching(self, shape: shapely.Geometry) -> bool:
-        """Whether any object has a point in common with a shape."""
-        return bool(len(self._tree.query(shape, "intersects")))
-
-    def drawn(self, grid: Grid, window: Window) -> Labels:
-        """Return the numbers of the objects in a window of the grid; of two on one place, the smaller."""
-        labels = np.zeros(window.shape, np.int32)
-        frame = shapely.box(*(edge * grid.downsample for edge in window.edges))
-        near = np.sort(self._tree.query(frame))
-        for index in near[np.argsort(-self._areas[near], kind="stable")]:
-            box, mask = filled(_on_grid(self._shapes[index], grid, window), window.shape)
-            labels[box][mask] = index + 1
-        return labels
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnField:
-    """A region that a user drew around outlined objects."""
-
-    region: shapely.Polygon
-    shapes: Shapes
-
-    def window(self, grid: Grid) -> Window:
-        """Return the pixels of a grid that have a part of it."""
-        left, top, right, bottom = shapely.bounds(self.region) / grid.downsample
-        x, y = int(np.floor(left)), int(np.floor(top))
-        return Window(x, y, max(1, int(np.ceil(right)) - x), max(1, int(np.ceil(bottom)) - y))
-
-    def read(self, grid: Grid, window: Window) -> tuple[Labels, Known]:
-        """Return the objects in a window, and the region itself."""
-        known = np.zeros(window.shape, bool)
-        box, mask = filled(_on_grid(self.region, grid, window), window.shape)
-        known[box] = mask
-        labels = self.shapes.drawn(grid, window) if mask.any() else np.zeros(window.shape, np.int32)
-        return np.where(known, labels, 0), known
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledField:
-    """A picture with an instance map of the same size: all of it is known."""
-
-    labels: Labels
-
-    def window(self, grid: Grid) -> Window:
-        """Return the pixels of a grid that have a part of it."""
-        return grid.extent(Size(self.labels.shape[1], self.labels.shape[0]))
-
-    def read(self, grid: Grid, window: Window) -> tuple[Labels, Known]:
-        """Return the objects in a window, and the picture itself."""
-        rows, in_rows = _pixels(window.y, window.bottom, grid, self.labels.shape[0])
-        columns, in_columns = _pixels(window.x, window.right, grid, self.labels.shape[1])
-        known = in_rows[:, None] & in_columns
-        return np.where(known, self.labels[np.ix_(rows, columns)], 0), known
-
-
-def _pixels(start: int, stop: int, grid: Grid, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the picture's row or column under the centre of each grid pixel, and whether there is one."""
-    found = np.floor((np.arange(start, stop) + 0.5) * grid.downsample).astype(np.int64)
-    return np.clip(found, 0, count - 1), (found >= 0) & (found < count)
-
-
-def _on_grid(shape: shapely.Geometry, grid: Grid, window: Window) -> shapely.Geometry:
-    """Return a shape of slide pixels in the pixels of a window."""
-    return shapely.transform(shape, lambda xy: xy / grid.downsample - (window.x, window.y))
 
 
 def _valid(shape: shapely.Geometry) -> shapely.Geometry:
@@ -263,8 +172,8 @@ def _distinct(objects: Sequence[Feature]) -> list[Feature]:
     return [one for index, one in enumerate(objects) if index not in dropped]
 
 
-def _unanswered(marks: Iterable[Feature], kind: ObjectKind, whole: shapely.Geometry, shapes: Shapes) -> int:
-    """Count clicks, or squiggles of glands, that say that something is there which nobody has outlined."""
+def _unanswered(marks: Iterable[Feature], kind: ObjectKind, whole: shapely.Geometry, shapes: ObjectShapes) -> int:
+    """Count clicks, or squiggles of glands, that mark an object without an outline."""
     dimension = 1 if kind is ObjectKind.GLAND else 0
     shapely.prepare(whole)
     count = 0

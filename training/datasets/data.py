@@ -1,6 +1,6 @@
 """Folders of pictures with instance maps: `images/` and `labels/`, the same file names in both.
 
-A folder goes in, pictures in memory come out; what is wrong with a file is said with the file's name.
+They are read into memory as `Picture` values; an error names the file that it is about.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Labels = npt.NDArray[np.int32]
 Known = npt.NDArray[np.bool_]
 
 UNKNOWN_LABEL = 65535
-"""In an instance map: shown to the network, asked of it nowhere."""
+"""Marks unknown pixels in an instance map: the network sees them, and they count in no loss and no score."""
 
 _NOT_DATA = ("thumbs.db", "desktop.ini")
 """What Windows leaves in folders; macOS' leftovers begin with a dot."""
@@ -44,8 +44,8 @@ class Picture:
     step
         Picture pixels per model pixel: 2 where a model of 1.24 um meets a picture of 0.62 um.
     known
-        (H, W) bool, False where nobody has said what is there: such pixels are shown to the network and asked of it
-        nowhere. Labels are 0 there. None where all is known.
+        (H, W) bool, False where it is not known what is there: the network sees such pixels, and they count in no loss
+        and no score. Labels are 0 there. None where all is known.
     """
 
     name: str
@@ -84,7 +84,7 @@ def read_image(path: Path) -> Rgb:
         ) from error
     if hidden := _transparent_share(path):
         raise DataError(
-            f"{path}: {hidden:.1%} of its pixels are transparent, so that their colour is anybody's guess. Flatten it, "
+            f"{path}: {hidden:.1%} of its pixels are transparent, so that their colour is not known. Flatten it, "
             "tissue onto white, and save it as RGB."
         )
     return source.read_inside(0, 0, 0, source.about.sizes[0])
@@ -96,9 +96,9 @@ def read_labels(folder: Path, name: str) -> Labels:
 
 
 def read_instances(folder: Path, name: str) -> tuple[Labels, Known]:
-    """Read one instance map, its objects renumbered from 1, and where it says what is there.
+    """Read one instance map, its objects renumbered from 1, and which pixels are known.
 
-    Beside other objects, 65535 (`UNKNOWN_LABEL`) marks pixels of which nobody has said anything.
+    Where a map has other objects too, 65535 (`UNKNOWN_LABEL`) marks pixels that are unknown.
 
     Raises
     ------

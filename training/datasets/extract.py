@@ -1,6 +1,6 @@
-"""From outlined slides to a store: patches at one pixel size, cut where everything is outlined.
+"""From outlined slides to a store: patches at one pixel size, cut where everything is regions.
 
-Slide sources go in, one after the other; a slide that cannot be used is named and stops no other.
+Slides are extracted one after the other. One that cannot be used is reported by name, and the others go on.
 """
 
 import math
@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from nuclick_training.datasets.annotated_regions import Field, Outlined, SlideSource
+from nuclick_training.datasets.annotated_regions import AnnotatedRegions, SlideSource
 from nuclick_training.datasets.data import DataError
+from nuclick_training.datasets.fields import Field
 from nuclick_training.datasets.split_assignment import patient_of
-from nuclick_training.datasets.store import Patch, StoredSlide, StoreWriter
-from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_training.datasets.store_values import StoredPatch, StoredSlide
+from nuclick_training.datasets.store_writer import StoreWriter
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.scale import Grid, PixelSize, Window
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import grid_for, read_window
-from nuclick_wsi.slides.slide import Slide, fingerprint, resolve_pixel_size
+from nuclick_wsi.slides.slide import Slide, fingerprint, require_size, resolve_pixel_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,12 @@ class Cutting:
 
 @dataclass(frozen=True, slots=True)
 class SlideReport:
-    """What came of one slide.
+    """The result of extracting one slide.
 
     Attributes
     ----------
     enlarged
-        How many times as wide as the patches' its pixels are; 1 where they are not wider.
+        Width of the slide's pixels over that of the patches' pixels; 1 where they are not wider.
     """
 
     name: str
@@ -67,7 +69,7 @@ Named = tuple[str, Callable[[], SlideSource | None]]
 def extract(
     sources: Iterable[Named], cutting: Cutting, writer: StoreWriter, on_slide: Callable[[SlideReport], None]
 ) -> list[SlideReport]:
-    """Cut the patches of all slides into a store that is being written; return what came of each slide."""
+    """Cut the patches of all slides into a store that is being written; return one report per slide."""
     reports = []
     for name, read in sources:
         try:
@@ -96,18 +98,18 @@ def _start(start: int, length: int, covered: int, end: int) -> int:
 
 def _extract_slide(source: SlideSource, cutting: Cutting, writer: StoreWriter) -> SlideReport:
     with open_slide(source.path, frame=source.frame) as slide:
-        _require_size(slide, source)
+        require_size(slide.info, source.size, "the project drew on a slide of", "Point --slides at the right file.")
         pixel_size = resolve_pixel_size(slide.info, source.pixel_size, cutting.pixel_size)
         grid = grid_for(slide.info, pixel_size, cutting.mpp)
-        outlined = source.outlined(pixel_size)
-        stored = _stored(source, slide, cutting, grid, outlined)
-        count, objects = writer.add(stored, _patches(slide, grid, outlined, cutting.patch), outlined.class_names)
+        regions = source.read_regions(pixel_size)
+        stored = _stored(source, slide, cutting, grid, regions)
+        count, objects = writer.add(stored, _patches(slide, grid, regions, cutting.patch), regions.class_names)
     if not count:
         raise DataError("no pixel of the slide lies in its region. Draw the region on the slide.")
-    return SlideReport(source.name, count, objects, outlined.remarks, max(1.0, 1 / grid.downsample))
+    return SlideReport(source.name, count, objects, regions.remarks, max(1.0, 1 / grid.downsample))
 
 
-def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, outlined: Outlined) -> StoredSlide:
+def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, regions: AnnotatedRegions) -> StoredSlide:
     info = slide.info
     extent = grid.extent(info.size)
     return StoredSlide(
@@ -121,13 +123,13 @@ def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, out
         mpp=math.sqrt(grid.pixel_area_um2),
         columns=extent.width,
         rows=extent.height,
-        remarks=tuple(outlined.remarks),
+        remarks=tuple(regions.remarks),
     )
 
 
-def _patches(slide: Slide, grid: Grid, outlined: Outlined, side: int) -> Iterator[Patch]:
+def _patches(slide: Slide, grid: Grid, regions: AnnotatedRegions, side: int) -> Iterator[StoredPatch]:
     extent = grid.extent(slide.info.size)
-    for number, one in enumerate(outlined.fields):
+    for number, one in enumerate(regions.fields):
         area = one.window(grid).intersection(extent)
         if area is not None:
             for window in patch_windows(area, extent, side):
@@ -136,20 +138,10 @@ def _patches(slide: Slide, grid: Grid, outlined: Outlined, side: int) -> Iterato
                     yield patch
 
 
-def _patch(slide: Slide, grid: Grid, window: Window, number: int, one: Field) -> Patch | None:
+def _patch(slide: Slide, grid: Grid, window: Window, number: int, one: Field) -> StoredPatch | None:
     """Return a patch; None where the field, which need not be a rectangle, has no pixel in it."""
     labels, known = one.read(grid, window)
     extent = grid.extent(slide.info.size)
     for beyond in (np.s_[extent.bottom - window.y :], np.s_[:, extent.right - window.x :]):
         labels[beyond], known[beyond] = 0, False
-    return Patch(number, window, read_window(slide, grid, window), labels, known) if known.any() else None
-
-
-def _require_size(slide: Slide, source: SlideSource) -> None:
-    """Refuse a slide that is not the one that was drawn on."""
-    seen = slide.info.size
-    if source.size is not None and seen != source.size:
-        raise SlideError(
-            f"{slide.info.path} has {seen.width} x {seen.height} px, and the project drew on a slide of "
-            f"{source.size.width} x {source.size.height} px. Point --slides at the right file."
-        )
+    return StoredPatch(number, window, read_window(slide, grid, window), labels, known) if known.any() else None

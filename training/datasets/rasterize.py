@@ -1,7 +1,7 @@
 """Which pixels a polygon covers: those whose centres lie inside it, holes left out.
 
-A shape in the pixels of a window goes in, a mask comes out. A centre exactly on an edge belongs to the shape to its
-right or below, so that shapes that share an edge share no pixel and leave none out.
+A centre exactly on an edge belongs to the shape to its right or below, so that shapes that share an edge share no pixel
+and leave none out.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ Mask = npt.NDArray[np.bool_]
 Box = tuple[slice, slice]
 
 
-def filled(shape: shapely.Geometry, size: tuple[int, int]) -> tuple[Box, Mask]:
+def covered_pixels(shape: shapely.Geometry, size: tuple[int, int]) -> tuple[Box, Mask]:
     """Return the pixels of a window that lie in a shape.
 
     Parameters

@@ -1,6 +1,6 @@
-"""Who trains, who chooses settings and who judges: slides are divided by patient or as a whole, never by patch.
+"""Which slides are for training, validation and testing: assigned by patient or by slide, never by patch.
 
-Slides go in, the part of each comes out; and the other way round, whatever is in two parts is found.
+`assign_parts` chooses the part of every slide, and `leaks` finds patients and slides that are in more than one part.
 """
 
 import re
@@ -19,8 +19,8 @@ TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
 _TCGA = re.compile(r"TCGA-\w\w-\w{4}")
 
 
-class Divided(Protocol):
-    """What is to be known of a slide to divide it."""
+class SplitSlide(Protocol):
+    """What an assignment needs to know of a slide."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Divided(Protocol):
 
     @property
     def patient(self) -> str:
-        """Whose it is."""
+        """The patient that it is from."""
         ...
 
     @property
@@ -45,7 +45,7 @@ class Divided(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SplitAssignment:
-    """How slides are divided.
+    """How slides are assigned to parts.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class SplitAssignment:
 
 
 def patient_of(names: Sequence[str], pattern: re.Pattern[str] | None) -> str:
-    """Return whose a slide is.
+    """Return the patient of a slide.
 
     Parameters
     ----------
@@ -102,32 +102,32 @@ def fixed_split(source: str) -> Split:
     return SPLITS[folder]
 
 
-def divide(slides: Sequence[Divided], division: SplitAssignment) -> list[str]:
+def assign_parts(slides: Sequence[SplitSlide], assignment: SplitAssignment) -> list[str]:
     """Return the part of every slide.
 
-    Patients are shuffled and counted off: each share is rounded and at least one patient, as long as one is left to
-    train; of two, one validates.
+    Patients are shuffled. Each share is rounded to whole patients, at least one, as long as one patient is left for
+    training; of two patients, one is for validation.
 
     Raises
     ------
     SettingsError
         Fixed parts are asked for, of data that has none.
     """
-    if division.by is SplitBy.FIXED:
+    if assignment.by is SplitBy.FIXED:
         return [fixed_split(slide.source).part_of(slide.name) for slide in slides]
-    groups = _groups(slides, division.by)
+    groups = _groups(slides, assignment.by)
     names = sorted(set(groups))
-    order = np.random.default_rng(division.seed).permutation(len(names))
-    validation, test = _counts(len(names), division)
+    order = np.random.default_rng(assignment.seed).permutation(len(names))
+    validation, test = _counts(len(names), assignment)
     parts = [VALIDATION] * validation + [TEST] * test + [TRAIN] * (len(names) - validation - test)
     part_of = {names[index]: part for index, part in zip(order, parts, strict=True)}
     return [part_of[group] for group in groups]
 
 
-def leaks(slides: Sequence[Divided], parts: Sequence[str], by: SplitBy) -> list[str]:
+def leaks(slides: Sequence[SplitSlide], parts: Sequence[str], by: SplitBy) -> list[str]:
     """Return a sentence for every patient, and every slide, that is in more than one part.
 
-    Patients may be where the slides were divided on purpose without regard to them.
+    Patients may be in several parts where slides were assigned without regard to patients (`SplitBy.SLIDE`).
     """
     found = []
     if by is not SplitBy.SLIDE:
@@ -140,7 +140,7 @@ def leaks(slides: Sequence[Divided], parts: Sequence[str], by: SplitBy) -> list[
     return found
 
 
-def _groups(slides: Sequence[Divided], by: SplitBy) -> list[str]:
+def _groups(slides: Sequence[SplitSlide], by: SplitBy) -> list[str]:
     """Return what must stay together: a patient, or a slide; and in any case one file, whatever it is called."""
     groups = [slide.patient if by is SplitBy.PATIENT else slide.content for slide in slides]
     for slide in slides:
@@ -149,10 +149,10 @@ def _groups(slides: Sequence[Divided], by: SplitBy) -> list[str]:
     return groups
 
 
-def _counts(groups: int, division: SplitAssignment) -> tuple[int, int]:
-    """Return how many groups validate and how many judge."""
-    validation = min(max(1, round(groups * division.validation)) if division.validation else 0, groups - 1)
-    test = min(max(1, round(groups * division.test)) if division.test else 0, groups - 1 - validation)
+def _counts(groups: int, assignment: SplitAssignment) -> tuple[int, int]:
+    """Return how many groups are for validation and how many for testing."""
+    validation = min(max(1, round(groups * assignment.validation)) if assignment.validation else 0, groups - 1)
+    test = min(max(1, round(groups * assignment.test)) if assignment.test else 0, groups - 1 - validation)
     return validation, test
 
 

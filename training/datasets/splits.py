@@ -1,6 +1,7 @@
 """The fixed splits of the data sets that the shipped weights come from: by patient, never by patch.
 
-Test images choose nothing; validation images choose thresholds and settings; the others train.
+Test images are held out: they are used neither for training nor for model selection. Validation images choose
+thresholds and settings; all others are for training.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which images choose settings and which only judge; every other image of the folder trains.
+    """Which images are for validation and which for testing; every other image of the folder is for training.
 
     Attributes
     ----------
@@ -25,7 +26,7 @@ class Split:
 
     @property
     def has_test(self) -> bool:
-        """Whether any image is kept for judging."""
+        """Whether any image is held out for testing."""
         return self.test != ()
 
     def part_of(self, name: str) -> str:
@@ -73,8 +74,8 @@ def _numbers(*runs: tuple[int, int]) -> tuple[str, ...]:
 
 
 # White blood cells of Jiangxi Tecom, one per picture, by cell. Nothing says which patient a cell is from; pictures that
-# follow each other are alike, so a part is made of runs of them, out of each of the three looks (1-93 violet on yellow,
-# 94-200 magenta on yellow, 201-284 on white). The fourth look (285-300, blurred on white) is in test alone.
+# follow each other are alike, so a part is made of runs of them, from each of the three stains (1-93 violet on yellow,
+# 94-200 magenta on yellow, 201-284 on white). The fourth one (285-300, blurred, on white) is in test alone.
 # The single numbers are copies of cells of that part.
 WBC = Split(
     validation=(*_numbers((13, 20), (95, 99), (120, 124), (148, 154), (185, 188), (256, 265)), "075"),

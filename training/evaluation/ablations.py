@@ -1,6 +1,6 @@
-"""Segmenters that see otherwise than the one they hold: without neighbours, with neighbours unmoved, in eight turns.
+"""Wrappers of a segmenter that change its input: without neighbours, with unmoved neighbours, in eight turns and flips.
 
-They stand behind the engine's `Segmenter` protocol and use nothing but it, so any segmenter can be held.
+They keep the engine's `Segmenter` protocol and use nothing else, so they wrap any segmenter.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,31 +21,31 @@ _TURNS = range(8)
 """Quarter turns against the clock, 0 to 3; from 4 on after a flip from left to right."""
 
 
-class _Holder:
-    """A segmenter is held, and what it needs to see is seen."""
+class _Wrapper:
+    """A segmenter around another one, whose card and windows it passes on."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
 
     @property
     def card(self) -> ModelCard:
-        """The card of the segmenter that is held."""
+        """The card of the wrapped segmenter."""
         return self._segmenter.card
 
     def around(self, view: View) -> Window:
-        """Return what the held segmenter needs to see."""
+        """Return the window that the wrapped segmenter needs."""
         return self._segmenter.around(view)
 
 
-class WithoutNeighbours(_Holder):
-    """Every prompt is seen as if it were the only one: all exclusion maps are empty (paper, Table X)."""
+class WithoutNeighbours(_Wrapper):
+    """Every prompt is segmented as if it were the only one: all exclusion maps are empty (paper, Table X)."""
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
         return self._segmenter.predict(tiles, _LonelySignals(field.prompts))
 
 
-class NeighboursStay(_Holder):
+class NeighboursStay(_Wrapper):
     """Exclusion maps show the others where they were before all were moved (paper, Table VIII).
 
     Parameters
@@ -64,11 +64,11 @@ class NeighboursStay(_Holder):
         return self._segmenter.predict(tiles, _SteadySignals(field, before))
 
 
-class EightWays(_Holder):
-    """Every view is seen in all eight turns and flips; its probability is the mean of the eight."""
+class EightWays(_Wrapper):
+    """Test-time augmentation: the mean probability over all eight turns and flips of a view."""
 
     def around(self, view: View) -> Window:
-        """Return what the held segmenter needs to see in all eight turns and flips together."""
+        """Return the window that the wrapped segmenter needs in all eight turns and flips together."""
         windows = [_window_turned_back(self._segmenter.around(_view_turned(view, turn)), turn) for turn in _TURNS]
         left, top = min(window.x for window in windows), min(window.y for window in windows)
         right, bottom = max(window.right for window in windows), max(window.bottom for window in windows)
@@ -79,12 +79,14 @@ class EightWays(_Holder):
         for tile in tiles:
             total = {view: np.zeros(view.window.shape, np.float32) for view in tile.tile.views}
             for turn in _TURNS:
-                for view, probabilities in self._look(tile, field, turn):
+                for view, probabilities in self._predict_turned(tile, field, turn):
                     total[view] += probabilities / len(_TURNS)
             yield from total.items()
 
-    def _look(self, tile: TileImage, field: SignalField, turn: int) -> Iterator[tuple[View, NDArray[np.float32]]]:
-        """Yield a tile's views, each with its probabilities seen turned and turned back."""
+    def _predict_turned(
+        self, tile: TileImage, field: SignalField, turn: int
+    ) -> Iterator[tuple[View, NDArray[np.float32]]]:
+        """Yield a tile's views with the probabilities of the turned tile, turned back."""
         original = {_view_turned(view, turn): view for view in tile.tile.views}
         window = _window_turned(tile.tile.window, turn)
         image = np.ascontiguousarray(np.moveaxis(_turned(np.moveaxis(tile.image, 2, 0), turn), 0, 2))
@@ -94,7 +96,7 @@ class EightWays(_Holder):
 
 
 class _LonelySignals(SignalField):
-    """The same prompts, none of which sees another."""
+    """The same prompts with empty exclusion maps."""
 
     def signals(self, view: View) -> NDArray[np.float32]:
         signals = super().signals(view)
@@ -103,7 +105,7 @@ class _LonelySignals(SignalField):
 
 
 class _SteadySignals(SignalField):
-    """The same prompts, each of which sees the others where they were before."""
+    """The same prompts, with the others in the exclusion maps where they were before."""
 
     def __init__(self, field: SignalField, before: SignalField) -> None:
         super().__init__(field.prompts)

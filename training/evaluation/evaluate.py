@@ -1,6 +1,6 @@
 """How good a model is on labelled pictures: the engine itself runs on simulated clicks or squiggles.
 
-A model and a folder of images and instance maps go in, what came of every object comes out.
+A model is run on a folder of images and instance maps; the result has every object's outcome and scores.
 """
 
 from collections import Counter
@@ -67,8 +67,8 @@ class Evaluation:
     batch_size: int | None = None
 
 
-class Watcher(Protocol):
-    """Who is told how an evaluation goes."""
+class EvaluationProgress(Protocol):
+    """Receives the progress of an evaluation."""
 
     def image_started(self, name: str, prompts: int) -> None:
         """An image is about to go through the network."""
@@ -80,8 +80,8 @@ class Watcher(Protocol):
         """An image is through."""
 
 
-class Unwatched:
-    """A watcher that shows nothing."""
+class NoProgress:
+    """Shows no progress."""
 
     def image_started(self, name: str, prompts: int) -> None:
         """Do nothing."""
@@ -93,7 +93,7 @@ class Unwatched:
         """Do nothing."""
 
 
-def evaluate(asked: Evaluation, watcher: Watcher | None = None) -> Findings:
+def evaluate(asked: Evaluation, progress: EvaluationProgress | None = None) -> Findings:
     """Run the engine on every picture of the split, once for every trial, and score its outlines.
 
     Raises
@@ -106,9 +106,9 @@ def evaluate(asked: Evaluation, watcher: Watcher | None = None) -> Findings:
     _check(asked, card)
     mpp = settled_mpp(asked.mpp, asked.data.name, card)
     registry = ModelRegistry([asked.model], asked.device, asked.batch_size)
-    bench = _Bench(asked, _seen_as_asked(registry[card.kind], asked), mpp, watcher or Unwatched())
-    trials = tuple(Trial(jitter, tuple(bench.try_on(name, jitter) for name in names)) for jitter in (0, *asked.jitter))
-    return Findings(card, registry.models[card.kind].sha256, _acquaintance(card, asked.data.name, names), trials)
+    runner = _Runner(asked, _seen_as_asked(registry[card.kind], asked), mpp, progress or NoProgress())
+    trials = tuple(Trial(jitter, tuple(runner.run(name, jitter) for name in names)) for jitter in (0, *asked.jitter))
+    return Findings(card, registry.models[card.kind].sha256, _training_overlap(card, asked.data.name, names), trials)
 
 
 def images_of(asked: Evaluation) -> list[str]:
@@ -145,15 +145,15 @@ def _seen_as_asked(segmenter: Segmenter, asked: Evaluation) -> Segmenter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
-    """All that one picture after the other is tried with."""
+class _Runner:
+    """What all pictures of an evaluation are run with."""
 
     asked: Evaluation
     segmenter: Segmenter
     mpp: float | Literal["auto"]
-    watcher: Watcher
+    progress: EvaluationProgress
 
-    def try_on(self, name: str, jitter: float) -> ImageResult:
+    def run(self, name: str, jitter: float) -> ImageResult:
         """Outline one picture's objects and score them."""
         labels = picture_of(self.asked, name).labels
         segmenter = self.segmenter
@@ -162,7 +162,7 @@ class _Bench:
             segmenter = NeighboursStay(segmenter, prompts)
             prompts = jittered(prompts, jitter, Size(labels.shape[1], labels.shape[0]))
         pixel_size = pixel_size_of(labels, self.mpp, segmenter.card)
-        self.watcher.image_started(name, len(prompts))
+        self.progress.image_started(name, len(prompts))
         with open_slide(image_path(self.asked.data, name)) as slide:
             outcome = segment(
                 slide,
@@ -170,27 +170,27 @@ class _Bench:
                 {segmenter.card.kind: segmenter},
                 pixel_size,
                 Settings(masks=MaskSettings(threshold=self.asked.threshold)),
-                on_progress=self.watcher.prompts_done,
+                on_progress=self.progress.prompts_done,
             )
         result = ImageResult.of(name, pixel_size.mean, labels, prompts, outcome)
-        self.watcher.image_ended(result)
+        self.progress.image_ended(result)
         return result
 
 
-def _acquaintance(card: ModelCard, folder: str, names: Sequence[str]) -> str:
-    """Return what a model knew of these images before, by what its card says."""
+def _training_overlap(card: ModelCard, folder: str, names: Sequence[str]) -> str:
+    """Return whether a model was trained or tuned on these images, by what its card says."""
     known = [source.name for source in card.data]
     if not known:
-        return f"The card of {card.name} does not say what it learned from, so it may know these images."
+        return f"The card of {card.name} does not say what it was trained on, so these images may be part of it."
     if folder not in known:
-        learned = f"{folder} is none of the data that {card.name} learned from ({', '.join(known)})"
-        return f"{learned}: to this model it is another domain."
+        trained_on = f"{folder} is not in the training data of {card.name} ({', '.join(known)})"
+        return f"{trained_on}: to this model it is another domain."
     if folder not in SPLITS:
-        return f"{card.name} learned from {folder}: these scores may say how well it fits, not how good it is."
+        return f"{folder} is in the training data of {card.name}: these scores may measure fit, not quality."
     parts = Counter(SPLITS[folder].part_of(name) for name in names)
     if parts["train"]:
         share = f"{parts['train']} of these {len(names)} images"
-        return f"{share} trained {card.name}: these scores say how well it fits them, not how good it is on others."
+        return f"{share} trained {card.name}: these scores measure its fit to them, not its quality on other images."
     if parts["validation"]:
         return f"{parts['validation']} of these {len(names)} images chose settings of {card.name}; none trained it."
     return f"None of these {len(names)} images trained {card.name} or chose its settings."

@@ -111,7 +111,7 @@ def _table(findings: Findings) -> bytes:
     for trial in findings.trials:
         for image in trial.images:
             scores = image.tally.scores
-            counts = f"{image.mpp:.5g}", len(image.objects), image.strayed, image.outlines
+            counts = f"{image.mpp:.5g}", len(image.objects), image.misplaced, image.outlines
             writer.writerow([f"{trial.jitter:g}", image.name, *counts, *(f"{scores[name]:.6g}" for name in names)])
     return text.getvalue().encode()
 
@@ -144,7 +144,7 @@ def _trials(findings: Findings) -> Iterator[dict[str, object]]:
         yield {
             "jitter_px": trial.jitter,
             "objects": len(trial.objects),
-            "off_their_object": sum(image.strayed for image in trial.images),
+            "off_their_object": sum(image.misplaced for image in trial.images),
             "outlines": sum(image.outlines for image in trial.images),
             "mean_of_images": _plain(mean_estimates(trial.tallies)),
             "all_objects_pooled": _plain(pooled_estimates(trial.tallies)),

@@ -60,15 +60,15 @@ def _draw(axes: "Axes", found: ObjectResult, picture: Picture) -> None:
     for number in sorted(set(np.unique(crop).tolist()) - {0, own}):
         _draw_mask(axes, crop == number, box, _NEIGHBOUR, 0.7)
     _draw_mask(axes, crop == own, box, _TRUTH, 1.6)
-    if isinstance(found.came, Instance):
-        for ring in shapely.get_rings(shapely.get_parts(found.came.polygon)):
+    if isinstance(found.outcome, Instance):
+        for ring in shapely.get_rings(shapely.get_parts(found.outcome.polygon)):
             axes.plot(*shapely.get_coordinates(ring).T, color=_PREDICTED, linewidth=1.4)
     for stroke in found.prompt.signal.strokes:
         points = np.array([(point.x, point.y) for point in stroke])
         marker = "o" if isinstance(found.prompt.signal, Click) else ""
         axes.plot(*points.T, color=_PROMPT, linewidth=1.6, marker=marker, markersize=4)
     axes.set(xlim=(left, right), ylim=(bottom, top))
-    why = f"Dice {found.dice:.2f}" if isinstance(found.came, Instance) else found.came.reason.value
+    why = f"Dice {found.dice:.2f}" if isinstance(found.outcome, Instance) else found.outcome.reason.value
     axes.set_title(f"{found.image} no. {own}\n{found.area_um2:.0f} um2, {why}", fontsize=6.5)
 
 
@@ -82,8 +82,8 @@ def _box_of(found: ObjectResult, picture: Picture) -> Box:
     rows, columns = np.nonzero(picture.labels == int(found.prompt.id))
     parts = [(columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)]
     parts += [(point.x, point.y) for stroke in found.prompt.signal.strokes for point in stroke]
-    if isinstance(found.came, Instance):
-        left, top, right, bottom = found.came.polygon.bounds
+    if isinstance(found.outcome, Instance):
+        left, top, right, bottom = found.outcome.polygon.bounds
         parts += [(left, top), (right, bottom)]
     low, high = np.min(parts, axis=0), np.max(parts, axis=0)
     half = max(0.7 * float((high - low).max()), _SMALLEST_CROP / 2)

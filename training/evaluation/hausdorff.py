@@ -1,6 +1,6 @@
 """How far the outlines of two instance maps are apart, object by object: GlaS' Hausdorff distance.
 
-Two maps and the partner of every object go in, one distance in pixels per object comes out.
+From two maps and the partner of every object: one distance in pixels per object.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How sure a score is: the tallies of images go in, scores with 95 % confidence intervals over images come out.
+"""Scores with 95 % confidence intervals over images, from the tallies of the images.
 
 Intervals are percentiles of a bootstrap: images are drawn again and again with replacement, from a fixed seed.
 """

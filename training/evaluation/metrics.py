@@ -1,4 +1,4 @@
-"""How good outlines are: two instance maps go in, sums come out that add up over images, and of them the scores.
+"""Segmentation scores of two instance maps, the true and the predicted one, by way of sums that add up over images.
 
 Labels are 2-D whole numbers, 0 for background; every other number is one object, connected or not. Definitions are in
 docs/training.md.
@@ -104,7 +104,7 @@ class Tally:
     def of(cls, true: LabelMap, predicted: LabelMap) -> "Tally":
         """Return the tally of one image."""
         counts = overlaps(true, predicted)
-        pairs = counts.iou[counts.iou > 0.5]  # above one half nobody has two partners
+        pairs = counts.iou[counts.iou > 0.5]  # above one half no object has two partners
         there, back = _best_partner(counts.shared), _best_partner(counts.shared.T)
         true_distance = object_distances(true, predicted, there)
         predicted_distance = object_distances(predicted, true, back)
@@ -183,8 +183,8 @@ def overlaps(true: LabelMap, predicted: LabelMap) -> Overlaps:
 def _aggregated_jaccard(counts: Overlaps) -> tuple[int, int]:
     """Return the sums above and below of the AJI of Kumar et al. (2017).
 
-    Every true object meets its predicted one of highest IoU, which may serve twice; predicted objects that serve
-    nobody count in full below.
+    Every true object is paired with the predicted one of highest IoU, which may be used twice; predicted objects that
+    are in no pair count in full below.
     """
     best = _best_partner(counts.iou)
     rows = np.flatnonzero(best >= 0)

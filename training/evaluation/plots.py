@@ -1,4 +1,4 @@
-"""Figures, drawn with matplotlib, which is not needed for anything else: values go in, PNG files' content comes out."""
+"""Figures, drawn with matplotlib, which nothing else needs, as the content of PNG files."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What an evaluation finds: of every object, of every image, of every trial of all images."""
+"""The results of an evaluation: per object, per image, and per trial of all images."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from nuclick_wsi.segmentation.engine import Outcome
 
 @dataclass(frozen=True, slots=True)
 class ObjectResult:
-    """What came of one object.
+    """The result of one object.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class ObjectResult:
         The name of the image that it is in.
     dice
         Of its prompt's own outline with the object; 0 where it has none.
-    came
-        What came of its prompt.
-    strayed
+    outcome
+        The prompt's instance or rejection.
+    misplaced
         Whether its prompt begins outside it.
     """
 
@@ -38,13 +38,13 @@ class ObjectResult:
     area_um2: float
     dice: float
     prompt: Prompt
-    came: Instance | Rejection
-    strayed: bool
+    outcome: Instance | Rejection
+    misplaced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """What came of one image.
+    """The result of one image.
 
     Attributes
     ----------
@@ -59,28 +59,28 @@ class ImageResult:
 
     @classmethod
     def of(cls, name: str, mpp: float, labels: Labels, prompts: Sequence[Prompt], outcome: Outcome) -> "ImageResult":
-        """Score what came of an image's prompts."""
+        """Score the outcome of an image's prompts."""
         predicted = labels_of(outcome.instances, (labels.shape[0], labels.shape[1]))
         counts = overlaps(labels, predicted)
         ends: tuple[Instance | Rejection, ...] = (*outcome.instances, *outcome.rejections)
-        came = {end.prompt_id: end for end in ends}
+        by_prompt = {end.prompt_id: end for end in ends}
         figures = zip((counts.true_areas * mpp**2).tolist(), counts.dice_by_label.tolist(), strict=True)
         by_id = dict(zip(map(str, counts.true_labels.tolist()), figures, strict=True))
         objects = tuple(
-            ObjectResult(name, *by_id[prompt.id], prompt, came[prompt.id], not on_own_object(prompt, labels))
+            ObjectResult(name, *by_id[prompt.id], prompt, by_prompt[prompt.id], not on_own_object(prompt, labels))
             for prompt in prompts
         )
         return cls(name, mpp, Tally.of(labels, predicted), objects)
 
     @property
-    def strayed(self) -> int:
+    def misplaced(self) -> int:
         """How many prompts begin outside their objects."""
-        return sum(found.strayed for found in self.objects)
+        return sum(found.misplaced for found in self.objects)
 
     @property
     def outlines(self) -> int:
         """How many prompts have an outline."""
-        return sum(isinstance(found.came, Instance) for found in self.objects)
+        return sum(isinstance(found.outcome, Instance) for found in self.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +106,35 @@ class Trial:
         Both are NaN where every click has left its object.
         """
         pairs = zip(self.objects, unmoved.objects, strict=True)
-        dice = np.array([(found.dice, before.dice) for found, before in pairs if not found.strayed]).reshape(-1, 2)
+        dice = np.array([(found.dice, before.dice) for found, before in pairs if not found.misplaced]).reshape(-1, 2)
         after, before = dice.mean(axis=0) if len(dice) else (math.nan, math.nan)
         return float(after), float(before)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that an evaluation found.
+    """The results of a whole evaluation.
 
     Attributes
     ----------
-    acquaintance
-        What the model knew of these images before.
+    training_overlap
+        Whether the model was trained or tuned on these images.
     trials
         The first one without jitter.
     """
 
     card: ModelCard
     sha256: str
-    acquaintance: str
+    training_overlap: str
     trials: tuple[Trial, ...]
 
 
 def labels_of(instances: Sequence[Instance], shape: tuple[int, int]) -> Labels:
-    """Draw outlines as an instance map: a pixel belongs to the outline that its centre lies in."""
+    """Draw outlines as an instance map: a pixel belongs to the outline that its centre lies in.
+
+    A centre on an edge counts as inside, and the first of two such outlines has it. Published scores are by this rule;
+    `datasets.rasterize` gives such a centre to one side only, which would change them slightly.
+    """
     labels = np.zeros(shape, np.int32)
     for instance in instances:
         for polygon in shapely.get_parts(instance.polygon):

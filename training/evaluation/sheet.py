@@ -1,6 +1,6 @@
 """A contact sheet of a store: patches with the outlines of their objects, and the clicks or squiggles of a user.
 
-A store goes in, a PNG comes out, for people who look before they train.
+It is for checking a store by eye before training.
 """
 
 import io
@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nuclick_training.datasets.data import Labels, Rgb, objects_of
 from nuclick_training.datasets.split_assignment import PARTS
-from nuclick_training.datasets.store import Patch, Store
+from nuclick_training.datasets.store import Store
+from nuclick_training.datasets.store_values import StoredPatch
 from nuclick_training.sampling.squiggles import Mask, Strokes, depth_of, random_squiggle
 from nuclick_wsi.prompts import ObjectKind
 
@@ -81,7 +82,7 @@ def _drawn(store: Store, index: int, rng: np.random.Generator) -> Image.Image:
     return picture
 
 
-def _with_outlines(patch: Patch, factor: int) -> Rgb:
+def _with_outlines(patch: StoredPatch, factor: int) -> Rgb:
     """Return the patch enlarged, dark where nothing is known, each object's outermost pixels coloured."""
     dark = (patch.image * _UNKNOWN).astype(np.uint8)
     picture = np.where(patch.known[..., None], patch.image, dark).repeat(factor, axis=0).repeat(factor, axis=1)

@@ -1,4 +1,4 @@
-"""What the user sees of an evaluation: a table of images, their mean and their pool, and one of jitters."""
+"""The tables of an evaluation on the console: scores per image, mean and pooled, and scores per jitter."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ from nuclick_training.evaluation.results import Findings, Trial
 
 
 def print_findings(findings: Findings, asked: Evaluation, console: Console) -> None:
-    """Print how the model knows the images, how it was asked, and the tables."""
+    """Print notes on the evaluation (training overlap, settings), and the tables."""
     for line in notes(findings, asked):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_image_table(findings.trials[0]))
@@ -27,16 +27,16 @@ def print_findings(findings: Findings, asked: Evaluation, console: Console) -> N
 
 
 def notes(findings: Findings, asked: Evaluation) -> Iterator[str]:
-    """Yield what is to be known about the scores."""
-    yield findings.acquaintance
+    """Yield the notes that the scores have to be read with."""
+    yield findings.training_overlap
     if asked.mpp == "auto":
         sizes = [image.mpp for image in findings.trials[0].images]
         yield (
             f"Each image was scaled by its own objects, until the median one had the usual size: "
-            f"{min(sizes):.3f} to {max(sizes):.3f} um per pixel. A user would have to know this."
+            f"{min(sizes):.3f} to {max(sizes):.3f} um per pixel. A user would have to know this scale."
         )
     if not asked.exclusion:
-        yield "Exclusion maps were empty: each prompt was seen as if it were the only one."
+        yield "Exclusion maps were empty: each prompt was segmented as if it were the only one."
     if asked.tta:
         yield "Probabilities are the mean of all eight turns and flips."
     if asked.registered:
@@ -72,7 +72,7 @@ def _jitter_table(findings: Findings) -> Table:
         difference = mean_differences(trial.tallies, first.tallies)["AJI"]
         table.add_row(
             _heading(f"{trial.jitter:g} px", trial),
-            f"{sum(image.strayed for image in trial.images)} of {len(trial.objects)}",
+            f"{sum(image.misplaced for image in trial.images)} of {len(trial.objects)}",
             str(sum(image.outlines for image in trial.images)),
             *_cells(mean_estimates(trial.tallies)),
             "" if trial is first else _cell("AJI", difference, "+"),

@@ -1,7 +1,7 @@
 """From a finished run to a model file: the threshold is chosen on the validation objects, the card written.
 
-A recipe and a run go in, a model file comes out; test pictures take no part. The weights are averaged ones: of the
-check at which validation was best, or the last.
+Test pictures are not used. The weights are the running average: of the check with the best validation score, or of the
+last check.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import nn
 
 from nuclick_training.fitting.fit import mean_dice
 from nuclick_training.fitting.pretrained import origins
-from nuclick_training.fitting.recipes import Recipe
+from nuclick_training.fitting.recipe import Recipe
 from nuclick_training.fitting.run import kept_weights
 from nuclick_training.fitting.run_folder import model_settings, network_of, settings_of
 from nuclick_training.fitting.settings import FitSettings
@@ -24,7 +24,7 @@ from nuclick_wsi.models.weights import fill, save_model
 
 _METRIC = "mean Dice of a crop's object"
 JUDGED = 1500
-"""Objects that choose the threshold: Dice hardly changes with it, and of a few hundred objects it is luck."""
+"""Objects that the threshold is chosen on: Dice depends on it so little that a few hundred would be too few."""
 
 
 def finish(
@@ -59,7 +59,7 @@ def trained(recipe: Recipe, run: Path) -> tuple[nn.Module, int]:
 
 
 def judged(network: nn.Module, batches: Sequence[Batch], threshold: float | None = None) -> tuple[float, float]:
-    """Return the threshold of the best mean Dice, or the nearest that was tried to a given one, and that Dice."""
+    """Return the threshold of the best mean Dice, or the tried one nearest to a given one, and that Dice."""
     dice = mean_dice(fused(network), batches)
     if threshold is None and batches:
         threshold = max(dice, key=lambda tried: dice[tried])
@@ -68,7 +68,7 @@ def judged(network: nn.Module, batches: Sequence[Batch], threshold: float | None
 
 
 def card_of(recipe: Recipe, settings: Mapping[str, object]) -> ModelCard:
-    """Return the card of a recipe's model before anything is measured."""
+    """Return the card of a recipe's model, without scores and with a threshold of one half."""
     return ModelCard(
         name=recipe.name,
         kind=recipe.kind,

@@ -17,16 +17,16 @@ from nuclick_wsi.models.devices import choose_device
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """One of `processes` that train together; number 0 writes and speaks for all."""
+class TrainingProcess:
+    """One of `processes` that train together; the one of rank 0 writes files and prints."""
 
     device: torch.device
     rank: int = 0
     processes: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes files and looks at the validation objects."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and scores the validation objects."""
         return self.rank == 0
 
     def parallel(self, network: nn.Module) -> nn.Module:
@@ -46,8 +46,8 @@ class Machine:
 
 
 @contextmanager
-def machine(device: str) -> Iterator[Machine]:
-    """Join the processes that torchrun started, or be the only one.
+def training_process(device: str) -> Iterator[TrainingProcess]:
+    """Join the process group that torchrun started, or train as a single process.
 
     Raises
     ------
@@ -56,13 +56,13 @@ def machine(device: str) -> Iterator[Machine]:
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes == 1:
-        yield Machine(choose_device(device))
+        yield TrainingProcess(choose_device(device))
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     chosen = _one_each(device, local)
     distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Machine(chosen, distributed.get_rank(), processes)
+        yield TrainingProcess(chosen, distributed.get_rank(), processes)
     finally:
         distributed.destroy_process_group()
 

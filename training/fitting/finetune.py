@@ -1,6 +1,6 @@
-"""Going on from a model on a user's own corrected objects: a model and data go in, a better model of them comes out.
+"""Fine-tuning: training a model further on a user's own corrected objects.
 
-The new card says whose child the model is: its data and terms are the parent's and the user's.
+The new model's card names its parent, and joins the data and the terms of both.
 """
 
 import dataclasses
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_training.fitting.calibrate import JUDGED, card_of, judged, trained
-from nuclick_training.fitting.recipes import RECIPES, Recipe
+from nuclick_training.fitting.recipe import Recipe
+from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run_folder import model_settings, require_own_or_free
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import Batch
@@ -22,12 +23,13 @@ _PIXELS_PER_STEP = 8 * 128 * 128
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What came of it: the mean Dice of held-out objects by the parent and by its child, each at its own threshold.
+    """The result of fine-tuning: mean Dice of held-out objects before and after, each model at its own threshold.
 
     Attributes
     ----------
     part
-        Where these objects are: test, or validation, which chose the threshold; empty where none is held out.
+        The part that these objects are from: test, or validation, which chose the threshold; empty where none is held
+        out.
     """
 
     card: ModelCard
@@ -37,7 +39,7 @@ class Tuned:
 
 
 def tuning_recipe(parent: Model, name: str) -> Recipe:
-    """Return the recipe that goes on from a model; its sources are still the parent's kind's."""
+    """Return the recipe to fine-tune a model; its sources are still those of the recipe for this kind of object."""
     card = parent.card
     model_of_kind = next(recipe for recipe in RECIPES.values() if recipe.kind is card.kind)
     blocks = card.architecture == "glance"
@@ -102,21 +104,21 @@ def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[
 
 
 def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> ModelCard:
-    """Return the card before anything is measured; the parent's terms stay in force, alone on its own data."""
+    """Return the card without scores; the parent's terms stay in force, alone if the data is the parent's own."""
     card = card_of(recipe, settings)
-    mother = parent.card
+    inherited = parent.card
     lineage = {
-        "name": mother.name,
+        "name": inherited.name,
         "sha256": parent.sha256,
-        "created": mother.created.isoformat(),
-        "scores": [dataclasses.asdict(score) for score in mother.scores],
+        "created": inherited.created.isoformat(),
+        "scores": [dataclasses.asdict(score) for score in inherited.scores],
     }
     card = dataclasses.replace(card, settings=settings | {"parent": lineage})
-    if set(card.data) <= set(mother.data):
-        return dataclasses.replace(card, data=mother.data, terms=mother.terms, split=mother.split)
+    if set(card.data) <= set(inherited.data):
+        return dataclasses.replace(card, data=inherited.data, terms=inherited.terms, split=inherited.split)
     return dataclasses.replace(
         card,
-        data=(*mother.data, *(source for source in card.data if source not in mother.data)),
-        terms=f"{mother.terms}; and {recipe.terms}",
-        split=f"{mother.split}; then {recipe.split}",
+        data=(*inherited.data, *(source for source in card.data if source not in inherited.data)),
+        terms=f"{inherited.terms}; and {recipe.terms}",
+        split=f"{inherited.split}; then {recipe.split}",
     )

@@ -1,8 +1,8 @@
-"""The fitting loop: lessons and settings go in; a log, checkpoints and averaged weights come out.
+"""The fitting loop: trains a network on batches, and writes a log, checkpoints and averaged weights.
 
 It runs for a set time, with the learning rate following the clock, so that a run ends when it was asked to; or for a
 set number of steps, and then a run that was killed and resumed ends as one that was not. Every step's batch has a seed
-of its own, so it does not matter who draws it or when.
+of its own, so it does not matter which process draws it or when.
 """
 
 import time
@@ -16,34 +16,34 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from nuclick_training.fitting.distributed import Machine
+from nuclick_training.fitting.distributed import TrainingProcess
 from nuclick_training.fitting.loss import nuclick_loss
 from nuclick_training.fitting.run import CHECKPOINT, Run
 from nuclick_training.fitting.settings import FitSettings
-from nuclick_training.fitting.training_log import Silent, Watch, Watcher
+from nuclick_training.fitting.training_log import NoLog, RunLog, TrainingLog
 from nuclick_training.sampling.batches import Batch, BatchSource
 from nuclick_training.sampling.sampling import OBJECT, UNKNOWN
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.models.network import fused
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(15))
-ALONE = Machine(torch.device("cpu"))
+ALONE = TrainingProcess(torch.device("cpu"))
 _LAST_STEP = 2**31
 
 
 class DivergedError(NuclickError, ArithmeticError):
-    """The loss or its gradient is no finite number any more."""
+    """The loss or its gradient is not finite."""
 
 
 def fit(
     run: Run,
-    lessons: BatchSource,
+    batches: BatchSource,
     validation: Sequence[Batch],
     settings: FitSettings,
     folder: Path,
-    machine: Machine = ALONE,
+    process: TrainingProcess = ALONE,
 ) -> None:
-    """Train until the time is over or nothing gets better; `folder` gets a log and checkpoints.
+    """Train until the run's end or until its patience is exhausted; a log and checkpoints are written into `folder`.
 
     Parameters
     ----------
@@ -55,35 +55,35 @@ def fit(
     DivergedError
         The loss is not finite; the last checkpoint is from before.
     """
-    watch: Watcher = Watch(folder, run.step, settings.tensorboard) if machine.leads else Silent()
-    network = machine.parallel(run.network)
-    batches = _batches(lessons, settings, run.step, machine)
+    log: TrainingLog = RunLog(folder, run.step, settings.tensorboard) if process.is_main else NoLog()
+    network = process.parallel(run.network)
+    drawn = _drawn(batches, settings, run.step, process)
     losses: list[float] = []
     checked = run.seconds
     started = time.monotonic() - run.seconds
     while (progress := settings.progress(run.step, run.seconds)) < 1:
-        losses.append(_step(run, network, next(batches), settings))
-        (run.seconds,) = machine.agreed(time.monotonic() - started)
-        watch.stepped(run.step, progress, losses[-1])
+        losses.append(_step(run, network, next(drawn), settings))
+        (run.seconds,) = process.agreed(time.monotonic() - started)
+        log.stepped(run.step, progress, losses[-1])
         over = settings.progress(run.step, run.seconds) >= 1
         if over or settings.check_is_due(run.step, run.seconds - checked):
             checked = run.seconds
-            if machine.leads:
-                _check(run, validation, folder, float(np.mean(losses)), watch)
+            if process.is_main:
+                _check(run, validation, folder, float(np.mean(losses)), log)
             losses = []
-            (stale,) = machine.agreed(run.stale)
+            (stale,) = process.agreed(run.stale)
             if settings.patience and stale >= settings.patience and not over:
-                watch.noted(f"Stopped at step {run.step}: {settings.patience} checks without a better score.")
+                log.noted(f"Stopped at step {run.step}: {settings.patience} checks without a better score.")
                 break
 
 
-def _check(run: Run, validation: Sequence[Batch], folder: Path, loss: float, watch: Watcher) -> None:
-    """Look at the validation objects, keep the weights if they are the best, and write a checkpoint."""
+def _check(run: Run, validation: Sequence[Batch], folder: Path, loss: float, log: TrainingLog) -> None:
+    """Score the validation objects, keep the weights if they are the best so far, and write a checkpoint."""
     dice = mean_dice(fused(run.averaged.network), validation)
     threshold = max(dice, key=lambda tried: dice[tried])
     if validation:
         run.judged(dice[threshold], folder)
-    watch.checked(run.step, run.seconds / 60, {"loss": loss, "dice": dice[threshold], "threshold": threshold})
+    log.checked(run.step, run.seconds / 60, {"loss": loss, "dice": dice[threshold], "threshold": threshold})
     run.save(folder / CHECKPOINT)
 
 
@@ -106,7 +106,7 @@ def _step(run: Run, network: nn.Module, batch: Batch, settings: FitSettings) -> 
     # The gradient is the same in all processes, so that all stop together.
     if not torch.isfinite(norm):
         raise DivergedError(
-            f"The loss at step {run.step} is {value:.3g} and its gradient not finite: training has diverged. Go on "
+            f"The loss at step {run.step} is {value:.3g} and its gradient not finite: training has diverged. Continue "
             f"from the last checkpoint with --resume and a lower rate (it is {settings.rate:g}; try --rate "
             f"{settings.rate / 3:.1g}), limit gradients with --clip 5, or use --precision float32."
         )
@@ -118,20 +118,20 @@ def _step(run: Run, network: nn.Module, batch: Batch, settings: FitSettings) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Steps(Dataset[Batch]):
-    """The batch of every step, whoever draws it."""
+    """The batch of every step, the same in any process that draws it."""
 
-    lessons: BatchSource
+    batches: BatchSource
     count: int
     seeds: tuple[int, int]
 
     def __getitem__(self, step: int) -> Batch:
         """Draw the batch of a step."""
-        return self.lessons.batch(np.random.default_rng([*self.seeds, step]), self.count)
+        return self.batches.batch(np.random.default_rng([*self.seeds, step]), self.count)
 
 
-def _batches(lessons: BatchSource, settings: FitSettings, step: int, machine: Machine) -> Iterator[Batch]:
+def _drawn(batches: BatchSource, settings: FitSettings, step: int, process: TrainingProcess) -> Iterator[Batch]:
     """Return the batches from a step on, drawn ahead by `workers` processes if there are any."""
-    steps = _Steps(lessons, settings.batch, (settings.seed, machine.rank))
+    steps = _Steps(batches, settings.batch, (settings.seed, process.rank))
     order = range(step, settings.steps or _LAST_STEP)
     return iter(DataLoader(steps, None, sampler=order, num_workers=settings.workers, collate_fn=_as_it_is))
 
@@ -143,7 +143,7 @@ def _as_it_is(batch: Any) -> Any:
 def mean_dice(network: nn.Module, batches: Sequence[Batch]) -> dict[float, float]:
     """Return, per threshold, the mean Dice of the objects' masks as the network draws them; 0 where there are none.
 
-    Pixels that nobody has labelled count nowhere.
+    Unknown pixels do not count.
     """
     if not batches:
         return dict.fromkeys(THRESHOLDS, 0.0)

@@ -13,8 +13,8 @@ def nuclick_loss(logits: torch.Tensor, target: torch.Tensor, largest_alpha: floa
     In crowded crops alpha reaches tens, and masks trained so come out too large (a threshold of 0.7 to 0.8 then
     beats 0.5); `largest_alpha` caps it. At 1, the default, W = G + G~ + 1; at 0 there is no cap, as in the paper.
 
-    The Dice term has the factor two that equation 1 leaves out, so that a perfect mask costs nothing. Pixels that
-    nobody has labelled cost nothing either.
+    The Dice term has the factor two that equation 1 leaves out, so that a perfect mask costs nothing. Unknown
+    pixels do not count.
 
     Parameters
     ----------

@@ -6,7 +6,8 @@ from pathlib import Path
 from nuclick_training.datasets.folders import is_store
 from nuclick_training.datasets.store import read_store
 from nuclick_training.fitting.pixel_sizes import Mpp
-from nuclick_training.fitting.recipes import Recipe, Source, known_pixel_size
+from nuclick_training.fitting.recipe import Recipe, TrainingSource
+from nuclick_training.fitting.recipes import known_pixel_size
 from nuclick_wsi.errors import SettingsError
 
 NOT_STATED = "not stated by who trained"
@@ -15,14 +16,14 @@ NOT_STATED = "not stated by who trained"
 def on_data(recipe: Recipe, data: Path, mpp: Mpp, terms: str | None) -> tuple[Recipe, Path]:
     """Return the recipe for what `--data` names, and the folder that holds its sources.
 
-    A folder with neither a store nor images/ in it is one of data sets, which the recipe names itself.
+    A folder that is neither a store nor holds images/ is taken for the folder of the recipe's own data sets.
 
     Parameters
     ----------
     mpp
         Pixel size of a folder's images.
     terms
-        What the data may be used for.
+        The terms of use of the data.
     """
     if not data.is_dir():
         raise SettingsError(
@@ -46,7 +47,7 @@ def on_data(recipe: Recipe, data: Path, mpp: Mpp, terms: str | None) -> tuple[Re
 
 
 def _own(recipe: Recipe, data: Path, mpp: float | None, terms: str | None) -> tuple[Recipe, Path]:
-    source = Source(data.name, terms or NOT_STATED, mpp)
+    source = TrainingSource(data.name, terms or NOT_STATED, mpp)
     split = f"{data.name}: by patient, as its store says or a fifth for validation (the threshold) and a fifth for test"
     text = f"those of {data.name}: {source.licence}"
     return dataclasses.replace(recipe, sources=(source,), terms=text, split=split), data.parent
@@ -68,6 +69,6 @@ def _pixel_size(data: Path, mpp: Mpp) -> float | None:
     if settled is None:
         raise SettingsError(
             f"The pixel size of {data} is not known. Give it in um with --mpp, or --mpp auto to scale each image until "
-            "its median object is as large as those that the recipe knows."
+            "its median object is as large as those of the recipe's data."
         )
     return settled

@@ -1,4 +1,4 @@
-"""How wide the pixels of labelled pictures are: as the user says, as is known of a data set, or by their objects."""
+"""The pixel size of labelled pictures: given by the user, known of the data set, or from the objects' size."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.scale import PixelSize
 
 Mpp = float | Literal["auto"] | None
-"""Microns per pixel; auto makes each picture's median object as large as usual, None takes what is known."""
+"""Microns per pixel; auto scales each picture until its median object has the usual size, None takes the known one."""
 
 
 def parse_mpp(text: str | None) -> Mpp:
@@ -26,18 +26,18 @@ def parse_mpp(text: str | None) -> Mpp:
 
 
 def settled_mpp(asked: Mpp, folder: str, card: ModelCard) -> float | Literal["auto"]:
-    """Return what is to be done for a data set's folder.
+    """Return the pixel size of a data set's folder, or `auto`.
 
     Raises
     ------
     SettingsError
-        The pixel size is not known, or nobody knows the usual size of the model's objects.
+        The pixel size is not known, or the usual size of the model's objects is not.
     """
     settled = known_pixel_size(folder) if asked is None else asked
     if settled is None:
         raise SettingsError(
             f"The pixel size of {folder} is not known. Give it with --mpp, or --mpp auto to scale each image until "
-            "its median object is as large as those the model knows."
+            "its median object is as large as those the model was trained on."
         )
     if settled == "auto":
         _typical_um(card)

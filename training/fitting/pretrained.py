@@ -1,6 +1,6 @@
-"""Weights that an encoder starts from: learned on ImageNet, out of a package of the registry.
+"""First weights of an encoder, learned on ImageNet, from a package of the Python registry.
 
-A network goes in and its encoder is filled. Only training needs this; a trained model has weights of its own.
+Only the start of a training needs them; a trained model's file has all its weights.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
-"""A run in the making: the network, its running average and the optimizer, and the checkpoint that keeps them.
+"""The state of a training run: the network, its running average and the optimizer, and the checkpoints that store it.
 
-Settings and a network go in; whatever a killed run needs to go on comes out, on disk.
+A checkpoint has all that a killed run needs to be resumed.
 """
 
 import copy
@@ -20,14 +20,18 @@ CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
 
 class Averaged:
-    """A running average of a network's weights and of its batch norms' statistics."""
+    """A running average of a network's weights and of its batch norms' statistics.
+
+    Torch's `AveragedModel` is not used: its first update copies the network, where this one averages it with the start,
+    so that runs would not end bit by bit as they do. Only setting its counter by hand would make it do the same.
+    """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay, self.updates = decay, 0
 
     def update(self, network: nn.Module) -> None:
-        """Take in one more state; the first ones count more, so that the start is soon forgotten."""
+        """Add one more state; early ones weigh more than the decay says, so that the random start is soon forgotten."""
         self.updates += 1
         keep = min(self._decay, self.updates / (self.updates + 10))
         mine, theirs = self.network.state_dict(), network.state_dict()
@@ -40,7 +44,7 @@ class Averaged:
 
 @dataclass(slots=True)
 class Run:
-    """Everything that a checkpoint keeps.
+    """Everything that a checkpoint stores.
 
     Attributes
     ----------
@@ -73,7 +77,7 @@ class Run:
         _write(state, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of our own.
+        """Continue from a checkpoint that `save` wrote.
 
         Raises
         ------
@@ -95,7 +99,7 @@ class Run:
         self.best, self.stale = state.get("best", 0.0), state.get("stale", 0)
 
     def judged(self, dice: float, folder: Path) -> None:
-        """Take note of a validation score, and keep the averaged weights where it is the best so far."""
+        """Record a validation score, and write the averaged weights if it is the best so far."""
         if dice > self.best:
             self.best, self.stale = dice, 0
             _write({"averaged": self.averaged.network.state_dict(), "dice": dice, "step": self.step}, folder / BEST)
@@ -122,7 +126,7 @@ def kept_weights(folder: Path, keep: str) -> tuple[Mapping[str, torch.Tensor], i
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise SettingsError(f"{path} does not exist: there is no run to go on from. Begin one with `fit`.")
+        raise SettingsError(f"{path} does not exist: there is no run to continue. Begin one with `fit`.")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, UnpicklingError) as error:

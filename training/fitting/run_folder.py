@@ -1,7 +1,4 @@
-"""The folder of a run: what it was begun with, so that it can only be gone on with and finished as itself.
-
-A folder goes in, settings and the recipe's network come out, and the other way round.
-"""
+"""The folder of a run records its recipe, network and settings, by which it is resumed and finished."""
 
 import dataclasses
 import json
@@ -9,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from nuclick_training.fitting.recipes import Recipe
+from nuclick_training.fitting.recipe import Recipe
 from nuclick_training.fitting.run import BEST, CHECKPOINT
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.fitting.training_log import LOG
@@ -36,12 +33,12 @@ def begin(folder: Path) -> None:
         It cannot be made.
     """
     if (folder / CHECKPOINT).exists():
-        raise SettingsError(f"--out {folder} holds a run already: go on with it (--resume), or choose another folder.")
+        raise SettingsError(f"--out {folder} holds a run already: continue it (--resume), or choose another folder.")
     # The settings of a run that ended before its first checkpoint are all that is left of it.
     names = (CHECKPOINT, BEST, LOG, *(() if _run_of(folder) else (SETTINGS,)))
     for found in (found for name in names for found in namesakes(folder / name)):
         raise SettingsError(
-            f"--out {folder}: {found.name} is there already, of no run that can be gone on with, and a run writes a "
+            f"--out {folder}: {found.name} is there already, of no run that can be continued, and a run writes a "
             "file of that name. Choose a new folder, or move that one away."
         )
     try:
@@ -51,7 +48,7 @@ def begin(folder: Path) -> None:
 
 
 def note(folder: Path, recipe: Recipe, settings: FitSettings) -> None:
-    """Write down what a run is begun, or gone on, with."""
+    """Record the recipe, the network and the settings of a run that begins or is resumed."""
     told = dataclasses.asdict(settings) | {
         "recipe": recipe.name,
         "architecture": recipe.architecture,
@@ -62,7 +59,7 @@ def note(folder: Path, recipe: Recipe, settings: FitSettings) -> None:
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """Return the settings that a run was last gone on with, those of fitting alone."""
+    """Return the fit settings that a run was last begun or resumed with."""
     return {key: value for key, value in _told(folder).items() if key not in _BEGUN_WITH}
 
 

@@ -1,6 +1,6 @@
-"""How long, how fast and on what a network learns: a recipe's settings, a preset, a TOML file and flags, in this order.
+"""The settings of a training run: a recipe's, changed by a preset, a TOML file and flags, in this order.
 
-Whatever is misspelt, of the wrong type or out of range is named, with what is accepted.
+A setting that is misspelt, of the wrong type or out of range is refused, with what is accepted.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ _CHECKS = 20
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How a network learns.
+    """How a network is trained.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class FitSettings:
     steps, epochs
         Where not 0, what ends the run instead. An epoch is as many prompts as there are training objects.
     batch
-        Crops per step and process, or blocks of a one-look network.
+        Crops per step and process, or blocks of a network that encodes them once (glance).
     optimizer
         adamw, or adam, whose decay is part of the gradient.
     rate, warm_up, schedule
@@ -55,8 +55,8 @@ class FitSettings:
     precision
         auto is bfloat16 (mixed) on CUDA and float32 elsewhere.
     check_minutes, check_steps
-        Time between two looks at the validation objects, each with a checkpoint; in a run by steps or epochs their
-        number, 0 for a twentieth of the run.
+        Minutes between two checks, each of which scores the validation objects and writes a checkpoint; in a run by
+        steps or epochs the steps between them, 0 for a twentieth of the run.
     patience
         Checks without a better score after which the run stops; 0 for never.
     keep
@@ -119,7 +119,7 @@ class FitSettings:
         return self.rate * 0.5 * (1 + math.cos(math.pi * share))
 
     def check_is_due(self, step: int, seconds: float) -> bool:
-        """Return whether to look at the validation objects, so many seconds after the last look."""
+        """Return whether to score the validation objects, so many seconds after the last check."""
         if self.steps:
             return step % (self.check_steps or max(self.steps // _CHECKS, 1)) == 0
         return seconds >= self.check_minutes * 60
@@ -160,7 +160,7 @@ def preset(name: str, kind: ObjectKind, prompts_per_draw: int = 1) -> Mapping[st
     Parameters
     ----------
     prompts_per_draw
-        Of which there are several in a block of a one-look network.
+        Prompts per crop or block; a block of glance has several.
     """
     if name not in PRESETS:
         raise SettingsError(f"preset is one of {', '.join(PRESETS)}, not {name!r}.")

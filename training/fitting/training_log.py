@@ -1,6 +1,6 @@
-"""What a run says while it goes: a log as CSV, a line per check, a bar on a terminal, and tensorboard where asked for.
+"""The log of a training run: log.csv, a line per check, a progress bar on a terminal, optionally tensorboard's events.
 
-Figures go in; log.csv and, in a folder beside it, tensorboard's events come out.
+The events are written into the folder tensorboard/ beside log.csv.
 """
 
 import csv
@@ -18,24 +18,24 @@ LOG = "log.csv"
 _BAR = 24
 
 
-class Watcher(Protocol):
-    """Who is told how a run goes."""
+class TrainingLog(Protocol):
+    """Receives the progress of a run."""
 
     def stepped(self, step: int, progress: float, loss: float) -> None:
         """One step is done."""
         ...
 
     def checked(self, step: int, minutes: float, figures: Mapping[str, float]) -> None:
-        """The validation objects have been looked at."""
+        """The validation objects have been scored."""
         ...
 
     def noted(self, text: str) -> None:
-        """Something is to be said."""
+        """Show a message."""
         ...
 
 
-class Silent:
-    """A watcher that says nothing: for all processes but the first."""
+class NoLog:
+    """Logs nothing: for all processes but the main one."""
 
     def stepped(self, step: int, progress: float, loss: float) -> None:
         """Do nothing."""
@@ -47,13 +47,13 @@ class Silent:
         """Do nothing."""
 
 
-class Watch:
-    """Writes the log and prints; on a terminal there is a bar with the last score between two lines.
+class RunLog:
+    """Writes log.csv and prints a line per check; on a terminal, a bar shows the progress between two checks.
 
     Parameters
     ----------
     step
-        Where the run begins: what a killed run logged beyond it is dropped.
+        The step at which the run begins or is resumed; lines of log.csv about later steps are dropped.
     """
 
     def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
@@ -122,7 +122,7 @@ def _board(folder: Path, step: int) -> _Board:
 
 
 def _drop_after(log: Path, step: int) -> None:
-    """Take the lines out of a log that are about later steps."""
+    """Remove the lines about later steps from a log."""
     if not log.exists():
         return
     with log.open(newline="", encoding="utf-8") as file:

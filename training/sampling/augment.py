@@ -1,6 +1,6 @@
-"""Random colour, stain, sharpness and noise, so that a model meets other laboratories' slides prepared.
+"""Random colour, stain, sharpness and noise, so that a model generalises to slides of other laboratories.
 
-An example's image (S, S, 3) uint8 goes in, float32 in [0, 1] comes out; geometry is left to the samplers.
+Images are (S, S, 3) uint8 before and float32 in [0, 1] after; geometry is left to the samplers.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,4 @@
-"""From drawn examples to batches: for each architecture the inputs that its network takes, for all one kind of target.
-
-A sampler and a random generator go in, a `Batch` comes out.
-"""
+"""Batches of drawn examples: the inputs differ by architecture, the target is of one form."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +10,7 @@ import torch
 
 from nuclick_training.datasets.data import Rgb
 from nuclick_training.sampling.augment import AUGMENTATIONS, Image01, unchanged
-from nuclick_training.sampling.blocks import Look
+from nuclick_training.sampling.blocks import BlockExample
 from nuclick_training.sampling.sampling import Example, Sampler
 
 Colour = Callable[[Rgb], Image01]
@@ -21,7 +18,7 @@ Colour = Callable[[Rgb], Image01]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a network is given at once, and what it should say.
+    """The inputs of a network for several examples, and their target.
 
     Attributes
     ----------
@@ -40,11 +37,11 @@ class Batch:
 
 
 class BatchSource(Protocol):
-    """Batches to learn from, drawn at random."""
+    """Draws training batches at random."""
 
     @property
     def objects(self) -> int:
-        """How many objects there are to learn from."""
+        """How many training objects there are."""
         ...
 
     def batch(self, rng: np.random.Generator, count: int, plain: bool = False) -> Batch:
@@ -61,7 +58,7 @@ class CropBatches:
 
     @property
     def objects(self) -> int:
-        """How many objects there are to learn from."""
+        """How many training objects there are."""
         return self.sampler.objects
 
     def batch(self, rng: np.random.Generator, count: int, plain: bool = False) -> Batch:
@@ -75,26 +72,26 @@ class CropBatches:
 
 @dataclass(frozen=True, slots=True)
 class BlockBatches:
-    """Blocks with several clicks each, for the one-look network."""
+    """Blocks with several clicks each, for the one-example network."""
 
-    sampler: Sampler[Look]
+    sampler: Sampler[BlockExample]
     augmentation: str = "modern"
 
     @property
     def objects(self) -> int:
-        """How many objects there are to learn from."""
+        """How many training objects there are."""
         return self.sampler.objects
 
     def batch(self, rng: np.random.Generator, count: int, plain: bool = False) -> Batch:
         """Return a batch of `count` blocks."""
         drawn = [self.sampler.draw(rng, plain) for _ in range(count)]
         colour = _colour(rng, None if plain else self.augmentation)
-        owners = np.repeat(np.arange(count), [len(look.corners) for look in drawn])
+        owners = np.repeat(np.arange(count), [len(example.corners) for example in drawn])
         corners, distances, targets = (
-            torch.from_numpy(np.concatenate([getattr(look, name) for look in drawn]))
+            torch.from_numpy(np.concatenate([getattr(example, name) for example in drawn]))
             for name in ("corners", "distances", "targets")
         )
-        blocks = _channels_last([colour(look.image) for look in drawn])
+        blocks = _channels_last([colour(example.image) for example in drawn])
         return Batch((blocks, torch.from_numpy(owners), corners, distances), targets[:, None])
 
 

@@ -1,6 +1,6 @@
-"""Training examples of a one-look network: blocks of tissue with several clicked objects each.
+"""Training examples of the network that encodes a block once for several clicks (glance).
 
-A picture and a random generator go in, a `Look` comes out; colour is left to `augment`.
+`BlockSampler` draws a `BlockExample` from pictures with a random generator; colour is left to `augment`.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from nuclick_training.datasets.data import Labels, Picture, Rgb
+from nuclick_training.sampling.click_sampler import ClickableObjects, Clicks
 from nuclick_training.sampling.sampling import (
     LARGEST_ZOOM,
-    ClickableObjects,
-    Clicks,
+    CropWindow,
     PaddedPicture,
     Target,
-    Window,
     require_objects,
     target_of,
 )
@@ -30,8 +29,8 @@ MOST_CLICKS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the network sees once, and what it should say of every click.
+class BlockExample:
+    """One block for the encoder, and the target of every click in it.
 
     Attributes
     ----------
@@ -52,7 +51,7 @@ class Look:
 
 
 class BlockSampler:
-    """Looks at pictures whose objects are clicked once."""
+    """Draws blocks of pictures whose objects are clicked once."""
 
     def __init__(self, pictures: list[Picture], crop: int, smallest: int = 20) -> None:
         self._crop = crop
@@ -74,14 +73,14 @@ class BlockSampler:
         """How many objects are large enough to click."""
         return self._count
 
-    def draw(self, rng: np.random.Generator, plain: bool = False) -> Look:
-        """Return a look at a random place of a random picture that has an object to click."""
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> BlockExample:
+        """Return a block about a random object of a random picture."""
         while True:
-            look = self._try(rng, plain)
-            if len(look.corners):
-                return look
+            example = self._try(rng, plain)
+            if len(example.corners):
+                return example
 
-    def _try(self, rng: np.random.Generator, plain: bool) -> Look:
+    def _try(self, rng: np.random.Generator, plain: bool) -> BlockExample:
         which = int(rng.integers(len(self._pictures)))
         objects, step = self._objects[which], self._pictures[which].step
         if not plain and rng.random() < 0.7:
@@ -89,16 +88,16 @@ class BlockSampler:
         # About a random object, so that no time is spent on empty tissue.
         middle = objects.centres[int(rng.integers(len(objects.centres))), ::-1]
         corner = np.round(middle - (0.5 + rng.uniform(-0.3, 0.3, 2)) * self._side * step)
-        window = Window(float(corner[0]), float(corner[1]), step, self._side)
+        window = CropWindow(float(corner[0]), float(corner[1]), step, self._side)
         resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
         image, labels = self._padded[which].cut(window, resample)
         clicks = objects.clicks(rng, step, plain)
         pixels = np.floor(window.crop_points(clicks.pixels[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
         large = objects.areas >= self._smallest * step**2
-        block = _Block(image, labels, pixels, np.where(large, objects.numbers, 0))
-        return self._look(block if plain else block.turned(int(rng.integers(8))), clicks, rng, plain)
+        block = _ClickedBlock(image, labels, pixels, np.where(large, objects.numbers, 0))
+        return self._example(block if plain else block.turned(int(rng.integers(8))), clicks, rng, plain)
 
-    def _look(self, block: "_Block", clicks: Clicks, rng: np.random.Generator, plain: bool) -> Look:
+    def _example(self, block: "_ClickedBlock", clicks: Clicks, rng: np.random.Generator, plain: bool) -> BlockExample:
         """Choose clicks in a block and draw what belongs to each."""
         side = self._crop + STRIDE
         views = block.pixels - self._crop // 2
@@ -113,11 +112,11 @@ class BlockSampler:
             distances[row] = distance_maps(signals, views[index] - corner)
             part = block.labels[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
             targets[row] = target_of(part, int(block.numbers[index]))
-        return Look(block.image, corners[chosen], distances, targets)
+        return BlockExample(block.image, corners[chosen], distances, targets)
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _ClickedBlock:
     """A piece of a picture; its clicks as (N, 2) pixels, row and column, with their (N,) objects, 0 for small ones."""
 
     image: Rgb
@@ -125,7 +124,7 @@ class _Block:
     pixels: Pixels
     numbers: npt.NDArray[np.int64]
 
-    def turned(self, turn: int) -> "_Block":
+    def turned(self, turn: int) -> "_ClickedBlock":
         """Return one of the eight mirror images and quarter turns."""
         image, labels = np.rot90(self.image, turn % 4), np.rot90(self.labels, turn % 4)
         rows, columns = self.pixels.T
@@ -133,4 +132,4 @@ class _Block:
             rows, columns = len(image) - 1 - columns, rows
         if turn >= 4:
             image, labels, columns = image[:, ::-1], labels[:, ::-1], len(image) - 1 - columns
-        return _Block(image, labels, np.stack([rows, columns], axis=1), self.numbers)
+        return _ClickedBlock(image, labels, np.stack([rows, columns], axis=1), self.numbers)

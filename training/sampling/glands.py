@@ -1,6 +1,6 @@
 """Training examples of glands: crops around squiggles, cut as inference does (paper, section III-C 2).
 
-A picture and a random generator go in, an `Example` comes out.
+`SquiggleSampler` draws an `Example` from pictures with a random generator.
 """
 
 import numpy as np
@@ -8,10 +8,10 @@ from PIL import Image
 
 from nuclick_training.datasets.data import Picture, objects_of
 from nuclick_training.sampling.sampling import (
+    CropWindow,
     Example,
     PaddedPicture,
     Points,
-    Window,
     kept_others,
     require_objects,
     target_of,
@@ -89,7 +89,7 @@ class SquiggleSampler:
         example = Example(image, signals, target_of(labels, gland.number))
         return example if plain else turned(example, int(rng.integers(8)))
 
-    def _window(self, points: Points, step: float, rng: np.random.Generator, plain: bool) -> Window:
+    def _window(self, points: Points, step: float, rng: np.random.Generator, plain: bool) -> CropWindow:
         """Return the window about a squiggle's bounding box, widened where the box is larger than the crop."""
         low, high = points.min(axis=0), points.max(axis=0)
         zoom = 1.0 if plain else float(np.exp(rng.uniform(-0.2, 0.2)))
@@ -98,7 +98,7 @@ class SquiggleSampler:
         step = max(step * zoom, needed)
         middle = (low + high) / 2 + (0 if plain else rng.normal(0, 3, 2))
         corner = middle - self._size * step / 2
-        return Window(float(corner[0]), float(corner[1]), step, self._size)
+        return CropWindow(float(corner[0]), float(corner[1]), step, self._size)
 
 
 def _glands_of(picture: Picture) -> list[_Gland]:
@@ -112,6 +112,6 @@ def _glands_of(picture: Picture) -> list[_Gland]:
     ]
 
 
-def _drawn(strokes: Strokes, window: Window) -> Pixels:
+def _drawn(strokes: Strokes, window: CropWindow) -> Pixels:
     """Return the pixels of strokes in the crop's frame."""
     return rasterize([window.crop_points(stroke) for stroke in strokes])

@@ -1,4 +1,4 @@
-"""Simulated users: an instance map goes in, one click or squiggle per object comes out, with no chance but by seed."""
+"""Simulated users: one click or squiggle per object of an instance map, random only by the seed."""
 
 import math
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Simulated squiggles: what a person might draw inside a gland (paper, section III-C 2, and hands).
 
-The mask of one gland goes in, strokes come out: float (M, 2) arrays of x, y in the mask's pixels, pixel centres at .5.
+A squiggle is drawn in the mask of one gland, as strokes: float (M, 2) arrays of x, y in its pixels, centres at .5.
 """
 
 from collections.abc import Callable

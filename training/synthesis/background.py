@@ -1,6 +1,6 @@
-"""A ground of plasma with red cells and platelets, laid together from what lies around the white cells of a library.
+"""A background of plasma with red cells and platelets, composed of the surroundings of a library's white cells.
 
-Library cells of one look go in, a ground of any size comes out, as transmittance.
+It is made of library cells of one stain, has any size, and is transmittance.
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from nuclick_training.synthesis.background_pieces import Transmittance
-from nuclick_training.synthesis.cell_library import Ground, LibraryCell
+from nuclick_training.synthesis.cell_library import Background, LibraryCell
 
+# Set by hand for the library's pictures of about 120 x 120 pixels; no publication gives these values.
 _SPACING = 56
+"""Pixels between neighbouring patches of plasma: half a picture, so that patches overlap."""
 _FEATHER = 8.0
+"""Pixels over which a patch of plasma fades in from its border."""
 _MOST_PIECES = 60
 """Red cells and platelets per 512 x 512 pixels, at most."""
 _FEW_PIECES = 12
+"""With fewer different red cells and platelets in the cells of one stain, those of all cells are used."""
 
 
 def composed_background(
@@ -27,22 +31,22 @@ def composed_background(
     others
         Where the red cells come from if `cells` have few.
     """
-    ground = _plasma([cell.ground for cell in cells], side, rng)
+    background = _plasma([cell.background for cell in cells], side, rng)
     pieces = _pieces(cells)
     pieces = pieces if len(pieces) >= _FEW_PIECES else _pieces(others)
     count = int(rng.uniform(0.05, 1) * _MOST_PIECES * (side / 512) ** 2) if pieces else 0
     for _ in range(count):
         piece = _turned(pieces[int(rng.integers(len(pieces)))], rng)
         row, column = rng.integers(0, side - len(piece), 2)
-        ground[row : row + len(piece), column : column + len(piece)] *= piece
-    return ground
+        background[row : row + len(piece), column : column + len(piece)] *= piece
+    return background
 
 
 def _pieces(cells: Sequence[LibraryCell]) -> list[Transmittance]:
-    return [piece for cell in cells for piece in cell.ground.pieces]
+    return [piece for cell in cells for piece in cell.background.pieces]
 
 
-def _plasma(grounds: Sequence[Ground], side: int, rng: np.random.Generator) -> Transmittance:
+def _plasma(backgrounds: Sequence[Background], side: int, rng: np.random.Generator) -> Transmittance:
     """Lay bare plasma over each other at places of a jittered grid; what none covers is plain.
 
     Each counts most far from its border; the powers of these weights make one win almost everywhere, with soft borders.
@@ -50,7 +54,7 @@ def _plasma(grounds: Sequence[Ground], side: int, rng: np.random.Generator) -> T
     total = np.full((side, side, 3), 1e-3, np.float32)
     weights = np.full((side, side, 1), 1e-3, np.float32)
     for corner in np.argwhere(np.ones((side // _SPACING + 2,) * 2)) * _SPACING - 2 * _SPACING:
-        chosen = grounds[int(rng.integers(len(grounds)))]
+        chosen = backgrounds[int(rng.integers(len(backgrounds)))]
         patch = _turned(np.dstack([chosen.transmittance, chosen.depth]), rng)
         row, column = corner + rng.integers(0, _SPACING, 2)
         inside = patch[max(-row, 0) : max(side - row, 0), max(-column, 0) : max(side - column, 0)]

@@ -1,7 +1,7 @@
 """A library of single white blood cells on smears, read as material for `compose`.
 
-A folder of pictures with one cell each goes in (`images/`, and `labels/` of 0 background, 128 cytoplasm, 255 nucleus);
-cells and the ground around them come out as transmittance, so that they can be laid on plasma of any colour.
+The library is a folder of pictures with one cell each (`images/`, and `labels/` of 0 background, 128 cytoplasm, 255
+nucleus). Cells and their background are kept as transmittance, so that they can be laid on plasma of any colour.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,19 @@ from nuclick_training.synthesis.background_pieces import Mask, Transmittance, ba
 Colour = npt.NDArray[np.float64]
 
 MARGIN = 6
-"""Pixels of ground that stay around a cell, for the blending."""
+"""Pixels of background that stay around a cell, for the blending."""
 LARGEST = 128
 """Pixels across a cell, at most: 24 um."""
-_LEAST_GROUND = 0.1
+_LEAST_BACKGROUND = 0.1
+"""Share of a picture that must be background, so that its plasma's colour can be measured."""
 _FEWEST_CELLS = 8
+"""Cells that a part must have, so that a picture does not repeat a few."""
 _DARKEST = 0.02
+"""Lower limit of transmittance, whose logarithm is taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Background:
     """What lies around a white cell.
 
     Attributes
@@ -48,7 +51,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class LibraryCell:
-    """One white blood cell and the ground that it lay on.
+    """One white blood cell and the background that it lay on.
 
     Attributes
     ----------
@@ -57,7 +60,7 @@ class LibraryCell:
     mask
         (h, w) bool, nucleus and cytoplasm: one piece without holes.
     plasma
-        (3,) colour of the ground between the red cells, 0 to 255.
+        (3,) colour of the background between the red cells, 0 to 255.
     nucleus
         (3,) mean optical density of the nucleus over the plasma.
     """
@@ -67,11 +70,11 @@ class LibraryCell:
     mask: Mask
     plasma: Colour
     nucleus: Colour
-    ground: Ground
+    background: Background
 
     @property
-    def look(self) -> Colour:
-        """What tells smears apart, (6,): the plasma's density and the hue of the nucleus."""
+    def stain(self) -> Colour:
+        """What tells smears apart, (6,): the plasma's optical density and the hue of the nucleus."""
         return np.concatenate([-np.log(self.plasma / 255), 1.5 * self.nucleus / self.nucleus.sum()])
 
 
@@ -83,9 +86,9 @@ class CellLibrary:
     cells: tuple[LibraryCell, ...]
 
     def alike(self, chosen: int) -> Sequence[LibraryCell]:
-        """Return the cells that look like one smear with the chosen one, it first: at least the nearest third."""
-        looks = np.stack([cell.look for cell in self.cells])
-        order = np.argsort(((looks - looks[chosen]) ** 2).sum(axis=1), kind="stable")
+        """Return the cells whose stain is nearest to the chosen one's, it first: a third of all, twelve at least."""
+        stains = np.stack([cell.stain for cell in self.cells])
+        order = np.argsort(((stains - stains[chosen]) ** 2).sum(axis=1), kind="stable")
         return [self.cells[index] for index in order[: max(len(order) // 3, 12)]]
 
 
@@ -110,42 +113,42 @@ def read_library(folder: Path, part: str) -> CellLibrary:
 def read_cell(folder: Path, name: str) -> LibraryCell:
     """Read one cell of the library."""
     picture = read_picture(folder, name, 1.0)
-    image, labels = picture.image, picture.labels  # their values renumbered: ground 0, cytoplasm 1, nucleus 2
+    image, labels = picture.image, picture.labels  # their values renumbered: background 0, cytoplasm 1, nucleus 2
     if labels.max() != 2:
         raise DataError(
-            f"{folder / 'labels' / name}: the labels of a library's cell have three values, 0 for the ground, "
+            f"{folder / 'labels' / name}: the labels of a library's cell have three values, 0 for the background, "
             f"128 for cytoplasm and 255 for the nucleus, not {labels.max() + 1}. Is it a library of single cells?"
         )
     mask = cleaned(labels > 0)
     nucleus = mask & (labels == 2)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     around = ~ndimage.binary_dilation(mask, iterations=4)
-    if not nucleus.any() or around.mean() < _LEAST_GROUND or max(np.ptp(rows), np.ptp(columns)) >= LARGEST:
+    if not nucleus.any() or around.mean() < _LEAST_BACKGROUND or max(np.ptp(rows), np.ptp(columns)) >= LARGEST:
         across = f"{np.ptp(rows) + 1} x {np.ptp(columns) + 1}"
         raise DataError(
             f"{folder / 'images' / name}: composing needs a picture of one cell with a nucleus, at most {LARGEST} "
-            f"pixels across, and ground around it, not a cell of {across} pixels with "
-            f"{nucleus.sum()} of nucleus and {around.mean():.0%} ground."
+            f"pixels across, and background around it, not a cell of {across} pixels with "
+            f"{nucleus.sum()} of nucleus and {around.mean():.0%} background."
         )
     plasma = plasma_colour(image, around)
-    ground = np.clip(image / plasma, _DARKEST, 1.2).astype(np.float32)
+    transmittance = np.clip(image / plasma, _DARKEST, 1.2).astype(np.float32)
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     around = _grown(box, mask.shape)
     return LibraryCell(
         name,
-        ground[around],
+        transmittance[around],
         mask[around],
         plasma,
-        -np.log(ground[nucleus]).mean(axis=0, dtype=np.float64),
-        _ground(ground, _only_ground(ground, mask)),
+        -np.log(transmittance[nucleus]).mean(axis=0, dtype=np.float64),
+        _background(transmittance, _only_background(transmittance, mask)),
     )
 
 
-def _ground(transmittance: Transmittance, usable: Mask) -> Ground:
+def _background(transmittance: Transmittance, usable: Mask) -> Background:
     level = ndimage.gaussian_filter(transmittance[..., 1], 1)
     bare = usable & ~ndimage.binary_dilation(np.abs(level - 1) > 0.05, iterations=3)
     depth = ndimage.distance_transform_edt(np.pad(bare, 1))[1:-1, 1:-1].astype(np.float32)
-    return Ground(transmittance, depth, background_pieces(transmittance, usable))
+    return Background(transmittance, depth, background_pieces(transmittance, usable))
 
 
 def cleaned(mask: Mask) -> Mask:
@@ -160,19 +163,19 @@ def cleaned(mask: Mask) -> Mask:
 
 def plasma_colour(image: Rgb, around: Mask) -> Colour:
     """Return the colour between the red cells: the median of the brighter half of what lies around the white one."""
-    ground = image[around]
-    light = ground.sum(axis=1, dtype=np.int64)
-    colour: Colour = np.median(ground[light >= np.median(light)], axis=0).clip(1)
+    background = image[around]
+    light = background.sum(axis=1, dtype=np.int64)
+    colour: Colour = np.median(background[light >= np.median(light)], axis=0).clip(1)
     return colour
 
 
-def _only_ground(transmittance: Transmittance, mask: Mask) -> Mask:
+def _only_background(transmittance: Transmittance, mask: Mask) -> Mask:
     """Return where a picture shows plasma, red cells and platelets, away from every white cell and from seams."""
     dark = transmittance[..., 1] < 0.6
     pieces, _ = ndimage.label(dark)
     at_border = np.unique(np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
     areas = np.bincount(pieces.ravel())
-    # Platelets are small and whole; what is larger, or cut by the border, is a white cell that nobody outlined.
+    # Platelets are small and whole; what is larger, or cut by the border, is a white cell without an outline.
     unnamed = (areas[pieces] > 120) | np.isin(pieces, at_border[at_border > 0])
     usable = ~ndimage.binary_dilation(mask | (unnamed & dark), iterations=4)
     for axis in (0, 1):
@@ -184,17 +187,17 @@ def _only_ground(transmittance: Transmittance, mask: Mask) -> Mask:
 
 def _leave_out_strips(usable: Mask, light: Transmittance, axis: int) -> None:
     """Take out what was patched on at a border: all along a straight line the light jumps the same way."""
-    lines, ground = np.moveaxis(light, axis, 0), np.moveaxis(usable, axis, 0)
-    steps = np.where(ground[1:] & ground[:-1], np.diff(lines, axis=0), np.nan)
+    lines, kept = np.moveaxis(light, axis, 0), np.moveaxis(usable, axis, 0)
+    steps = np.where(kept[1:] & kept[:-1], np.diff(lines, axis=0), np.nan)
     count = len(lines)
     for index in range(count - 1):
         known = steps[index][np.isfinite(steps[index])]
         outer = min(index + 1, count - 1 - index) < count // 4
         if outer and len(known) > 20 and abs(np.median(known)) > 0.01:
             if index < count // 2:
-                ground[: index + 2] = False
+                kept[: index + 2] = False
             else:
-                ground[index:] = False
+                kept[index:] = False
 
 
 def _grown(box: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -1,7 +1,4 @@
-"""A sheet of composed pictures, for people who look before they train: each as it is, and with its cells' outlines.
-
-Pictures go in, a PNG comes out.
-"""
+"""A sheet (PNG) of composed pictures, to check them by eye: each as it is, and with its cells' outlines."""
 
 import io
 import math
@@ -24,14 +21,14 @@ def cell_sheet(pictures: Sequence[Picture]) -> bytes:
     sheet = Image.new("RGB", (2 * _PAIRS * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP), "white")
     for place, picture in enumerate(pictures):
         row, pair = divmod(place, _PAIRS)
-        for column, image in enumerate((picture.image, outlined(picture))):
+        for column, image in enumerate((picture.image, with_outlines(picture))):
             sheet.paste(Image.fromarray(image), ((2 * pair + column) * (width + _GAP), row * (height + _GAP)))
     content = io.BytesIO()
     sheet.save(content, "PNG")
     return content.getvalue()
 
 
-def outlined(picture: Picture) -> Rgb:
+def with_outlines(picture: Picture) -> Rgb:
     """Return the image with a line of two pixels along every object's border, (H, W, 3) uint8."""
     borders = ndimage.maximum_filter(picture.labels, 3) != ndimage.minimum_filter(picture.labels, 3)
     image = picture.image.copy()

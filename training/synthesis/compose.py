@@ -1,8 +1,7 @@
-"""Pictures of touching white blood cells, composed of single ones (paper, IV-A c: 10 to 30 on a ground of red cells).
+"""Pictures of touching white blood cells, composed of single ones (paper, IV-A c: 10 to 30 among red cells).
 
-A library of cells and a random generator go in, a `Picture` comes out; the same seed gives the same picture.
-Everything is transmittance until the end: around a cell's outline the pictures multiply, as light passes through what
-lies on each other, so that no rim of one cell's ground shows on another's.
+The same seed gives the same picture. Until the end everything is transmittance: around a cell's outline the pictures
+are multiplied, as light passes through layers, so that no rim of one cell's background shows on another's.
 """
 
 from collections.abc import Iterator
@@ -14,15 +13,23 @@ from scipy import ndimage
 from nuclick_training.datasets.data import DataError, Labels, Picture, Rgb
 from nuclick_training.synthesis.background import composed_background
 from nuclick_training.synthesis.background_pieces import Mask, Transmittance
-from nuclick_training.synthesis.cell_library import CellLibrary, LibraryCell
+from nuclick_training.synthesis.cell_library import LARGEST, CellLibrary, LibraryCell
 
 PIXEL_SIZE = 0.19
 """Microns per pixel of the library, an estimate: red cells, 7.5 um wide, measure about 39 pixels (34 to 49)."""
 FEWEST, MOST = 10, 30
+"""Cells in a picture (paper, IV-A c)."""
+# The paper gives none of the values below: they were set by hand for the library's cells of 9 to 18 um.
 SMALLEST_SIZE = 400
-_PAD = 128
-_VISIBLE, _INSIDE = 0.75, 0.6
+"""Smallest side of a picture in pixels: `MOST` cells find room in it."""
+_PAD = LARGEST
+"""Pixels of canvas around the picture: a cell that the picture's border cuts lies on the canvas as a whole."""
+_VISIBLE = 0.75
+"""Share of a cell's area that later cells must leave uncovered."""
+_INSIDE = 0.6
+"""Share of a cell's area that must lie inside the picture."""
 _TRIES = 40
+"""Places that are tried for a cell before it is left out."""
 _Centre = npt.NDArray[np.float64]
 _Place = tuple[slice, slice]
 
@@ -68,7 +75,7 @@ def compose(
 
 
 class Shape:
-    """A cell as it will lie: deformed, resized, turned and restained.
+    """A cell as it will be drawn: deformed, resized, turned and restained.
 
     Attributes
     ----------
@@ -106,18 +113,18 @@ class Shape:
 
 
 class Canvas:
-    """A picture in the making, with room around it for the cells that its border cuts."""
+    """A picture that is being composed, with room around it for the cells that its border cuts."""
 
-    def __init__(self, ground: Transmittance) -> None:
-        self.transmittance = ground
-        self.labels: Labels = np.zeros(ground.shape[:2], np.int32)
+    def __init__(self, background: Transmittance) -> None:
+        self.transmittance = background
+        self.labels: Labels = np.zeros(background.shape[:2], np.int32)
         self.inner = np.s_[_PAD:-_PAD, _PAD:-_PAD]
         self.areas: list[int] = []
         self.centres: list[_Centre] = []
         self.radii: list[float] = []
 
     def add(self, shape: Shape, rng: np.random.Generator, together: bool) -> None:
-        """Lay a cell against another one, or alone; leave it away where there is no room."""
+        """Lay a cell against another one, or alone; leave it out where there is no room."""
         for _ in range(_TRIES):
             centre = self._beside_another(shape, rng) if together else self._alone(shape, rng)
             if centre is not None and self.fits(shape, centre):
@@ -205,7 +212,7 @@ def _wobble(side: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
 
 
 def _lit(transmittance: Transmittance, plasma: npt.NDArray[np.float64], rng: np.random.Generator) -> Rgb:
-    """Put the lamp and the plasma behind it: uneven by a few percent, with the camera's noise."""
+    """Return the picture as a camera takes it: plasma colour, light that is uneven by a few percent, and noise."""
     side = len(transmittance)
     coarse = ndimage.zoom(rng.normal(0, 0.012, (4, 4)), side / 4, order=3, mode="nearest", grid_mode=True)
     light = transmittance * (plasma * rng.uniform(0.95, 1.0)) * np.exp(coarse)[..., None]

@@ -1,6 +1,6 @@
 """`python -m nuclick_training compose`: write pictures of touching cells as a folder that `nuclick-wsi evaluate` takes.
 
-The library of one part of the split goes in; `images/` and `labels/` come out, and a sheet to look at.
+They are composed of the library cells of one part of the split; a sheet with outlines is optional.
 """
 
 import argparse
