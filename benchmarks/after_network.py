@@ -19,9 +19,10 @@ from skimage import morphology
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours
 from nuclick_wsi.segmentation.contours.outlines import outline
-from nuclick_wsi.segmentation.masks import Mask, MaskRule, Pixels, Probabilities, decode_mask
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
 from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
 
 CROP = 128

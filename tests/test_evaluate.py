@@ -46,9 +46,9 @@ from nuclick_wsi.models.network import NuClick, NuClickConfig
 from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmentation.blocks import Place
+from nuclick_wsi.segmentation.blocks import BlockPlace
 from nuclick_wsi.segmentation.crops import SignalField, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
+from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
 
@@ -278,7 +278,7 @@ def tissue() -> tuple[np.ndarray, list[Prompt]]:
 def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_inputs(network):
     image, prompts = tissue()
     batches: list[torch.Tensor] = []
-    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), torch.device("cpu"))
+    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), Compute(torch.device("cpu")))
     straight = torch.nn.Module.register_forward_pre_hook(
         held._network, lambda _, inputs: batches.append(inputs[0].clone())
     )
@@ -299,10 +299,10 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
 
 
 class BlockSegmenter(DarkSegmenter):
-    """Needs a one-look network's block, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
+    """Needs the block of a shared encoder, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
 
     def around(self, view):
-        return Place.of(view.window).block
+        return BlockPlace.of(view.window).block
 
     def predict(self, tiles, field):
         for tile in tiles:
@@ -331,7 +331,7 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
 
 def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):
     image, prompts = tissue()
-    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), torch.device("cpu"))
+    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), Compute(torch.device("cpu")))
     together = looks(held, image, prompts)
     seen = looks(WithoutNeighbours(held), image, prompts)
     alone = {prompt.id: looks_alone(held, image, prompt) for prompt in prompts[:5]}
@@ -399,7 +399,7 @@ def test_the_engine_takes_a_variant_of_any_segmenter(make_slide):
             nw.segment(
                 slide,
                 nw.PromptSet(tuple(prompts)),
-                {ObjectKind.NUCLEUS: one},
+                FixedSegmenters({ObjectKind.NUCLEUS: one}),
                 slide.info.pixel_size,
                 Settings(tile_size=90),
             )

@@ -16,6 +16,7 @@ from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters
 from nuclick_wsi.segmentation.stitch import Patch
 from nuclick_wsi.server.recent_results import RecentResults
 from nuclick_wsi.slides.readers import open_slide
@@ -27,7 +28,9 @@ def outlined(path: Path, prompts: Iterable[Prompt], memory: ResultCache) -> tupl
     """Return the outcome, and the prompts that went through the network."""
     segmenters = {kind: ShySegmenter(kind) for kind in (ObjectKind.NUCLEUS, ObjectKind.GLAND)}
     with open_slide(path) as slide:
-        outcome = segment(slide, PromptSet(tuple(prompts)), segmenters, PixelSize(0.25, 0.25), memory=memory)
+        outcome = segment(
+            slide, PromptSet(tuple(prompts)), FixedSegmenters(segmenters), PixelSize(0.25, 0.25), memory=memory
+        )
     return outcome, set.union(*(one.seen for one in segmenters.values()))
 
 

@@ -28,7 +28,7 @@ from nuclick_wsi.runs.patch_codec import decode, encode
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.engine import Outcome, segment
-from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.stitch import Patch
 from nuclick_wsi.slides.readers import open_slide
 
@@ -68,7 +68,9 @@ def run(path: Path, prompts: Iterable[Prompt], journal: Journal) -> tuple[Outcom
     segmenters = {kind: ShySegmenter(kind) for kind in (ObjectKind.NUCLEUS, ObjectKind.GLAND)}
     memory = journal.image("slide", ABOUT)
     with open_slide(path) as slide:
-        outcome = segment(slide, PromptSet(tuple(prompts)), segmenters, PixelSize(0.25, 0.25), memory=memory)
+        outcome = segment(
+            slide, PromptSet(tuple(prompts)), FixedSegmenters(segmenters), PixelSize(0.25, 0.25), memory=memory
+        )
     memory.forget_others({prompt.id for prompt in prompts})
     journal.save()
     return outcome, set.union(*(one.seen for one in segmenters.values())), memory.recalled

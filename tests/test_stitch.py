@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.masks import Mask, MaskRule, Probabilities, decode_mask
+from nuclick_wsi.segmentation.arrays import Mask, Probabilities
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
 from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
 
 Pixel = tuple[int, int]

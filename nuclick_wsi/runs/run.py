@@ -196,8 +196,7 @@ def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> Im
     assert report.reader is not None, "the slide is open"
     about = {}
     for kind in map(ObjectKind, report.prompts):
-        line.registry[kind]  # loads the model
-        about[kind] = context_key(report.fingerprint, report.reader, image.frame, line.registry.models[kind].sha256)
+        about[kind] = context_key(report.fingerprint, report.reader, image.frame, line.registry.model(kind).sha256)
     return line.journal.image(job.identity, about)
 
 
@@ -216,8 +215,8 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
     pixel_size = options.pixel_size
     return {
-        "device": str(registry.device),
-        "batch_size": registry.batch_size,
+        "device": str(registry.compute.device),
+        "batch_size": registry.compute.batch_size,
         "reader": options.reader.value,
         "mpp": pixel_size and pixel_size.mean,
         **asdict(options.settings),
@@ -225,4 +224,4 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
 
 
 def _models_used(registry: ModelRegistry) -> list[ModelUsed]:
-    return [ModelUsed(kind, model.card.name, model.sha256, model.path) for kind, model in registry.models.items()]
+    return [ModelUsed(model.card.kind, model.card.name, model.sha256, model.path) for model in registry.loaded]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.masks import Probabilities
+from nuclick_wsi.segmentation.arrays import Probabilities
 
 
 def blend(looks: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probabilities]:

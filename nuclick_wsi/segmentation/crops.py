@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.prompts import Click, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.signals import REACH, Pixels, guiding_signals, rasterize
+from nuclick_wsi.segmentation.arrays import Map, Pixels
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals, rasterize
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class SignalField:
         strokes = self.prompts[index].signal.strokes
         return rasterize([np.array([(p.x, p.y) for p in stroke]) / grid.downsample for stroke in strokes])
 
-    def signals(self, view: View) -> NDArray[np.float32]:
+    def signals(self, view: View) -> Map:
         """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
         origin = np.array([view.window.y, view.window.x])
         own = self.pixels(view.prompt, view.grid) - origin

@@ -5,19 +5,19 @@ plan_views > recall > plan_tiles > read > segmenter.predict > merge > decode_mas
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Instance, PromptSet, Reason, Rejection
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Grid, PixelSize, Window
+from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
 from nuclick_wsi.segmentation.competing_neighbours import Neighbours, find_competing_neighbours
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours, draw_pixel_edges
@@ -27,14 +27,12 @@ from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object
 from nuclick_wsi.segmentation.pipeline import ordered_map
 from nuclick_wsi.segmentation.prompt_validation import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, NoCache, ResultCache
-from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.segmenter import Segmenter, SegmenterSource, TileImage
 from nuclick_wsi.segmentation.settings import Settings, mask_rule
-from nuclick_wsi.segmentation.signals import Pixels
 from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
 from nuclick_wsi.slides.resample import choose_level, grid_for, read_window
 from nuclick_wsi.slides.slide import Slide, SlideInfo
 
-Probabilities = NDArray[np.float32]
 Progress = Callable[[int], None]
 """Told how many more of the prompts that want an outline are through the network; what it raises ends the work."""
 
@@ -72,7 +70,7 @@ class Outcome:
 def segment(  # noqa: PLR0913 - the last two have nothing in common with each other, nor with the settings
     slide: Slide,
     prompts: PromptSet,
-    segmenters: Mapping[ObjectKind, Segmenter],
+    segmenters: SegmenterSource,
     pixel_size: PixelSize,
     settings: Settings = Settings(),
     *,
@@ -86,7 +84,7 @@ def segment(  # noqa: PLR0913 - the last two have nothing in common with each ot
     slide
         In the frame in which the prompts are drawn.
     segmenters
-        One for every kind of object among the prompts.
+        Provides one for every kind of object among the prompts, such as a `ModelRegistry`.
     pixel_size
         Of level 0.
     memory
@@ -98,7 +96,7 @@ def segment(  # noqa: PLR0913 - the last two have nothing in common with each ot
     readings: list[Reading] = []
     for kind in sorted({prompt.kind for prompt in kept if prompt.role is Role.SEGMENT}):
         group = [prompt for prompt in kept if prompt.kind is kind]
-        job = _KindJob.plan(slide, pixel_size, segmenters[kind], settings, group, memory)
+        job = _KindJob.plan(slide, pixel_size, segmenters.segmenter(kind), settings, group, memory)
         part, refused = job.run(on_progress)
         instances += part
         rejections += refused

@@ -5,22 +5,13 @@ Everything is two-dimensional and knows nothing of the batch that the map came f
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from nuclick_wsi.instances import Reason
-
-Mask: TypeAlias = NDArray[np.bool_]
-"""True where the object is, shape (H, W); its parts are 4-connected, so that each has one outline."""
-
-Probabilities: TypeAlias = NDArray[np.float32]
-"""How sure the network is that a pixel belongs to the object, shape (H, W), in [0, 1]."""
-
-Pixels: TypeAlias = NDArray[np.int64]
-"""Pixels as row and column, shape (N, 2), in the frame that the docstring says."""
+from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 
 _CROSS = ndimage.generate_binary_structure(2, 1)
 

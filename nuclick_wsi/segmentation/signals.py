@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nuclick_wsi.segmentation.arrays import Map, Pixels
+
 Strokes = Sequence[npt.NDArray[np.floating]]
-Pixels = npt.NDArray[np.int64]
-Map = npt.NDArray[np.float32]
 
 REACH = 0.75
 """The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on

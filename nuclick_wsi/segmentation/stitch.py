@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.masks import Mask, Pixels, Probabilities, bounding_box, dilated, keep_touched
+from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
+from nuclick_wsi.segmentation.masks import bounding_box, dilated, keep_touched
 
 
 @dataclass(frozen=True, slots=True, eq=False)

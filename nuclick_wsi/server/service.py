@@ -4,7 +4,7 @@ Nothing here knows of a current image or a current client; several threads may u
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import orjson
 from nuclick_wsi.errors import ModelError, SlideError
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import Rejection
+from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Outcome, segment
@@ -72,15 +73,15 @@ class Service:
                 registry.path(kind)
             except ModelError:
                 continue  # who asks for this kind is told then
-            registry[kind]
+            registry.segmenter(kind)
 
     def health(self) -> dict[str, Any]:
         """Return what the server is and has."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
-            "device": str(self._registry.device),
-            "models": self._models(self._registry),
+            "device": str(self._registry.compute.device),
+            "models": [_model(model) for model in self._registry.loaded],
             "allowed": [str(folder) for folder in self._allowed.folders],
         }
 
@@ -134,8 +135,7 @@ class Service:
         """Return what is known of a request's prompts: slide, reader, model and program are part of every key."""
         about = {}
         for kind in work.kinds:
-            self._registry[kind]  # loads the model
-            model = self._registry.models[kind].sha256
+            model = self._registry.model(kind).sha256
             about[kind] = context_key(opened.fingerprint, opened.slide.info.reader, work.request.image.frame, model)
         return self._recent.on_slide(about)
 
@@ -145,17 +145,15 @@ class Service:
             "known": work.request.known,
             "rejections": [_rejection(one) for one in outcome.rejections],
             "left_alone": dict(work.request.prompts.left_alone),
-            "models": self._models(reading.kind for reading in outcome.readings),
+            "models": [_model(self._registry.model(reading.kind)) for reading in outcome.readings],
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],
             "enlarged": [reading.kind for reading in outcome.readings if reading.upsampled],
         }
 
-    def _models(self, kinds: Iterable[ObjectKind]) -> list[dict[str, Any]]:
-        models = [(kind, self._registry.models[kind]) for kind in kinds]
-        return [
-            {"kind": kind, "name": model.card.name, "sha256": model.sha256, "terms": model.card.terms}
-            for kind, model in models
-        ]
+
+def _model(model: Model) -> dict[str, Any]:
+    card = model.card
+    return {"kind": card.kind, "name": card.name, "sha256": model.sha256, "terms": card.terms}
 
 
 def _rejection(rejection: Rejection) -> dict[str, Any]:

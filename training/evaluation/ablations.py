@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Pixels
 from nuclick_wsi.segmentation.crops import SignalField, Tile, View
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
-from nuclick_wsi.segmentation.signals import Pixels
 
 _TURNS = range(8)
 """Quarter turns against the clock, 0 to 3; from 4 on after a flip from left to right."""

@@ -14,7 +14,8 @@ from PIL import Image
 from scipy import ndimage
 
 from nuclick_training.datasets.data import DataError, Labels, Picture, Rgb, objects_of
-from nuclick_wsi.segmentation.signals import Map, Pixels, guiding_signals
+from nuclick_wsi.segmentation.arrays import Map, Pixels
+from nuclick_wsi.segmentation.signals import guiding_signals
 
 Points = npt.NDArray[np.floating]
 Target = npt.NDArray[np.uint8]

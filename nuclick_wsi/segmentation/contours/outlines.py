@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.masks import Mask, label_parts
+from nuclick_wsi.segmentation.arrays import Mask
+from nuclick_wsi.segmentation.masks import label_parts
 
 Outline: TypeAlias = shapely.Polygon | shapely.MultiPolygon
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_wsi.segmentation.masks import Mask, Probabilities
+from nuclick_wsi.segmentation.arrays import Mask, Probabilities
 from nuclick_wsi.segmentation.stitch import Patch
 
 Positions = NDArray[np.int64]
