@@ -16,8 +16,9 @@ import shapely
 from scipy import ndimage
 from skimage import morphology
 
-from nuclick_wsi.geometry import Size
+from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import Reason
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours
@@ -36,25 +37,26 @@ CENTRE: Pixels = np.array([[CROP // 2, CROP // 2]])
 
 
 @dataclass(frozen=True)
-class Look:
+class Prediction:
     """One prompt's crop."""
 
-    name: str
+    prompt: Prompt
     window: Window
     probabilities: Probabilities
 
 
-def simulated_looks(count: int) -> list[Look]:
+def simulated_predictions(count: int) -> list[Prediction]:
     """Crops of objects on a jittered lattice; 64 shapes serve them all, so that any number fits in memory."""
     rng = np.random.default_rng(0)
     shapes = [simulated_object(rng) for _ in range(64)]
     side = int(np.ceil(count**0.5))
-    looks = []
+    predictions = []
     for number in range(count):
         row, column = divmod(number, side)
         x, y = (np.array([column, row]) * SPACING + rng.integers(-5, 6, 2)).tolist()
-        looks.append(Look(f"{number:06d}", Window(x, y, CROP, CROP), shapes[number % len(shapes)]))
-    return looks
+        prompt = Prompt(f"{number:06d}", ObjectKind.NUCLEUS, Click(Point(x, y)))
+        predictions.append(Prediction(prompt, Window(x, y, CROP, CROP), shapes[number % len(shapes)]))
+    return predictions
 
 
 def simulated_object(rng: np.random.Generator) -> Probabilities:
@@ -93,19 +95,19 @@ def plain_settle(patches: Sequence[Patch]) -> dict[tuple[int, int], str]:
     owners: dict[tuple[int, int], tuple[float, str]] = {}
     for patch in patches:
         for row, column in np.argwhere(patch.mask).tolist():
-            claim = (float(patch.probabilities[row, column]), patch.prompt_id)
+            claim = (float(patch.probabilities[row, column]), patch.prompt.id)
             pixel = (row + patch.window.y, column + patch.window.x)
             owners[pixel] = max(owners.get(pixel, claim), claim)
     return {pixel: name for pixel, (_, name) in owners.items()}
 
 
-def decoded(looks: Sequence[Look]) -> list[Patch]:
+def decoded(predictions: Sequence[Prediction]) -> list[Patch]:
     patches = []
-    for look in looks:
-        mask = decode_mask(look.probabilities, CENTRE, RULE)
+    for prediction in predictions:
+        mask = decode_mask(prediction.probabilities, CENTRE, RULE)
         if not isinstance(mask, Reason):
-            signal = CENTRE + np.array([look.window.y, look.window.x])
-            patches.append(Patch.cropped(look.name, look.window, mask, look.probabilities, signal))
+            signal = CENTRE + np.array([prediction.window.y, prediction.window.x])
+            patches.append(Patch.cropped(prediction.prompt, prediction.window, mask, prediction.probabilities, signal))
     return patches
 
 
@@ -120,29 +122,30 @@ def milliseconds(work: Callable[[], object], count: int) -> float:
 
 
 def main(count: int) -> None:
-    looks = simulated_looks(count)
-    patches = decoded(looks)
+    predictions = simulated_predictions(count)
+    patches = decoded(predictions)
     settled, rejections = settle_overlaps(patches, RULE.smallest_px)
-    few_looks, few, few_settled = looks[:PLAIN_OBJECTS], patches[:PLAIN_OBJECTS], settled[:PLAIN_OBJECTS]
+    few_predictions, few, few_settled = predictions[:PLAIN_OBJECTS], patches[:PLAIN_OBJECTS], settled[:PLAIN_OBJECTS]
     lost = 1 - sum(int(patch.mask.sum()) for patch in settled) / sum(int(patch.mask.sum()) for patch in patches)
     print(f"{count} objects, {len(rejections)} rejected; neighbours contest and lose {lost:.0%} of all pixels")
-    wanted = {patch.prompt_id for patch in settled}
     rule = ContourRule(RULE.threshold, TOLERANCE)
-    drawn = draw_contours(settled, wanted, GRID, SLIDE, rule)
+    drawn = draw_contours(settled, [], GRID, SLIDE, rule)
     edges = [outline(patch.mask, patch.window, GRID) for patch in settled]
-    vertices, of_edges = (shapely.get_num_coordinates(list(shapes)).mean() for shapes in (drawn.values(), edges))
+    vertices, of_edges = (shapely.get_num_coordinates(list(shapes)).mean() for shapes in (drawn, edges))
     print(f"{vertices:.0f} vertices each at {TOLERANCE} px of the grid; along pixel edges {of_edges:.0f}")
     steps = {
         "decode": (
-            milliseconds(lambda: decoded(looks), count),
-            milliseconds(lambda: [plain_decode(look.probabilities) for look in few_looks], len(few_looks)),
+            milliseconds(lambda: decoded(predictions), count),
+            milliseconds(
+                lambda: [plain_decode(prediction.probabilities) for prediction in few_predictions], len(few_predictions)
+            ),
         ),
         "settle": (
             milliseconds(lambda: settle_overlaps(patches, RULE.smallest_px), count),
             milliseconds(lambda: plain_settle(few), len(few)),
         ),
         "contour": (
-            milliseconds(lambda: draw_contours(settled, wanted, GRID, SLIDE, rule), len(settled)),
+            milliseconds(lambda: draw_contours(settled, [], GRID, SLIDE, rule), len(settled)),
             milliseconds(lambda: [plain_outline(patch) for patch in few_settled], len(few_settled)),
         ),
         "edges": (

@@ -67,7 +67,7 @@ class Journal:
         self.close()
 
     def image(self, name: str, about: Mapping[ObjectKind, bytes]) -> "ImageResultCache":
-        """Return the memory of one image.
+        """Return the cache of one image.
 
         Parameters
         ----------
@@ -78,15 +78,15 @@ class Journal:
         """
         return ImageResultCache(self, name, about)
 
-    def find(self, image: str, prompt: str, shown: bytes) -> bytes | None:
-        """Return what is kept of a prompt, if it was shown just this; ResultError as for all methods."""
+    def find(self, image: str, prompt: str, digest: bytes) -> bytes | None:
+        """Return what is kept of a prompt with this digest, None where nothing is; ResultError as for all methods."""
         query = "SELECT decoded FROM looks WHERE image = ? AND prompt = ? AND shown = ?"
         with self.lent() as connection:
-            row = connection.execute(query, (image, prompt, shown)).fetchone()
+            row = connection.execute(query, (image, prompt, digest)).fetchone()
         return None if row is None else bytes(row[0])
 
     def put(self, row: Row) -> None:
-        """Keep what came of a prompt: image, prompt id, what was shown, what came of it."""
+        """Keep the result of a prompt: image, prompt id, digest, result."""
         self._waiting.append(row)
         if len(self._waiting) >= _BATCH or time.monotonic() - self._saved > _SECONDS:
             self.save()
@@ -164,28 +164,28 @@ class ImageResultCache:
         self._name = name
         self._about = about
 
-    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
-        """Return what came of a prompt when the same was shown to the same network; None where that is not known."""
+    def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
+        """Return the result of a prompt that was kept with this input digest and model; None where there is none."""
         if self._journal.fresh:
             return None
-        content = self._journal.find(self._name, prompt.id, self._key(prompt, shown))
+        content = self._journal.find(self._name, prompt.id, self._key(prompt, digest))
         try:
-            decoded = None if content is None else decode(prompt.id, content)
+            decoded = None if content is None else decode(prompt, content)
         except ValueError:
             return None  # as good as unknown
         self.recalled += decoded is not None
         return decoded
 
-    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
-        """Keep what came of a prompt, in the place of what was kept of it before."""
-        self._journal.put((self._name, prompt.id, self._key(prompt, shown), encode(decoded)))
+    def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
+        """Keep the result of a prompt, in the place of the one that was kept of it before."""
+        self._journal.put((self._name, prompt.id, self._key(prompt, digest), encode(decoded)))
 
     def forget_others(self, prompts: Collection[str]) -> None:
         """Forget all prompts but these."""
         self._journal.forget_others(self._name, prompts)
 
-    def _key(self, prompt: Prompt, shown: bytes) -> bytes:
-        return self._about[prompt.kind] + shown
+    def _key(self, prompt: Prompt, digest: bytes) -> bytes:
+        return self._about[prompt.kind] + digest
 
 
 def _connect(path: Path) -> sqlite3.Connection:

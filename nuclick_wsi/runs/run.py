@@ -156,7 +156,7 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         if options.dry:
             return report
         line.watcher.image_started(job.name, sum(report.prompts.values()))
-        memory = _memory(line, report, job, image)
+        cache = _result_cache(line, report, job, image)
         outcome = segment(
             slide,
             image.prompts,
@@ -164,13 +164,13 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
             pixel_size,
             options.settings,
             on_progress=line.watcher.prompts_done,
-            memory=memory,
+            cache=cache,
         )
         models = [used for used in _models_used(registry) if used.kind in report.prompts]
         unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
         described = _described(options, registry)
         written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
-        memory.forget_others({prompt.id for prompt in image.prompts.prompts})
+        cache.forget_others({prompt.id for prompt in image.prompts.prompts})
         preview = None
         if options.preview:
             # A picture is named as its result is, which may have had to take another name.
@@ -182,7 +182,7 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         return replace(
             report,
             status=Status.INCOMPLETE if unread else Status.DONE,
-            recalled=memory.recalled,
+            recalled=cache.recalled,
             instances=len(outcome.instances),
             rejections=outcome.rejections,
             written=written,
@@ -190,7 +190,7 @@ def _run_image(line: _Line, report: ImageReport, job: Job, image: ImageInput) ->
         )
 
 
-def _memory(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageResultCache:
+def _result_cache(line: _Line, report: ImageReport, job: Job, image: ImageInput) -> ImageResultCache:
     """Return what is known of an image's prompts, as long as neither slide, reader, model nor program changed."""
     assert report.fingerprint is not None, "the slide is open"
     assert report.reader is not None, "the slide is open"

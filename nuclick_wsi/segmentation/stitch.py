@@ -1,7 +1,7 @@
 """Masks that overlap become masks that do not: each pixel goes to one prompt.
 
-In go the masks of all prompts of one kind, each where it sits on the grid; out come the same without shared pixels,
-and a rejection for each prompt that has nothing left. Neighbours that touch stay separate instances.
+It takes the masks of all prompts of one kind, each in its place on the grid, and returns the same without shared
+pixels, and a rejection for each prompt that has nothing left. Neighbours that touch stay separate instances.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.prompts import Prompt, Role
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.masks import bounding_box, dilated, keep_touched
@@ -19,14 +20,14 @@ from nuclick_wsi.segmentation.masks import bounding_box, dilated, keep_touched
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """The mask of one prompt where it sits on the grid, and how sure the network is of it.
+    """The mask of one prompt in its place on the grid, with its probabilities.
 
-    `mask` and `probabilities`, float32 in [0, 1], fill `window`; what the probabilities are further off the mask than
-    its eight neighbours has no meaning. `signal` holds the prompt's own pixels as row and
-    column *on the grid*, shape (N, 2); some may lie outside the window.
+    `mask` and `probabilities`, float32 in [0, 1], fill `window`; probabilities have a meaning in the mask and
+    in the eight neighbours of its pixels alone. `signal` holds the prompt's own pixels as row and column *on the
+    grid*, shape (N, 2); some may lie outside the window.
     """
 
-    prompt_id: str
+    prompt: Prompt
     window: Window
     mask: Mask
     probabilities: Probabilities
@@ -41,7 +42,7 @@ class Patch:
 
     @classmethod
     def cropped(
-        cls, prompt_id: str, window: Window, mask: Mask, probabilities: Probabilities, signal: Pixels
+        cls, prompt: Prompt, window: Window, mask: Mask, probabilities: Probabilities, signal: Pixels
     ) -> "Patch":
         """Return the patch of a mask's bounding box and one pixel around it, as far as the window goes.
 
@@ -50,7 +51,7 @@ class Patch:
         """
         box = bounding_box(mask)
         if box is None:
-            raise ValueError(f"the mask of prompt {prompt_id} is empty")
+            raise ValueError(f"the mask of prompt {prompt.id} is empty")
         rows, columns = box
         tight = Window(
             window.x + columns.start, window.y + rows.start, columns.stop - columns.start, rows.stop - rows.start
@@ -59,7 +60,7 @@ class Patch:
         assert kept is not None, "the box of a mask lies in its window"
         place = kept.slices_in(window)
         own = mask[place].copy()
-        return cls(prompt_id, kept, own, np.where(dilated(own), probabilities[place], np.float32(0)), signal)
+        return cls(prompt, kept, own, np.where(dilated(own), probabilities[place], np.float32(0)), signal)
 
     def shares_pixel_with(self, other: "Patch") -> bool:
         """Whether both masks have some pixel."""
@@ -102,7 +103,8 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
     settled
         Patches without a common pixel, in the order of the input.
     rejections
-        `TAKEN` for each that has no pixel left, `TOO_SMALL` for each that has too few.
+        `TAKEN` for each that has no pixel left, `TOO_SMALL` for each that has too few; none for a neighbour, which
+        asks for no outline.
     """
     contest = _Contest(patches, _find_rivals(patches))
     contest.settle(smallest_px)
@@ -113,8 +115,8 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
         if held is None:
             settled.append(patch)
         elif held.any():
-            settled.append(Patch.cropped(patch.prompt_id, patch.window, held, patch.probabilities, patch.signal))
-        else:
+            settled.append(Patch.cropped(patch.prompt, patch.window, held, patch.probabilities, patch.signal))
+        elif patch.prompt.role is Role.SEGMENT:
             rejections.append(_rejection(patch, contest.left[index], smallest_px))
     return settled, rejections
 
@@ -228,7 +230,7 @@ def _first_wins(first: Patch, second: Patch, shared: Window, both: Mask) -> Mask
     if tied.any():
         pixels = np.add(np.argwhere(tied), (shared.y, shared.x))
         distance, other_distance = (cKDTree(patch.signal).query(pixels)[0] for patch in (first, second))
-        smaller_id = first.prompt_id < second.prompt_id
+        smaller_id = first.prompt.id < second.prompt.id
         wins[tied] = (distance < other_distance) | ((distance == other_distance) & smaller_id)
     return wins
 
@@ -247,6 +249,6 @@ def _rejection(patch: Patch, left: int, smallest_px: int) -> Rejection:
     """Return why a patch is gone."""
     had = int(patch.mask.sum())
     if left == 0:
-        return Rejection(patch.prompt_id, Reason.TAKEN, f"all of its {had} px of the network's grid went to neighbours")
+        return Rejection.of(patch.prompt, Reason.TAKEN, f"all of its {had} px of the network's grid went to neighbours")
     detail = f"neighbours left it {left} of its {had} px of the network's grid; the smallest object has {smallest_px}"
-    return Rejection(patch.prompt_id, Reason.TOO_SMALL, detail)
+    return Rejection.of(patch.prompt, Reason.TOO_SMALL, detail)

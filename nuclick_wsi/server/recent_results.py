@@ -16,7 +16,10 @@ LARGEST = 256 << 20
 """Bytes: some 25,000 nuclei."""
 
 _EACH = 1024
-"""Bytes that an entry takes beside its arrays: keys, windows, headers."""
+"""Bytes that an entry takes beside its arrays: key, window, headers, the prompt with its first point."""
+
+_POINT = 128
+"""Bytes of each further point of a squiggle."""
 
 
 class RecentResults:
@@ -35,7 +38,7 @@ class RecentResults:
         self._bytes = 0
 
     def on_slide(self, about: Mapping[ObjectKind, bytes]) -> "SlideResultCache":
-        """Return the memory of one request; `about` is what `context_key` returns for each kind of object."""
+        """Return the cache of one request; `about` is what `context_key` returns for each kind of object."""
         return SlideResultCache(self, about)
 
     def find(self, key: bytes) -> Decoded | None:
@@ -61,7 +64,7 @@ class RecentResults:
 class SlideResultCache:
     """The `ResultCache` of one request; it counts what it could recall.
 
-    Unlike a journal it knows prompts by what the network was shown alone: whose prompt it was changes no mask.
+    Unlike a journal it finds results by the input digest alone: the prompt's id and class change no mask.
     """
 
     def __init__(self, recent: RecentResults, about: Mapping[ObjectKind, bytes]) -> None:
@@ -69,17 +72,24 @@ class SlideResultCache:
         self._recent = recent
         self._about = about
 
-    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
-        """Return what came of a prompt when the same was shown to the same network; None where that is not known."""
-        decoded = self._recent.find(self._about[prompt.kind] + shown)
+    def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
+        """Return the result that was kept with this digest and model, as this prompt's; None where there is none."""
+        decoded = self._recent.find(self._about[prompt.kind] + digest)
         if decoded is None:
             return None
         self.recalled += 1
-        return replace(decoded, prompt_id=prompt.id)
+        return _for_prompt(decoded, prompt)
 
-    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
+    def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
         """Keep what came of a prompt."""
-        self._recent.keep(self._about[prompt.kind] + shown, decoded)
+        self._recent.keep(self._about[prompt.kind] + digest, decoded)
+
+
+def _for_prompt(decoded: Decoded, prompt: Prompt) -> Decoded:
+    """Return a result as that of another prompt."""
+    if isinstance(decoded, Rejection):
+        return Rejection.of(prompt, decoded.reason, decoded.detail)
+    return replace(decoded, prompt=prompt)
 
 
 def _size(decoded: Decoded | None) -> int:
@@ -87,4 +97,6 @@ def _size(decoded: Decoded | None) -> int:
         return 0
     if isinstance(decoded, Rejection):
         return _EACH
-    return _EACH + decoded.mask.nbytes + decoded.probabilities.nbytes + decoded.signal.nbytes
+    points = sum(map(len, decoded.prompt.signal.strokes)) - 1
+    arrays = (decoded.mask, decoded.probabilities, decoded.signal)
+    return _EACH + points * _POINT + sum(array.nbytes for array in arrays)

@@ -116,7 +116,7 @@ class Service:
         few = len(work.asked) <= _FEW
         settings = replace(request.settings, workers=0) if few else request.settings
         with self._slides.lease(work.path, request.image.frame) as opened:
-            memory = self._memory(work, opened)
+            cache = self._result_cache(work, opened)
             outcome = segment(
                 opened.slide,
                 request.prompts,
@@ -124,14 +124,14 @@ class Service:
                 work.pixel_size,
                 settings,
                 on_progress=on_progress,
-                memory=memory,
+                cache=cache,
             )
         answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
         about = self._about(work, outcome)
-        spent = {"recalled": memory.recalled, "seconds": round(time.perf_counter() - begun, 3)}
+        spent = {"recalled": cache.recalled, "seconds": round(time.perf_counter() - begun, 3)}
         return orjson.dumps({**answer, "nuclick": {**about, **spent}})
 
-    def _memory(self, work: Work, opened: CachedSlide) -> SlideResultCache:
+    def _result_cache(self, work: Work, opened: CachedSlide) -> SlideResultCache:
         """Return what is known of a request's prompts: slide, reader, model and program are part of every key."""
         about = {}
         for kind in work.kinds:

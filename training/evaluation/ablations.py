@@ -69,10 +69,9 @@ class EightWays(_Holder):
 
     def around(self, view: View) -> Window:
         """Return what the held segmenter needs to see in all eight turns and flips together."""
-        windows = [_window_turned_back(self._segmenter.around(_view_turned(view, turn)), turn) for turn in _TURNS]
-        left, top = min(window.x for window in windows), min(window.y for window in windows)
-        right, bottom = max(window.right for window in windows), max(window.bottom for window in windows)
-        return Window(left, top, right - left, bottom - top)
+        return Window.union(
+            _window_turned_back(self._segmenter.around(_view_turned(view, turn)), turn) for turn in _TURNS
+        )
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""

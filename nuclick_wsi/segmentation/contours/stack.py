@@ -1,6 +1,6 @@
 """Patches one below the other in one array, so that one pass of NumPy traces them all.
 
-In go settled patches; out come their masks and probabilities in one array each, and the way from there to the grid.
+The masks and the probabilities of settled patches are in one array each, which knows the way back to the grid.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Stack:
         corners = np.array([(patch.window.x - 1, patch.window.y) for patch in patches])
         corners[:, 1] -= tops
         ranks = np.empty(len(patches), np.int64)
-        ranks[sorted(range(len(patches)), key=lambda index: patches[index].prompt_id)] = np.arange(len(patches))
+        ranks[sorted(range(len(patches)), key=lambda index: patches[index].prompt.id)] = np.arange(len(patches))
         return cls(patches, masks, probabilities, corners, tops, ranks)
 
     def owners(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
