@@ -51,14 +51,7 @@ from nuclick_wsi.segmentation.crops import SignalField, plan_tiles, plan_views
 from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny networks are slower on many threads, and sums then depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tiny_card(kind: ObjectKind = ObjectKind.NUCLEUS, data: str = "discs", mpp: float = 0.25) -> ModelCard:

@@ -1,7 +1,7 @@
 """One probability map to one mask: threshold, fill small holes, keep what the prompt touches.
 
-In goes what the network says about one prompt; out comes the mask of its object, or the reason why there is none.
-Everything is two-dimensional and knows nothing of the batch that the map came from.
+The result is the mask of one prompt's object, or the reason why there is none. All arrays are two-dimensional: one
+map of a batch at a time.
 """
 
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     box = bounding_box(above)
     if box is None:
         return Reason.NO_OBJECT
-    # Labelling is most of the work, so each step looks at no more than the box around what is left.
+    # Labelling is most of the work, so each step works in the box around what is left.
     parts, inner = above[box], _shifted(signal, box)
     if not parts[tuple(inner.T)].any():
         parts = fill_small_holes(parts, rule.fill_holes_px)

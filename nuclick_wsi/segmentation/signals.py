@@ -1,6 +1,6 @@
-"""Guiding signals: what the network sees of the user's clicks and squiggles (paper, section III-C).
+"""Guiding signals: the maps that show the user's clicks and squiggles to the network (paper, section III-C).
 
-Strokes in crop pixels come in, inclusion and exclusion maps go out. Inference and training draw by these rules alone.
+Strokes in crop pixels become inclusion and exclusion maps. Inference and training draw by these rules alone.
 Crop pixels: x to the right, y down; pixel (row, col) covers [col, col + 1) x [row, row + 1).
 """
 

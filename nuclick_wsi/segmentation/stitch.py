@@ -89,7 +89,7 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
     It goes to the higher probability, then to the nearer signal, then to the smaller prompt id; but a prompt's own
     signal pixels stay with it. A mask keeps only those parts that its signal still touches, each of at least
     `smallest_px` pixels. A claim that falls with such a part, or with its prompt, falls to the next best, so no
-    object has a bite taken out of it by one that is not there. The order of the patches decides nothing.
+    object loses pixels to one that is rejected. The order of the patches decides nothing.
 
     Parameters
     ----------
@@ -137,9 +137,9 @@ class _Rival:
 
 @dataclass(slots=True, eq=False)
 class _Contest:
-    """Claims that only ever shrink, until what every patch holds of them hangs together.
+    """Claims that only shrink, until each part that a patch holds is touched by its signal.
 
-    Each round looks at the claims as they stood at its start, so the order within a round decides nothing.
+    Each round works on the claims as they stood at its start, so the order within a round decides nothing.
     """
 
     patches: Sequence[Patch]
@@ -164,14 +164,14 @@ class _Contest:
             open_claims = self._round(small, smallest_px)
 
     def _round(self, open_claims: Iterable[int], smallest_px: int) -> set[int]:
-        """Give up the parts that do not hold; return the patches that may gain by it."""
+        """Give up the parts that cannot be kept; return the patches that may gain by it."""
         fallen = {index: part for index in open_claims if (part := self._fallen(index, smallest_px)) is not None}
         for index, part in fallen.items():
             self.claims[index] = self.claims[index] & ~part
         return {rival.index for index in fallen for rival in self.rivals[index]}
 
     def _may_have_small_part(self, index: int, smallest_px: int) -> bool:
-        """Whether it takes a closer look: what a click holds is one part, what a squiggle holds may be several."""
+        """Whether its parts have to be measured: a click holds one part, a squiggle may hold several."""
         return len(self.patches[index].signal) > 1 or int(np.count_nonzero(self.held[index])) < smallest_px
 
     def _fallen(self, index: int, smallest_px: int) -> Mask | None:

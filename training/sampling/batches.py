@@ -75,7 +75,7 @@ class CropBatches:
 
 @dataclass(frozen=True, slots=True)
 class BlockBatches:
-    """Blocks with several clicks each, for the one-look network."""
+    """Blocks with several clicks each, for networks with a shared encoder."""
 
     sampler: Sampler[Look]
     augmentation: str = "modern"

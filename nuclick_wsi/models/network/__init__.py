@@ -1,6 +1,6 @@
 """Network architectures, by the name that a model's card gives.
 
-A card's architecture and configuration go in, an untrained network comes out.
+A card's architecture and configuration make an untrained network.
 """
 
 from collections.abc import Callable, Mapping

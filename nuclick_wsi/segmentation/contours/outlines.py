@@ -1,7 +1,7 @@
 """A mask to its exact outline: polygons with holes that run along the edges of pixels.
 
-In goes the mask of one instance and where it sits on the grid; out comes geometry in slide pixels, rounded to
-0.01 px and valid after it. A mask pixel (row i, column j) covers the square [j, j + 1] x [i, i + 1].
+The mask of one instance, with its window on the grid, becomes geometry in slide pixels, rounded to 0.01 px and valid
+after it. A mask pixel (row i, column j) covers the square [j, j + 1] x [i, i + 1].
 """
 
 from typing import TypeAlias

@@ -61,7 +61,7 @@ class Stack:
         return found
 
     def probability(self, owners: NDArray[np.int64], pixels: Positions) -> NDArray[np.float64]:
-        """Return what patches say of pixels of the grid in or just beside their windows; NaN beside them."""
+        """Return patches' probabilities of pixels of the grid in or just beside their windows; NaN beside them."""
         columns, rows = (pixels - self.origins[owners]).T
         said: NDArray[np.float64] = self.probabilities[rows, columns].astype(np.float64)
         return said
