@@ -24,7 +24,8 @@ from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours
 from nuclick_wsi.segmentation.contours.outlines import outline
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
-from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
+from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.stitch import settle_overlaps
 
 CROP = 128
 SPACING = 26

@@ -17,7 +17,7 @@ from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours, draw_pixel_edges
 from nuclick_wsi.segmentation.contours.outlines import Outline
 from nuclick_wsi.segmentation.masks import label_parts
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 RULE = ContourRule(0.5, 0.1)
 LARGE = Size(10_000_000, 10_000_000)

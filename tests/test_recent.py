@@ -15,9 +15,9 @@ from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters
-from nuclick_wsi.segmentation.stitch import Patch
 from nuclick_wsi.server.recent_results import RecentResults
 from nuclick_wsi.slides.readers import open_slide
 

@@ -28,8 +28,8 @@ from nuclick_wsi.runs.patch_codec import decode, encode
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
-from nuclick_wsi.segmentation.stitch import Patch
 from nuclick_wsi.slides.readers import open_slide
 
 MakeSlide = Callable[..., Path]

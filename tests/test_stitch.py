@@ -18,7 +18,8 @@ from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Mask, Probabilities
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
-from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
+from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.stitch import settle_overlaps
 
 Pixel = tuple[int, int]
 

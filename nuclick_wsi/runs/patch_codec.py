@@ -15,8 +15,8 @@ from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.masks import dilated
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.result_cache import Decoded
-from nuclick_wsi.segmentation.stitch import Patch
 
 _PATCH, _REJECTION = b"C", b"R"
 """What bytes begin with; `P` had the probabilities of the mask alone, and is computed anew."""

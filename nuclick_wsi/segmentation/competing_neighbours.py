@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 Boxes = NDArray[np.object_]
 

@@ -15,12 +15,13 @@ from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours, d
 from nuclick_wsi.segmentation.contours.outlines import Outline
 from nuclick_wsi.segmentation.crops import SignalField
 from nuclick_wsi.segmentation.masks import MaskRule
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.prediction import MaskPredictor
 from nuclick_wsi.segmentation.prompt_validation import refuse_duplicates, refuse_misplaced
 from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, SegmenterSource
 from nuclick_wsi.segmentation.settings import Settings, mask_rule
-from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
+from nuclick_wsi.segmentation.stitch import settle_overlaps
 from nuclick_wsi.slides.resample import choose_level, grid_for
 from nuclick_wsi.slides.slide import Slide, SlideInfo
 

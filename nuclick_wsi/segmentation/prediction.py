@@ -19,11 +19,11 @@ from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, Tile, View, halves, plan_tiles, plan_views
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.pipeline import ordered_map
 from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
 from nuclick_wsi.segmentation.settings import Settings
-from nuclick_wsi.segmentation.stitch import Patch
 from nuclick_wsi.slides.resample import read_window
 from nuclick_wsi.slides.slide import Slide
 

@@ -18,7 +18,7 @@ from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.masks import MaskRule
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.slides.slide import Frame
 
 Decoded = Patch | Rejection

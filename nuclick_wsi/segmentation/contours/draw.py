@@ -21,7 +21,7 @@ from nuclick_wsi.segmentation.contours.outlines import Outline, outline, trace_a
 from nuclick_wsi.segmentation.contours.stack import Stack
 from nuclick_wsi.segmentation.contours.straighten import Numbers, straighten
 from nuclick_wsi.segmentation.masks import label_parts
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 Lines: TypeAlias = NDArray[np.object_]
 """Geometries, or None."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.segmentation.arrays import Mask, Probabilities
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 Positions = NDArray[np.int64]
 """Whole pixels or corners as x, y, shape (N, 2)."""
