@@ -1,7 +1,7 @@
 """What can go wrong for a user, by the thing that is wrong.
 
 Every message names the thing, what was seen, what is accepted and what to do. The edges (command line, server)
-print the message alone; anything that is not a `NuclickError` is a fault of the program and keeps its traceback.
+print the message alone; anything that is not a `NuclickError` is a fault of ours and keeps its traceback.
 """
 
 from pathlib import Path

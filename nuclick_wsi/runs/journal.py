@@ -1,7 +1,7 @@
-"""What earlier runs did, kept in one SQLite file: a run goes on where another ended or was killed.
+"""The results of earlier runs, kept in one SQLite file: a run goes on where another ended or was killed.
 
-It is a copy of what could be computed again, so a file that is damaged or somebody else's costs time and no result:
-it is moved aside. Every batch of prompts is one transaction, so a run may be killed at any moment.
+Everything in it can be computed again. So a file that is damaged or of another program is moved aside, which costs
+time and no result. Every batch of prompts is one transaction, so a run may be killed at any moment.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from nuclick_wsi.segmentation.result_cache import Decoded
 FILE_NAME = "journal.sqlite"
 
 _APPLICATION = 0x4E754A31
-"""Marks a SQLite file as ours."""
+"""The application id that marks a SQLite file as a journal of this program."""
 _VERSION = 1
 """Of the tables; a file of another version is moved aside."""
 _TABLES = """
@@ -31,7 +31,7 @@ CREATE TABLE traces (
 _SIDE_FILES = ("", "-journal", "-wal", "-shm")
 _BATCH = 256
 _SECONDS = 2.0
-"""Prompts, and seconds, after which what came of them is written: no more than that is lost with a killed run."""
+"""Prompts, and seconds, after which results are written: a killed run loses no more than that."""
 _PATIENCE = 30.0
 """Seconds to wait for another run that is writing."""
 
@@ -39,14 +39,14 @@ Row = tuple[str, str, bytes, bytes]
 
 
 class Journal:
-    """The journal of a folder of results; it is opened, and made, the first time that it is asked.
+    """The journal of a folder of results; the file is opened, or made, when it is first needed.
 
     Parameters
     ----------
     path
         The file.
     fresh
-        Whether to recall nothing; what is new is kept all the same.
+        Whether to recall nothing; new results are kept all the same.
     """
 
     def __init__(self, path: Path, fresh: bool = False) -> None:
@@ -66,33 +66,33 @@ class Journal:
     ) -> None:
         self.close()
 
-    def image(self, name: str, about: Mapping[ObjectKind, bytes]) -> "ImageResultCache":
-        """Return the cache of one image.
+    def image(self, name: str, contexts: Mapping[ObjectKind, bytes]) -> "ImageResultCache":
+        """Return the result cache of one image.
 
         Parameters
         ----------
         name
-            What tells the image from the others of this journal, in every run.
-        about
-            For each kind of object, what `context_key` returns.
+            The image's key, the same in every run.
+        contexts
+            The context key of each kind of object.
         """
-        return ImageResultCache(self, name, about)
+        return ImageResultCache(self, name, contexts)
 
     def find(self, image: str, prompt: str, digest: bytes) -> bytes | None:
-        """Return what is kept of a prompt with this digest, None where nothing is; ResultError as for all methods."""
+        """Return the encoded result of a prompt with these inputs, if it is kept; ResultError as for all methods."""
         query = "SELECT decoded FROM looks WHERE image = ? AND prompt = ? AND shown = ?"
         with self.lent() as connection:
             row = connection.execute(query, (image, prompt, digest)).fetchone()
         return None if row is None else bytes(row[0])
 
     def put(self, row: Row) -> None:
-        """Keep the result of a prompt: image, prompt id, digest, result."""
+        """Keep the result of a prompt: image, prompt id, digest of the inputs, encoded result."""
         self._waiting.append(row)
         if len(self._waiting) >= _BATCH or time.monotonic() - self._saved > _SECONDS:
             self.save()
 
     def save(self) -> None:
-        """Write what is waiting to be written.
+        """Write the results that are not written yet.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Journal:
             connection.executemany("DELETE FROM looks WHERE image = ? AND prompt = ?", gone)
 
     def close(self) -> None:
-        """Write what is waiting, and let go of the file."""
+        """Write the results that are not written yet, and close the file."""
         try:
             self.save()
         finally:
@@ -124,7 +124,7 @@ class Journal:
 
     @contextmanager
     def lent(self) -> Iterator[sqlite3.Connection]:
-        """Lend the open file; what goes wrong with it is one clear message."""
+        """Yield the open file; errors of SQLite become a `ResultError`."""
         try:
             if self._connection is None:
                 self._connection = self._opened()
@@ -156,16 +156,16 @@ class Journal:
 
 
 class ImageResultCache:
-    """The `ResultCache` of one image of a journal; it counts what it could recall."""
+    """The `ResultCache` of one image of a journal; it counts the results that it could recall."""
 
-    def __init__(self, journal: Journal, name: str, about: Mapping[ObjectKind, bytes]) -> None:
+    def __init__(self, journal: Journal, name: str, contexts: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0
         self._journal = journal
         self._name = name
-        self._about = about
+        self._contexts = contexts
 
     def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
-        """Return the result of a prompt that was kept with this input digest and model; None where there is none."""
+        """Return the result of a prompt with these inputs; None where it is not known."""
         if self._journal.fresh:
             return None
         content = self._journal.find(self._name, prompt.id, self._key(prompt, digest))
@@ -177,7 +177,7 @@ class ImageResultCache:
         return decoded
 
     def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
-        """Keep the result of a prompt, in the place of the one that was kept of it before."""
+        """Keep the result of a prompt in place of an earlier one."""
         self._journal.put((self._name, prompt.id, self._key(prompt, digest), encode(decoded)))
 
     def forget_others(self, prompts: Collection[str]) -> None:
@@ -185,7 +185,7 @@ class ImageResultCache:
         self._journal.forget_others(self._name, prompts)
 
     def _key(self, prompt: Prompt, digest: bytes) -> bytes:
-        return self._about[prompt.kind] + digest
+        return self._contexts[prompt.kind] + digest
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -193,7 +193,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _fault_of(connection: sqlite3.Connection) -> str | None:
-    """Return why a file is none that we can go on with; None where it is empty or a journal of ours."""
+    """Return why a file cannot be used as a journal; None where it can."""
     try:
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             return "damaged"

@@ -1,7 +1,7 @@
-"""What came of a prompt as bytes, and back, without loss of anything that is used.
+"""Encoding the result of a prompt as bytes, and decoding it, without loss of anything that is used.
 
-Probabilities go where they are neither the mask's nor those of the pixels around it: nobody asks for them once the
-mask is cut out.
+Only the probabilities of the mask's pixels and of those around it are kept: the others are not used once the mask is
+cut out.
 """
 
 import json
@@ -38,17 +38,17 @@ def encode(decoded: Decoded) -> bytes:
 
 
 def decode(prompt: Prompt, content: bytes) -> Decoded:
-    """Return what `encode` was given as the result of a prompt; where probabilities are gone they are 0.
+    """Return what `encode` was given; probabilities that were not kept are 0.
 
     Raises
     ------
     ValueError
-        If the bytes are none that `encode` returns.
+        If `encode` does not return such bytes.
     """
     try:
         return _KINDS[content[:1]](prompt, content[1:])
     except (KeyError, TypeError, struct.error, zlib.error) as error:
-        raise ValueError(f"not what came of a prompt: {error}") from error
+        raise ValueError(f"not the result of a prompt: {error}") from error
 
 
 def _rejection(prompt: Prompt, content: bytes) -> Rejection:

@@ -1,7 +1,4 @@
-"""What the local server has outlined lately, kept in memory: a `ResultCache` that a request shares with those before.
-
-What is kept is bounded in bytes, and what was not asked for longest goes first. Several threads may use it.
-"""
+"""An LRU cache of the results of recent requests, bounded in bytes, which several threads may use."""
 
 import threading
 from collections import OrderedDict
@@ -16,14 +13,14 @@ LARGEST = 256 << 20
 """Bytes: some 25,000 nuclei."""
 
 _EACH = 1024
-"""Bytes that an entry takes beside its arrays: key, window, headers, the prompt with its first point."""
+"""Bytes that an entry takes beside its arrays: keys, windows, headers."""
 
 _POINT = 128
-"""Bytes of each further point of a squiggle."""
+"""Bytes of each further point of a squiggle, whose prompt is kept too."""
 
 
 class RecentResults:
-    """What came of the prompts of recent requests, on all slides.
+    """The results of the prompts of recent requests, on all slides; the least recently used are dropped first.
 
     Parameters
     ----------
@@ -37,12 +34,12 @@ class RecentResults:
         self._kept: OrderedDict[bytes, Decoded] = OrderedDict()
         self._bytes = 0
 
-    def on_slide(self, about: Mapping[ObjectKind, bytes]) -> "SlideResultCache":
-        """Return the cache of one request; `about` is what `context_key` returns for each kind of object."""
-        return SlideResultCache(self, about)
+    def on_slide(self, contexts: Mapping[ObjectKind, bytes]) -> "SlideResultCache":
+        """Return the cache as one request sees it; `contexts` are the context keys of its kinds of object."""
+        return SlideResultCache(self, contexts)
 
     def find(self, key: bytes) -> Decoded | None:
-        """Return what is kept under a key, which from now on counts as the latest; None where nothing is."""
+        """Return the result under a key, and mark it as the most recently used; None where there is none."""
         with self._guard:
             decoded = self._kept.get(key)
             if decoded is not None:
@@ -50,7 +47,7 @@ class RecentResults:
             return decoded
 
     def keep(self, key: bytes, decoded: Decoded) -> None:
-        """Keep what came of a prompt, and drop the oldest where that is too much."""
+        """Keep a result, and drop the least recently used where the cache is full."""
         with self._guard:
             self._bytes += _size(decoded) - _size(self._kept.pop(key, None))
             self._kept[key] = decoded
@@ -62,27 +59,27 @@ class RecentResults:
 
 
 class SlideResultCache:
-    """The `ResultCache` of one request; it counts what it could recall.
+    """The `ResultCache` of one request; it counts the results that it could recall.
 
-    Unlike a journal it finds results by the input digest alone: the prompt's id and class change no mask.
+    Unlike a journal it looks prompts up by the digest of their inputs alone, not by their ids, which change no mask.
     """
 
-    def __init__(self, recent: RecentResults, about: Mapping[ObjectKind, bytes]) -> None:
+    def __init__(self, recent: RecentResults, contexts: Mapping[ObjectKind, bytes]) -> None:
         self.recalled = 0
         self._recent = recent
-        self._about = about
+        self._contexts = contexts
 
     def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
-        """Return the result that was kept with this digest and model, as this prompt's; None where there is none."""
-        decoded = self._recent.find(self._about[prompt.kind] + digest)
+        """Return the result of a prompt with these inputs; None where it is not known."""
+        decoded = self._recent.find(self._contexts[prompt.kind] + digest)
         if decoded is None:
             return None
         self.recalled += 1
         return _for_prompt(decoded, prompt)
 
     def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
-        """Keep what came of a prompt."""
-        self._recent.keep(self._about[prompt.kind] + digest, decoded)
+        """Keep the result of a prompt."""
+        self._recent.keep(self._contexts[prompt.kind] + digest, decoded)
 
 
 def _for_prompt(decoded: Decoded, prompt: Prompt) -> Decoded:
