@@ -47,7 +47,7 @@ from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import BlockPlace
-from nuclick_wsi.segmentation.crops import SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
@@ -250,7 +250,7 @@ def test_what_a_model_knew_of_the_images_is_said(tmp_path, network, monkeypatch)
 def looks(segmenter, image: np.ndarray, prompts: list[Prompt]) -> dict[str, np.ndarray]:
     """What a segmenter says of every prompt on a picture at its own pixel size."""
     field, grid = SignalField(prompts), Grid(1.0, 1.0)
-    views = plan_views(field, grid, nw.crops.CropSpec(64, 0.25), nw.GlandMode.CROP)
+    views = plan_views(field, grid, CropSpec(64, 0.25), nw.GlandMode.CROP)
     tiles = []
     for tile in plan_tiles(views, 100, segmenter.around):
         window, padded = tile.window, np.pad(image, ((400, 400), (400, 400), (0, 0)), constant_values=255)
