@@ -16,13 +16,16 @@ import shapely
 from scipy import ndimage
 from skimage import morphology
 
-from nuclick_wsi.geometry import Size
+from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import Reason
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours
 from nuclick_wsi.segmentation.contours.outlines import outline
-from nuclick_wsi.segmentation.masks import Mask, MaskRule, Pixels, Probabilities, decode_mask
-from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
+from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.stitch import settle_overlaps
 
 CROP = 128
 SPACING = 26
@@ -35,25 +38,26 @@ CENTRE: Pixels = np.array([[CROP // 2, CROP // 2]])
 
 
 @dataclass(frozen=True)
-class Crop:
+class Prediction:
     """One prompt's crop."""
 
-    name: str
+    prompt: Prompt
     window: Window
     probabilities: Probabilities
 
 
-def simulated_crops(count: int) -> list[Crop]:
+def simulated_predictions(count: int) -> list[Prediction]:
     """Crops of objects on a jittered lattice; 64 shapes serve them all, so that any number fits in memory."""
     rng = np.random.default_rng(0)
     shapes = [simulated_object(rng) for _ in range(64)]
     side = int(np.ceil(count**0.5))
-    crops = []
+    predictions = []
     for number in range(count):
         row, column = divmod(number, side)
         x, y = (np.array([column, row]) * SPACING + rng.integers(-5, 6, 2)).tolist()
-        crops.append(Crop(f"{number:06d}", Window(x, y, CROP, CROP), shapes[number % len(shapes)]))
-    return crops
+        prompt = Prompt(f"{number:06d}", ObjectKind.NUCLEUS, Click(Point(x, y)))
+        predictions.append(Prediction(prompt, Window(x, y, CROP, CROP), shapes[number % len(shapes)]))
+    return predictions
 
 
 def simulated_object(rng: np.random.Generator) -> Probabilities:
@@ -92,19 +96,19 @@ def plain_settle(patches: Sequence[Patch]) -> dict[tuple[int, int], str]:
     owners: dict[tuple[int, int], tuple[float, str]] = {}
     for patch in patches:
         for row, column in np.argwhere(patch.mask).tolist():
-            claim = (float(patch.probabilities[row, column]), patch.prompt_id)
+            claim = (float(patch.probabilities[row, column]), patch.prompt.id)
             pixel = (row + patch.window.y, column + patch.window.x)
             owners[pixel] = max(owners.get(pixel, claim), claim)
     return {pixel: name for pixel, (_, name) in owners.items()}
 
 
-def decoded(crops: Sequence[Crop]) -> list[Patch]:
+def decoded(predictions: Sequence[Prediction]) -> list[Patch]:
     patches = []
-    for crop in crops:
-        mask = decode_mask(crop.probabilities, CENTRE, RULE)
+    for prediction in predictions:
+        mask = decode_mask(prediction.probabilities, CENTRE, RULE)
         if not isinstance(mask, Reason):
-            signal = CENTRE + np.array([crop.window.y, crop.window.x])
-            patches.append(Patch.cropped(crop.name, crop.window, mask, crop.probabilities, signal))
+            signal = CENTRE + np.array([prediction.window.y, prediction.window.x])
+            patches.append(Patch.cropped(prediction.prompt, prediction.window, mask, prediction.probabilities, signal))
     return patches
 
 
@@ -119,29 +123,30 @@ def milliseconds(work: Callable[[], object], count: int) -> float:
 
 
 def main(count: int) -> None:
-    crops = simulated_crops(count)
-    patches = decoded(crops)
+    predictions = simulated_predictions(count)
+    patches = decoded(predictions)
     settled, rejections = settle_overlaps(patches, RULE.smallest_px)
-    few_crops, few, few_settled = crops[:PLAIN_OBJECTS], patches[:PLAIN_OBJECTS], settled[:PLAIN_OBJECTS]
+    few_predictions, few, few_settled = predictions[:PLAIN_OBJECTS], patches[:PLAIN_OBJECTS], settled[:PLAIN_OBJECTS]
     lost = 1 - sum(int(patch.mask.sum()) for patch in settled) / sum(int(patch.mask.sum()) for patch in patches)
     print(f"{count} objects, {len(rejections)} rejected; neighbours contest and lose {lost:.0%} of all pixels")
-    wanted = {patch.prompt_id for patch in settled}
     rule = ContourRule(RULE.threshold, TOLERANCE)
-    drawn = draw_contours(settled, wanted, GRID, SLIDE, rule)
+    drawn = draw_contours(settled, [], GRID, SLIDE, rule)
     edges = [outline(patch.mask, patch.window, GRID) for patch in settled]
-    vertices, of_edges = (shapely.get_num_coordinates(list(shapes)).mean() for shapes in (drawn.values(), edges))
+    vertices, of_edges = (shapely.get_num_coordinates(list(shapes)).mean() for shapes in (drawn, edges))
     print(f"{vertices:.0f} vertices each at {TOLERANCE} px of the grid; along pixel edges {of_edges:.0f}")
     steps = {
         "decode": (
-            milliseconds(lambda: decoded(crops), count),
-            milliseconds(lambda: [plain_decode(crop.probabilities) for crop in few_crops], len(few_crops)),
+            milliseconds(lambda: decoded(predictions), count),
+            milliseconds(
+                lambda: [plain_decode(prediction.probabilities) for prediction in few_predictions], len(few_predictions)
+            ),
         ),
         "settle": (
             milliseconds(lambda: settle_overlaps(patches, RULE.smallest_px), count),
             milliseconds(lambda: plain_settle(few), len(few)),
         ),
         "contour": (
-            milliseconds(lambda: draw_contours(settled, wanted, GRID, SLIDE, rule), len(settled)),
+            milliseconds(lambda: draw_contours(settled, [], GRID, SLIDE, rule), len(settled)),
             milliseconds(lambda: [plain_outline(patch) for patch in few_settled], len(few_settled)),
         ),
         "edges": (

@@ -20,7 +20,7 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import prompt_id
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Segmenter, TileImage
 from nuclick_wsi.slides.pyramid import write_pyramid
 
 TILES = 4
@@ -83,12 +83,12 @@ def main() -> None:
         path = Path(folder) / "tissue.svs"
         write_pyramid(path, tissue, PIXEL_SIZE)
         prompts = clicks(tissue.shape[0])
-        recorder = Recorder(nw.ModelRegistry(device="cpu")[nw.ObjectKind.NUCLEUS])
+        recorder = Recorder(nw.ModelRegistry(device="cpu").segmenter(nw.ObjectKind.NUCLEUS))
         with nw.open_slide(path) as slide:
-            nw.segment(slide, prompts, {nw.ObjectKind.NUCLEUS: recorder}, PIXEL_SIZE, ONE_CORE)
+            nw.segment(slide, prompts, FixedSegmenters({nw.ObjectKind.NUCLEUS: recorder}), PIXEL_SIZE, ONE_CORE)
             rest = Playback(recorder.card, recorder.answers)
             begun = time.process_time()
-            outcome = nw.segment(slide, prompts, {nw.ObjectKind.NUCLEUS: rest}, PIXEL_SIZE, ONE_CORE)
+            outcome = nw.segment(slide, prompts, FixedSegmenters({nw.ObjectKind.NUCLEUS: rest}), PIXEL_SIZE, ONE_CORE)
             write_results(Path(folder) / "results.geojson", outcome.instances, nw.ObjectType.DETECTION, {})
             seconds = time.process_time() - begun
     print(f"{CLICKS} clicks, {len(outcome.instances)} instances, {len(outcome.rejections)} rejections, one core")

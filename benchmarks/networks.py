@@ -25,7 +25,7 @@ from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import PITCH
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
 from nuclick_wsi.segmentation.model_registry import segmenter_of
-from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.segmenter import Compute, Segmenter, TileImage
 
 SIDE = 1024
 COUNTS = (1, 5, 20, 200, 1000)
@@ -56,7 +56,7 @@ def segmenter(architecture: str, config: dict[str, object], crop: int) -> Segmen
         limits="",
         created=date(2026, 1, 1),
     )
-    return segmenter_of(Model(card, build(architecture, config).eval(), "", Path()), torch.device("cpu"))
+    return segmenter_of(Model(card, build(architecture, config).eval(), "", Path()), Compute(torch.device("cpu")))
 
 
 def milliseconds(one: Segmenter, count: int, repetition: int) -> float:
@@ -87,12 +87,12 @@ def operations(nuclick_crop: int, crop: int) -> tuple[str, ...]:
     nuclick, glance = build("nuclick", {"width": 0.25}).eval(), Glance().eval()
     side, features = PITCH + crop, (crop + STRIDE) // STRIDE
     with torch.inference_mode():
-        seen = glance.look(torch.zeros(1, 3, side, side))
+        encoded = glance.encode(torch.zeros(1, 3, side, side))
     one, corner = torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2, dtype=torch.int64)
     return (
         gmac(lambda: nuclick(torch.zeros(1, 5, nuclick_crop, nuclick_crop))),
-        gmac(lambda: glance.look(torch.zeros(1, 3, side, side))),
-        gmac(lambda: glance.outline(seen, one, corner, torch.zeros(1, 2, features, features))),
+        gmac(lambda: glance.encode(torch.zeros(1, 3, side, side))),
+        gmac(lambda: glance.decode(encoded, one, corner, torch.zeros(1, 2, features, features))),
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nuclick_wsi.segmentation.engine import Outcome as Outcome
     from nuclick_wsi.segmentation.engine import segment as segment
     from nuclick_wsi.segmentation.model_registry import ModelRegistry as ModelRegistry
+    from nuclick_wsi.segmentation.model_registry import Shelf as Shelf
     from nuclick_wsi.segmentation.settings import MaskSettings as MaskSettings
     from nuclick_wsi.segmentation.settings import Settings as Settings
     from nuclick_wsi.slides.readers import open_slide as open_slide
@@ -35,6 +36,7 @@ _HOMES = {
     "GlandMode": "choices",
     "Instance": "instances",
     "MaskSettings": "segmentation.settings",
+    "ModelRegistry": "segmentation.model_registry",
     "NuclickError": "errors",
     "ObjectKind": "prompts",
     "ObjectType": "choices",
@@ -46,7 +48,7 @@ _HOMES = {
     "ReaderChoice": "choices",
     "Rejection": "instances",
     "Settings": "segmentation.settings",
-    "ModelRegistry": "segmentation.model_registry",
+    "Shelf": "segmentation.model_registry",
     "Squiggle": "prompts",
     "open_slide": "slides.readers",
     "read_prompts": "formats.prompt_files",

@@ -60,6 +60,11 @@ class Rejection:
             "position": self.position and [self.position.x, self.position.y],
         }
 
+    @classmethod
+    def of(cls, prompt: Prompt, reason: Reason, detail: str) -> "Rejection":
+        """Return the rejection of a prompt."""
+        return cls(prompt.id, reason, detail, prompt.class_name, prompt.signal.strokes[0][0], prompt.kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:

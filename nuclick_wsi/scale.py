@@ -1,10 +1,11 @@
 """Pixel sizes, and the two frames of a slide: slide pixels (level 0) and the network's grid.
 
-In go sizes in microns and positions in slide pixels; out come whole pixels of the grid, and back. Only this module
+It converts sizes in microns and positions in slide pixels to whole pixels of the grid, and back. Only this module
 multiplies by a ratio or rounds a coordinate.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,6 +87,13 @@ class Window:
         left, top = max(self.x, other.x), max(self.y, other.y)
         width, height = min(self.right, other.right) - left, min(self.bottom, other.bottom) - top
         return Window(left, top, width, height) if width > 0 and height > 0 else None
+
+    @classmethod
+    def union(cls, windows: Iterable["Window"]) -> "Window":
+        """Return the smallest window that contains all of these, at least one."""
+        lefts, tops, rights, bottoms = zip(*(window.edges for window in windows), strict=True)
+        left, top = min(lefts), min(tops)
+        return cls(left, top, max(rights) - left, max(bottoms) - top)
 
     def slices_in(self, other: "Window") -> tuple[slice, slice]:
         """Return the rows and columns of this window in an array that fills the other, which contains it."""

@@ -13,7 +13,7 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 
 
 class DarkSegmenter:
@@ -52,5 +52,5 @@ def card(kind: ObjectKind, crop_size: int, mpp: float) -> ModelCard:
     )
 
 
-NUCLEI = {ObjectKind.NUCLEUS: DarkSegmenter(card(ObjectKind.NUCLEUS, 64, 0.25))}
-BOTH = {**NUCLEI, ObjectKind.GLAND: DarkSegmenter(card(ObjectKind.GLAND, 64, 0.5))}
+NUCLEI = FixedSegmenters({ObjectKind.NUCLEUS: DarkSegmenter(card(ObjectKind.NUCLEUS, 64, 0.25))})
+BOTH = FixedSegmenters({**NUCLEI.by_kind, ObjectKind.GLAND: DarkSegmenter(card(ObjectKind.GLAND, 64, 0.5))})

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
-from nuclick_wsi.segmentation.masks import Probabilities
 
 Look = tuple[Window, Probabilities]
 

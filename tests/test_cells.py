@@ -27,6 +27,7 @@ from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, cell_id
 from nuclick_wsi.segmentation.engine import segment
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters
 from nuclick_wsi.slides.readers import open_slide
 
 BOTH = ObjectChoice.CELL_AND_NUCLEUS
@@ -162,7 +163,7 @@ def test_dark_nuclei_in_grey_cells_become_cells_with_nuclei(make_slide: MakeSlid
     places = np.array([(60.0, 60.0), (84.0, 60.0), (150.0, 150.0), (20.0, 180.0)])
     prompts = prompts_of_drawings([Drawing(Mark.POINTS, (places,), "points", "source")], BOTH)
     with open_slide(make_slide(image)) as slide:
-        outcome = segment(slide, prompts, segmenters, FINE)
+        outcome = segment(slide, prompts, FixedSegmenters(segmenters), FINE)
     ids = {one.prompt_id for one in (*outcome.instances, *outcome.rejections)}
     assert ids == {one.id for one in prompts.prompts}
     assert {one.kind for one in outcome.rejections} == {ObjectKind.NUCLEUS, ObjectKind.CELL}

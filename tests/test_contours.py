@@ -9,6 +9,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from test_stitch import named
 
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.runs.patch_codec import decode, encode
@@ -16,7 +17,7 @@ from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours, draw_pixel_edges
 from nuclick_wsi.segmentation.contours.outlines import Outline
 from nuclick_wsi.segmentation.masks import label_parts
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 RULE = ContourRule(0.5, 0.1)
 LARGE = Size(10_000_000, 10_000_000)
@@ -41,12 +42,15 @@ def tissue(draw: st.DrawFn, most: int = 6) -> list[Patch]:
     for label in np.unique(labels[labels > 0]).tolist():
         margin = ndimage.gaussian_filter((labels == label) - 0.5, 0.7) + rng.normal(size=shape) * 0.1
         probabilities = np.clip(0.5 + margin, 0, 1).astype(np.float32)
-        patches.append(Patch.cropped(f"{rng.integers(1000)}-{label}", window, labels == label, probabilities, SIGNAL))
+        patches.append(
+            Patch.cropped(named(f"{rng.integers(1000)}-{label}"), window, labels == label, probabilities, SIGNAL)
+        )
     return patches
 
 
 def drawn(patches: Sequence[Patch], grid: Grid = GRID, size: Size = LARGE, tolerance: float = 0.1) -> dict:
-    return draw_contours(patches, {one.prompt_id for one in patches}, grid, size, replace(RULE, tolerance=tolerance))
+    outlines = draw_contours(patches, [], grid, size, replace(RULE, tolerance=tolerance))
+    return {patch.prompt.id: outline for patch, outline in zip(patches, outlines, strict=True)}
 
 
 def middles_in(shape: Outline, window: Window, downsample: float) -> np.ndarray:
@@ -64,7 +68,7 @@ def test_outlines_are_valid_after_rounding_and_have_the_middles_parts_and_holes_
 ) -> None:
     shapes = drawn(patches, Grid(downsample, 1.0), tolerance=tolerance)
     for patch in patches:
-        shape = shapes[patch.prompt_id]
+        shape = shapes[patch.prompt.id]
         assert shape.is_valid, shapely.is_valid_reason(shape)
         coordinates = shapely.get_coordinates(shape)
         np.testing.assert_array_equal(coordinates, np.round(coordinates, 2))
@@ -81,7 +85,7 @@ def test_outlines_are_valid_after_rounding_and_have_the_middles_parts_and_holes_
 def test_an_outline_differs_from_its_mask_by_less_than_half_a_pixel(patches: list[Patch], tolerance: float) -> None:
     shapes = drawn(patches, tolerance=tolerance)
     for patch in patches:
-        shape, edges = shapes[patch.prompt_id].boundary, draw_pixel_edges(patch, GRID, LARGE).boundary
+        shape, edges = shapes[patch.prompt.id].boundary, draw_pixel_edges(patch, GRID, LARGE).boundary
         # No place of the outline is as far as that from the edges of the mask's pixels.
         dense = shapely.get_coordinates(shapely.segmentize(shape, 0.05))
         assert shapely.distance(shapely.points(dense), edges).max() < 0.5
@@ -119,14 +123,14 @@ def test_order_and_what_else_is_drawn_change_nothing(patches: list[Patch], rando
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert drawn(shuffled) == everything
     for one in patches:
-        near = [other for other in patches if other is one or one.touches(other)]
-        assert draw_contours(near, {one.prompt_id}, GRID, LARGE, RULE) == {one.prompt_id: everything[one.prompt_id]}
+        beside = [other for other in patches if other is not one and one.touches(other)]
+        assert draw_contours([one], beside, GRID, LARGE, RULE) == [everything[one.prompt.id]]
 
 
 @settings(deadline=None, max_examples=40)
 @given(tissue())
 def test_a_patch_that_was_kept_as_bytes_has_the_same_outline(patches: list[Patch]) -> None:
-    recalled = [decode(patch.prompt_id, encode(patch)) for patch in patches]
+    recalled = [decode(patch.prompt, encode(patch)) for patch in patches]
     assert drawn(recalled) == drawn(patches)  # type: ignore[arg-type]
 
 
@@ -134,7 +138,7 @@ def disc(x: float, y: float, radius: float, side: int = 64, softness: float = 0.
     """A disc whose edge a network is as sure of as of a straight one."""
     rows, columns = np.mgrid[:side, :side] + 0.5
     probabilities = (1 / (1 + np.exp((np.hypot(columns - x, rows - y) - radius) / softness))).astype(np.float32)
-    return Patch.cropped(f"{x} {y}", Window(0, 0, side, side), probabilities >= 0.5, probabilities, SIGNAL)
+    return Patch.cropped(named(f"{x} {y}"), Window(0, 0, side, side), probabilities >= 0.5, probabilities, SIGNAL)
 
 
 @pytest.mark.parametrize("tolerance", [0, 0.1, 0.3])
@@ -158,7 +162,7 @@ def test_a_slanted_edge_is_straight() -> None:
     rows, columns = np.mgrid[:40, :40] + 0.5
     for slope in (0.1, 0.37, 1.0):
         probabilities = (1 / (1 + np.exp((rows - 12.3 - slope * columns) / 0.6))).astype(np.float32)
-        patch = Patch.cropped("a", Window(7, 9, 40, 40), probabilities >= 0.5, probabilities, SIGNAL)
+        patch = Patch.cropped(named("a"), Window(7, 9, 40, 40), probabilities >= 0.5, probabilities, SIGNAL)
         (shape,) = drawn([patch], tolerance=0.02).values()
         slanted = [x for x, _ in shape.exterior.coords if 10 < x < 30]
         assert len(slanted) <= 2
@@ -169,8 +173,8 @@ def test_a_border_between_two_runs_where_both_are_as_probable() -> None:
     left = np.tile((1 / (1 + np.exp(columns - 10.8))).astype(np.float32), (20, 1))
     right = np.tile((1 / (1 + np.exp(9.9 - columns))).astype(np.float32), (20, 1))
     window = Window(0, 0, 20, 20)
-    one = Patch.cropped("a", window, left > right, left, SIGNAL)
-    other = Patch.cropped("b", window, left <= right, right, SIGNAL)
+    one = Patch.cropped(named("a"), window, left > right, left, SIGNAL)
+    other = Patch.cropped(named("b"), window, left <= right, right, SIGNAL)
     shapes = drawn([one, other], size=Size(20, 20))
     assert shapes["a"].bounds[2] == pytest.approx(10.35, abs=0.011)
     assert shapes["a"].bounds[2] == shapes["b"].bounds[0]
@@ -184,11 +188,11 @@ def test_a_mask_at_the_slide_s_edge_ends_on_the_edge(width: float, height: float
     grid = Grid(downsample, 1.0)
     extent = grid.extent(size)
     whole = np.ones(extent.shape, np.bool_)
-    patch = Patch.cropped("a", extent, whole, whole.astype(np.float32), SIGNAL)
+    patch = Patch.cropped(named("a"), extent, whole, whole.astype(np.float32), SIGNAL)
     assert drawn([patch], grid, size)["a"].equals(shapely.box(0, 0, size.width, size.height))
     half = whole.copy()
     half[: extent.height // 2] = False
     sure = np.where(half, 0.9, 0.1).astype(np.float32)
-    patch = Patch.cropped("a", extent, half, sure, SIGNAL)
+    patch = Patch.cropped(named("a"), extent, half, sure, SIGNAL)
     shape = drawn([patch], grid, size)["a"]
     assert shape.equals(shapely.box(0, extent.height // 2 * downsample, size.width, size.height))

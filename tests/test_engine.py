@@ -21,7 +21,7 @@ from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Area, Grid, PixelSize, Window
 from nuclick_wsi.segmentation.crops import SignalField, View, halves, plan_tiles
 from nuclick_wsi.segmentation.engine import Outcome, segment
-from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
 from nuclick_wsi.slides.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 from nuclick_wsi.slides.readers import open_slide
@@ -337,13 +337,13 @@ def test_only_neighbours_that_come_near_go_through_the_network(make_slide: MakeS
     seen: list[int] = []
 
     class Counting:
-        card = NUCLEI[ObjectKind.NUCLEUS].card
+        card = NUCLEI.segmenter(ObjectKind.NUCLEUS).card
 
         def around(self, view: View) -> Window:
             return view.window
 
         def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
-            for view, probabilities in NUCLEI[ObjectKind.NUCLEUS].predict(tiles, field):
+            for view, probabilities in NUCLEI.segmenter(ObjectKind.NUCLEUS).predict(tiles, field):
                 seen.append(view.prompt)
                 yield view, probabilities
 
@@ -351,7 +351,7 @@ def test_only_neighbours_that_come_near_go_through_the_network(make_slide: MakeS
     prompts = [click(40, 40), click(60, 60, role=Role.NEIGHBOUR), click(400, 400, role=Role.NEIGHBOUR)]
     progress: list[int] = []
     with open_slide(path) as slide:
-        models = {ObjectKind.NUCLEUS: Counting()}
+        models = FixedSegmenters({ObjectKind.NUCLEUS: Counting()})
         outcome = segment(slide, PromptSet(tuple(prompts)), models, FINE, on_progress=progress.append)
     assert sorted(seen) == [0, 1]
     assert sum(progress) == 1

@@ -47,19 +47,12 @@ from nuclick_wsi.models.network import NuClick, NuClickConfig
 from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmentation.blocks import Place
+from nuclick_wsi.segmentation.blocks import BlockPlace
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
+from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny networks are slower on many threads, and sums then depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tiny_card(kind: ObjectKind = ObjectKind.NUCLEUS, data: str = "discs", mpp: float = 0.25) -> ModelCard:
@@ -280,7 +273,7 @@ def tissue() -> tuple[np.ndarray, list[Prompt]]:
 def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_inputs(network):
     image, prompts = tissue()
     batches: list[torch.Tensor] = []
-    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), torch.device("cpu"))
+    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), Compute(torch.device("cpu")))
     straight = torch.nn.Module.register_forward_pre_hook(
         held._network, lambda _, inputs: batches.append(inputs[0].clone())
     )
@@ -301,10 +294,10 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
 
 
 class BlockSegmenter(DarkSegmenter):
-    """Needs a block, as glance does, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
+    """Needs the block of a shared encoder, and says where the prompt is: by `signals`, by `pixels`, in the picture."""
 
     def around(self, view):
-        return Place.of(view.window).block
+        return BlockPlace.of(view.window).block
 
     def predict(self, tiles, field):
         for tile in tiles:
@@ -333,7 +326,7 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
 
 def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):
     image, prompts = tissue()
-    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), torch.device("cpu"))
+    held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), Compute(torch.device("cpu")))
     together = predicted(held, image, prompts)
     seen = predicted(WithoutNeighbours(held), image, prompts)
     alone = {prompt.id: predicted_alone(held, image, prompt) for prompt in prompts[:5]}
@@ -401,7 +394,7 @@ def test_the_engine_takes_a_variant_of_any_segmenter(make_slide):
             nw.segment(
                 slide,
                 nw.PromptSet(tuple(prompts)),
-                {ObjectKind.NUCLEUS: one},
+                FixedSegmenters({ObjectKind.NUCLEUS: one}),
                 slide.info.pixel_size,
                 Settings(tile_size=90),
             )

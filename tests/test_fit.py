@@ -31,13 +31,7 @@ from nuclick_wsi.models.weights import load_model
 SHORT = FitSettings(steps=4, batch=2, rate=5e-3, averaging=0.8, check_steps=1, device="cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny networks are slower on many threads, and sums then depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def started(settings: FitSettings) -> Run:

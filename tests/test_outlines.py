@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Mask
 from nuclick_wsi.segmentation.contours.outlines import outline, trace_rings
-from nuclick_wsi.segmentation.masks import Mask
 
 downsamples = st.one_of(st.sampled_from([0.2, 1.0, 2.0, 40.0]), st.floats(0.2, 40))
 

@@ -15,19 +15,22 @@ from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters
 from nuclick_wsi.server.recent_results import RecentResults
 from nuclick_wsi.slides.readers import open_slide
 
 MakeSlide = Callable[..., Path]
 
 
-def outlined(path: Path, prompts: Iterable[Prompt], memory: ResultCache) -> tuple[Outcome, set[str]]:
+def outlined(path: Path, prompts: Iterable[Prompt], cache: ResultCache) -> tuple[Outcome, set[str]]:
     """Return the outcome, and the prompts that went through the network."""
     segmenters = {kind: ShySegmenter(kind) for kind in (ObjectKind.NUCLEUS, ObjectKind.GLAND)}
     with open_slide(path) as slide:
-        outcome = segment(slide, PromptSet(tuple(prompts)), segmenters, PixelSize(0.25, 0.25), memory=memory)
+        outcome = segment(
+            slide, PromptSet(tuple(prompts)), FixedSegmenters(segmenters), PixelSize(0.25, 0.25), cache=cache
+        )
     return outcome, set.union(*(one.seen for one in segmenters.values()))
 
 
@@ -42,12 +45,12 @@ def test_requests_after_edits_give_what_fresh_ones_give(seed: int, largest: int,
     recalled = 0
     for _ in range(5):
         chosen = [one if rng.random() < 0.7 else replace(one, role=Role.NEIGHBOUR) for one in prompts]
-        memory = recent.on_slide(ABOUT)
-        again, seen = outlined(path, chosen, memory)
+        cache = recent.on_slide(ABOUT)
+        again, seen = outlined(path, chosen, cache)
         fresh, every_one = outlined(path, chosen, NoCache())
         assert again == fresh
-        assert memory.recalled == len(every_one) - len(seen)
-        recalled += memory.recalled
+        assert cache.recalled == len(every_one) - len(seen)
+        recalled += cache.recalled
         prompts = edited(prompts, rng)
     assert recalled > (60 if largest > 60_000 else 0)
 
@@ -69,34 +72,36 @@ def test_what_was_shown_counts_and_not_whose_prompt_it_was(make_slide: MakeSlide
 
 def patch(side: int) -> Patch:
     signal = np.zeros((1, 2), np.int64)
-    return Patch("id", Window(0, 0, side, side), np.ones((side, side), bool), np.ones((side, side), np.float32), signal)
+    return Patch(
+        click(1, 1), Window(0, 0, side, side), np.ones((side, side), bool), np.ones((side, side), np.float32), signal
+    )
 
 
 def test_what_was_asked_for_last_stays_and_no_more_than_fits() -> None:
     recent = RecentResults(100_000)
-    memory = recent.on_slide(ABOUT)
+    cache = recent.on_slide(ABOUT)
     prompts = [click(number, 1) for number in range(100)]
     for prompt in prompts:
-        memory.remember(prompt, prompt.id.encode(), patch(40))  # 40 * 40 * (1 + 4) bytes
-        assert memory.recall(prompts[0], prompts[0].id.encode()) is not None
+        cache.remember(prompt, prompt.id.encode(), patch(40))  # 40 * 40 * (1 + 4) bytes
+        assert cache.recall(prompts[0], prompts[0].id.encode()) is not None
     assert len(recent) == 11
-    left = [prompt for prompt in prompts if memory.recall(prompt, prompt.id.encode()) is not None]
+    left = [prompt for prompt in prompts if cache.recall(prompt, prompt.id.encode()) is not None]
     assert left == [prompts[0], *prompts[-10:]]
-    memory.remember(prompts[0], b"large", patch(400))
+    cache.remember(prompts[0], b"large", patch(400))
     assert len(recent) == 0
-    memory.remember(prompts[0], b"small", Rejection("id", Reason.NO_OBJECT, ""))
-    assert memory.recall(prompts[0], b"small") == Rejection(prompts[0].id, Reason.NO_OBJECT, "")
+    cache.remember(prompts[0], b"small", Rejection.of(prompts[1], Reason.NO_OBJECT, ""))
+    assert cache.recall(prompts[0], b"small") == Rejection.of(prompts[0], Reason.NO_OBJECT, "")
 
 
 def test_threads_share_it() -> None:
     recent = RecentResults(200_000)
 
     def ask(seed: int) -> None:
-        rng, memory = random.Random(seed), recent.on_slide(ABOUT)
+        rng, cache = random.Random(seed), recent.on_slide(ABOUT)
         for _ in range(2000):
             side = rng.randrange(1, 60)
-            if memory.recall(click(1, 1), bytes([side])) is None:
-                memory.remember(click(1, 1), bytes([side]), patch(side))
+            if cache.recall(click(1, 1), bytes([side])) is None:
+                cache.remember(click(1, 1), bytes([side]), patch(side))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ask, range(4)))

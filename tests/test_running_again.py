@@ -28,8 +28,8 @@ from nuclick_wsi.runs.patch_codec import decode, encode
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.engine import Outcome, segment
-from nuclick_wsi.segmentation.segmenter import TileImage
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.slides.readers import open_slide
 
 MakeSlide = Callable[..., Path]
@@ -66,12 +66,14 @@ class ShySegmenter:
 def run(path: Path, prompts: Iterable[Prompt], journal: Journal) -> tuple[Outcome, set[str], int]:
     """Return the outcome, the prompts that went through the network, and how many were recalled."""
     segmenters = {kind: ShySegmenter(kind) for kind in (ObjectKind.NUCLEUS, ObjectKind.GLAND)}
-    memory = journal.image("slide", ABOUT)
+    cache = journal.image("slide", ABOUT)
     with open_slide(path) as slide:
-        outcome = segment(slide, PromptSet(tuple(prompts)), segmenters, PixelSize(0.25, 0.25), memory=memory)
-    memory.forget_others({prompt.id for prompt in prompts})
+        outcome = segment(
+            slide, PromptSet(tuple(prompts)), FixedSegmenters(segmenters), PixelSize(0.25, 0.25), cache=cache
+        )
+    cache.forget_others({prompt.id for prompt in prompts})
     journal.save()
-    return outcome, set.union(*(one.seen for one in segmenters.values())), memory.recalled
+    return outcome, set.union(*(one.seen for one in segmenters.values())), cache.recalled
 
 
 def edited(prompts: list[Prompt], rng: random.Random) -> list[Prompt]:
@@ -127,14 +129,14 @@ def test_only_the_prompts_that_see_a_change_go_through_the_network_again(make_sl
 def test_another_model_or_slide_recalls_nothing(make_slide: MakeSlide, tmp_path: Path) -> None:
     prompt, decoded = click(40, 40), Rejection("", Reason.NO_OBJECT, "nothing")
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.image("slide", ABOUT).remember(prompt, b"shown", decoded)
+        journal.image("slide", ABOUT).remember(prompt, b"digest", decoded)
         journal.save()
-        assert journal.image("slide", ABOUT).recall(prompt, b"shown") is not None
+        assert journal.image("slide", ABOUT).recall(prompt, b"digest") is not None
         assert journal.image("slide", ABOUT).recall(prompt, b"other") is None
-        assert journal.image("slide", {**ABOUT, ObjectKind.NUCLEUS: b"other"}).recall(prompt, b"shown") is None
-        assert journal.image("other", ABOUT).recall(prompt, b"shown") is None
+        assert journal.image("slide", {**ABOUT, ObjectKind.NUCLEUS: b"other"}).recall(prompt, b"digest") is None
+        assert journal.image("other", ABOUT).recall(prompt, b"digest") is None
     with Journal(tmp_path / "journal.sqlite", fresh=True) as journal:
-        assert journal.image("slide", ABOUT).recall(prompt, b"shown") is None
+        assert journal.image("slide", ABOUT).recall(prompt, b"digest") is None
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -145,23 +147,23 @@ def test_what_came_of_a_prompt_is_kept_without_loss(seed: int) -> None:
     mask = probabilities > 0.4
     mask[0, 0] = True
     signal = rng.integers(-500, 70_000, (seed, 2))
-    patch = Patch("id", Window(-3, 70_000, width, height), mask, probabilities, signal)
-    back = decode("id", encode(patch))
+    patch = Patch(click(1, 1), Window(-3, 70_000, width, height), mask, probabilities, signal)
+    back = decode(patch.prompt, encode(patch))
     assert isinstance(back, Patch)
-    assert (back.prompt_id, back.window) == ("id", patch.window)
+    assert (back.prompt, back.window) == (patch.prompt, patch.window)
     assert np.array_equal(back.mask, mask)
     assert np.array_equal(back.signal, signal)
     # Nobody asks for a probability further off the mask than its neighbours.
     kept = ndimage.binary_dilation(mask, np.ones((3, 3)))
     assert np.array_equal(back.probabilities, np.where(kept, probabilities, 0))
-    rejection = Rejection("id", Reason.TOO_SMALL, "fewer than 9 px of the network's grid – µ")
-    assert decode("id", encode(rejection)) == rejection
+    rejection = Rejection.of(patch.prompt, Reason.TOO_SMALL, "fewer than 9 px of the network's grid – µ")
+    assert decode(patch.prompt, encode(rejection)) == rejection
 
 
 @pytest.mark.parametrize("content", [b"", b"X", b"P", b"C", b"C" + b"\0" * 30, b"R[]", b"R{", b'R["TAKEN",'])
 def test_bytes_that_are_no_result_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each says something else
-        decode("id", content)
+        decode(click(1, 1), content)
 
 
 def a_damaged_journal(path: Path) -> None:
@@ -186,23 +188,23 @@ def test_a_journal_that_is_none_is_moved_aside(make: Callable[[Path], None], tmp
     make(path)
     content = path.read_bytes()
     with Journal(path) as journal:
-        assert journal.image("slide", ABOUT).recall(click(1, 1), b"shown") is None
-        journal.image("slide", ABOUT).remember(click(1, 1), b"shown", Rejection("", Reason.TAKEN, ""))
+        assert journal.image("slide", ABOUT).recall(click(1, 1), b"digest") is None
+        journal.image("slide", ABOUT).remember(click(1, 1), b"digest", Rejection("", Reason.TAKEN, ""))
     (note,) = journal.notes
     assert "moved to journal.sqlite.aside" in note
     assert (tmp_path / "journal.sqlite.aside").read_bytes() == content
     with Journal(path) as journal:
-        assert journal.image("slide", ABOUT).recall(click(1, 1), b"shown") is not None
+        assert journal.image("slide", ABOUT).recall(click(1, 1), b"digest") is not None
     assert journal.notes == []
 
 
 def test_a_journal_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="choose another folder with --out"):
-        Journal(tmp_path / "file" / "journal.sqlite").find("slide", "id", b"shown")
+        Journal(tmp_path / "file" / "journal.sqlite").find("slide", "id", b"digest")
     (tmp_path / "journal.sqlite").mkdir()
     with pytest.raises(ResultError, match="free the file"):
-        Journal(tmp_path / "journal.sqlite").find("slide", "id", b"shown")
+        Journal(tmp_path / "journal.sqlite").find("slide", "id", b"digest")
 
 
 def test_nothing_is_made_before_the_journal_is_asked(tmp_path: Path) -> None:

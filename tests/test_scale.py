@@ -108,3 +108,11 @@ def test_every_column_and_row_of_the_extent_has_a_part_of_the_slide_that_roundin
     right, bottom = grid.to_slide(np.array([extent.right, extent.bottom]))
     assert right >= size.width - 0.01
     assert bottom >= size.height - 0.01
+
+
+def test_the_union_of_windows_is_the_smallest_that_contains_them_all() -> None:
+    windows = [Window(3, -2, 4, 5), Window(-1, 0, 2, 9), Window(4, 1, 1, 1)]
+    union = Window.union(windows)
+    assert union == Window(-1, -2, 8, 11)
+    assert all(union.contains(window) for window in windows)
+    assert Window.union(windows[:1]) == windows[0]

@@ -19,7 +19,7 @@ from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
+from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, TileImage
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
 
@@ -54,8 +54,8 @@ def test_batches_and_tiles_change_probabilities_by_rounding_at_most(
     batch_size: int, model: Model, field: SignalField, make_slide: Callable[..., Path]
 ) -> None:
     path = make_slide(immunohistochemistry()[:256, :256])
-    plain = predict(path, field, CropSegmenter(model, torch.device("cpu"), 7))
-    other = predict(path, field, CropSegmenter(model, torch.device("cpu"), batch_size), tile_size=300)
+    plain = predict(path, field, CropSegmenter(model, Compute(torch.device("cpu"), 7)))
+    other = predict(path, field, CropSegmenter(model, Compute(torch.device("cpu"), batch_size)), tile_size=300)
     assert plain.keys() == other.keys() == set(range(21))
     for prompt, probabilities in plain.items():
         np.testing.assert_allclose(probabilities, other[prompt], atol=1e-5)
@@ -66,7 +66,7 @@ def test_the_network_sees_the_crop_the_click_and_its_neighbours(
     model: Model, field: SignalField, make_slide: Callable[..., Path]
 ) -> None:
     tissue = immunohistochemistry()[:256, :256]
-    outputs = predict(make_slide(tissue), field, CropSegmenter(model, torch.device("cpu"), 5))
+    outputs = predict(make_slide(tissue), field, CropSegmenter(model, Compute(torch.device("cpu"), 5)))
     (view,) = [view for view in plan_views(field, GRID, SPEC, GlandMode.CROP) if view.prompt == 4]
     padded = np.full((256 + 128, 256 + 128, 3), 255, np.uint8)
     padded[64:-64, 64:-64] = tissue
@@ -92,7 +92,7 @@ def test_a_device_without_room_for_a_batch_says_how_large_a_batch_to_try(
         def forward(self, _: torch.Tensor) -> torch.Tensor:
             raise torch.OutOfMemoryError("no memory")
 
-    segmenter = CropSegmenter(replace(model, network=Full()), torch.device("cpu"), 8)
+    segmenter = CropSegmenter(replace(model, network=Full()), Compute(torch.device("cpu"), 8))
     with pytest.raises(DeviceError, match=r"batch of 8 crops of 64 px.*--batch-size 2"):
         predict(make_slide(immunohistochemistry()[:256, :256]), field, segmenter)
 
@@ -111,7 +111,7 @@ def test_auto_finds_a_device() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_what_the_cpu_gives(model: Model, field: SignalField, make_slide: Callable[..., Path]) -> None:
     path = make_slide(immunohistochemistry()[:256, :256])
-    on_cpu = predict(path, field, CropSegmenter(model, torch.device("cpu")))
-    on_gpu = predict(path, field, CropSegmenter(model, choose_device("cuda")))
+    on_cpu = predict(path, field, CropSegmenter(model, Compute(torch.device("cpu"))))
+    on_gpu = predict(path, field, CropSegmenter(model, Compute(choose_device("cuda"))))
     for prompt, probabilities in on_cpu.items():
         np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=5e-3)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -11,12 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.masks import Mask, MaskRule, Probabilities, decode_mask
-from nuclick_wsi.segmentation.stitch import Patch, settle_overlaps
+from nuclick_wsi.segmentation.arrays import Mask, Probabilities
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
+from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.stitch import settle_overlaps
 
 Pixel = tuple[int, int]
+
+
+def named(name: str) -> Prompt:
+    """A prompt of which nothing but its id counts."""
+    return Prompt(name, ObjectKind.NUCLEUS, Click(Point(0, 0)))
 
 
 def on_grid(patch: Patch) -> set[Pixel]:
@@ -40,7 +50,7 @@ def parts_of(pixels: set[Pixel]) -> list[set[Pixel]]:
 
 def plain_settle(patches: Sequence[Patch], smallest_px: int) -> dict[str, set[Pixel]]:
     """The rule pixel by pixel with sets: what `settle_overlaps` must equal."""
-    by_id = {patch.prompt_id: patch for patch in patches}
+    by_id = {patch.prompt.id: patch for patch in patches}
     signals = {name: {(row, column) for row, column in patch.signal.tolist()} for name, patch in by_id.items()}
     masks = {name: on_grid(patch) for name, patch in by_id.items()}
     claims = {name: set(pixels) for name, pixels in masks.items()}
@@ -89,7 +99,9 @@ def patch_lists(draw: st.DrawFn) -> list[Patch]:
         mask = decode_mask(probabilities, signal, MaskRule(0.4, 3, 2))
         if not isinstance(mask, Reason):
             name = str(number)
-            patches.append(Patch.cropped(name, window, mask, probabilities, np.add(signal, (window.y, window.x))))
+            patches.append(
+                Patch.cropped(named(name), window, mask, probabilities, np.add(signal, (window.y, window.x)))
+            )
     return patches
 
 
@@ -97,12 +109,16 @@ def square(name: str, window: Window, probability: float, click: Pixel) -> Patch
     """A full window of one probability, clicked at a row and column of the grid."""
     shape = window.shape
     return Patch(
-        name, window, np.ones(shape, np.bool_), np.full(shape, probability, np.float32), np.array([click], np.int64)
+        named(name),
+        window,
+        np.ones(shape, np.bool_),
+        np.full(shape, probability, np.float32),
+        np.array([click], np.int64),
     )
 
 
 def settled_pixels(patches: Sequence[Patch], smallest_px: int = 1) -> dict[str, set[Pixel]]:
-    return {patch.prompt_id: on_grid(patch) for patch in settle_overlaps(patches, smallest_px)[0]}
+    return {patch.prompt.id: on_grid(patch) for patch in settle_overlaps(patches, smallest_px)[0]}
 
 
 @settings(deadline=None, max_examples=300)
@@ -117,9 +133,9 @@ def test_settling_equals_the_plain_reference(patches: list[Patch], smallest_px: 
 def test_the_order_of_patches_changes_nothing(patches: list[Patch], seed: int) -> None:
     shuffled = Random(seed).sample(patches, len(patches))
     (settled, rejected), (settled_too, rejected_too) = settle_overlaps(patches, 5), settle_overlaps(shuffled, 5)
-    assert [patch.prompt_id for patch in settled] == sorted(patch.prompt_id for patch in settled_too)
+    assert [patch.prompt.id for patch in settled] == sorted(patch.prompt.id for patch in settled_too)
     for patch in settled_too:
-        same = next(one for one in settled if one.prompt_id == patch.prompt_id)
+        same = next(one for one in settled if one.prompt.id == patch.prompt.id)
         assert same.window == patch.window
         np.testing.assert_array_equal(same.mask, patch.mask)
         np.testing.assert_array_equal(same.probabilities, patch.probabilities)
@@ -133,13 +149,13 @@ def test_the_order_of_patches_changes_nothing(patches: list[Patch], seed: int) -
 def test_no_pixel_is_in_two_masks_and_every_prompt_is_settled_or_rejected(
     patches: list[Patch], smallest_px: int
 ) -> None:
-    before = {patch.prompt_id: on_grid(patch) for patch in patches}
+    before = {patch.prompt.id: on_grid(patch) for patch in patches}
     settled, rejections = settle_overlaps(patches, smallest_px)
-    after = {patch.prompt_id: on_grid(patch) for patch in settled}
+    after = {patch.prompt.id: on_grid(patch) for patch in settled}
     assert sum(map(len, after.values())) == len(set().union(*after.values()))
     assert sorted([*after, *(one.prompt_id for one in rejections)]) == sorted(before)
     for patch in settled:
-        name = patch.prompt_id
+        name = patch.prompt.id
         assert after[name] <= before[name]
         own = {tuple(pixel) for pixel in patch.signal.tolist()}
         assert all(part & own for part in parts_of(after[name]))
@@ -150,12 +166,12 @@ def test_no_pixel_is_in_two_masks_and_every_prompt_is_settled_or_rejected(
 @settings(deadline=None)
 @given(patch_lists())
 def test_a_pixel_of_ones_own_signal_is_never_lost_to_a_neighbour(patches: list[Patch]) -> None:
-    signals = {patch.prompt_id: {tuple(pixel) for pixel in patch.signal.tolist()} for patch in patches}
+    signals = {patch.prompt.id: {tuple(pixel) for pixel in patch.signal.tolist()} for patch in patches}
     users = Counter(pixel for own in signals.values() for pixel in own)
     after = settled_pixels(patches)
     for patch in patches:
-        claimed = {pixel for pixel in signals[patch.prompt_id] & on_grid(patch) if users[pixel] == 1}
-        assert claimed <= after.get(patch.prompt_id, set())
+        claimed = {pixel for pixel in signals[patch.prompt.id] & on_grid(patch) if users[pixel] == 1}
+        assert claimed <= after.get(patch.prompt.id, set())
 
 
 @settings(deadline=None)
@@ -208,7 +224,7 @@ def test_a_prompt_that_becomes_too_small_leaves_no_bite_in_its_neighbour() -> No
     small = square("small", Window(2, 2, 3, 1), 0.6, (2, 2))
     settled, rejections = settle_overlaps([large, small], 2)
     assert [patch.mask.sum() for patch in settled] == [25]
-    assert rejections == [Rejection("small", Reason.TOO_SMALL, rejections[0].detail)]
+    assert rejections == [Rejection.of(small.prompt, Reason.TOO_SMALL, rejections[0].detail)]
     assert "1 of its 3 px" in rejections[0].detail
 
 
@@ -216,8 +232,16 @@ def test_a_prompt_whose_signal_is_anothers_too_can_lose_everything() -> None:
     settled, rejections = settle_overlaps(
         [square("a", Window(0, 0, 3, 3), 0.9, (1, 1)), square("b", Window(0, 0, 3, 3), 0.8, (1, 1))], 1
     )
-    assert [patch.prompt_id for patch in settled] == ["a"]
+    assert [patch.prompt.id for patch in settled] == ["a"]
     assert [(one.prompt_id, one.reason) for one in rejections] == [("b", Reason.TAKEN)]
+
+
+def test_a_neighbour_that_loses_everything_is_not_rejected_for_it_asks_for_no_outline() -> None:
+    neighbour = square("b", Window(0, 0, 3, 3), 0.8, (1, 1))
+    neighbour = replace(neighbour, prompt=replace(neighbour.prompt, role=Role.NEIGHBOUR))
+    settled, rejections = settle_overlaps([square("a", Window(0, 0, 3, 3), 0.9, (1, 1)), neighbour], 1)
+    assert [patch.prompt.id for patch in settled] == ["a"]
+    assert rejections == []
 
 
 def test_nothing_comes_of_nothing() -> None:
@@ -228,7 +252,7 @@ def test_a_patch_is_cropped_to_its_mask_and_what_is_around_it_and_keeps_its_plac
     mask: Mask = np.zeros((6, 8), np.bool_)
     mask[2:4, 3:7] = True
     probabilities: Probabilities = np.arange(48, dtype=np.float32).reshape(6, 8)
-    patch = Patch.cropped("a", Window(100, 200, 8, 6), mask, probabilities, np.array([[202, 104]]))
+    patch = Patch.cropped(named("a"), Window(100, 200, 8, 6), mask, probabilities, np.array([[202, 104]]))
     assert patch.window == Window(102, 201, 6, 4)  # with the pixels around it: the outline runs between the two
     np.testing.assert_array_equal(patch.mask, mask[1:5, 2:8])
     np.testing.assert_array_equal(patch.probabilities, probabilities[1:5, 2:8])
@@ -238,6 +262,6 @@ def test_a_patch_is_cropped_to_its_mask_and_what_is_around_it_and_keeps_its_plac
 def test_an_empty_mask_or_arrays_that_do_not_fill_the_window_make_no_patch() -> None:
     empty, flat = np.zeros((2, 2), np.bool_), np.zeros((2, 2), np.float32)
     with pytest.raises(ValueError, match="empty"):
-        Patch.cropped("a", Window(0, 0, 2, 2), empty, flat, np.array([[0, 0]]))
+        Patch.cropped(named("a"), Window(0, 0, 2, 2), empty, flat, np.array([[0, 0]]))
     with pytest.raises(ValueError, match="do not fill"):
-        Patch("a", Window(0, 0, 3, 2), empty, flat, np.array([[0, 0]]))
+        Patch(named("a"), Window(0, 0, 3, 2), empty, flat, np.array([[0, 0]]))

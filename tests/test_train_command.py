@@ -32,12 +32,7 @@ from nuclick_wsi.scale import Window
 TINY = ["--config", json.dumps({"width": 1 / 16}), "--batch", "2", "--device", "cpu", "--threads", "1"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

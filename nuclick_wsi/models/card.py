@@ -40,7 +40,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Everything that is to be known about a model without its weights.
+    """Everything about a model but its weights.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class ModelCard:
     split, settings, limits
         How the data was divided, how the network was fitted, what it is bad at.
     choice
-        Which other networks it was measured against, and why it is this one; empty where nobody has compared.
+        Which other networks it was compared with, and why it is this one; empty where none was.
     """
 
     name: str

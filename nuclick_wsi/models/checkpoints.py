@@ -1,6 +1,6 @@
-"""Other people's NuClick weights: a `.pth` in the layout of nuclick_torch and TIAToolbox becomes a model file of ours.
+"""Import of published NuClick weights: a `.pth` in the layout of nuclick_torch and TIAToolbox becomes a model file.
 
-Files from strangers are read as plain tensors only; nothing in them is ever executed.
+Files are read as plain tensors only; nothing in them is ever executed.
 """
 
 import pickle

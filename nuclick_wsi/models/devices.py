@@ -1,4 +1,4 @@
-"""Where a network computes: the name of a device goes in, the device comes out."""
+"""The device that a network computes on, by its name."""
 
 import torch
 

@@ -1,6 +1,6 @@
 """Model files: a network's weights and its card in one safetensors file.
 
-A file or the name of a shipped model goes in, a network ready to predict comes out, and the other way round.
+They are loaded from a file or by the name of a shipped model, ready to predict, and saved.
 """
 
 import hashlib

@@ -170,7 +170,7 @@ class ImageResultCache:
             return None
         content = self._journal.find(self._name, prompt.id, self._key(prompt, digest))
         try:
-            decoded = None if content is None else decode(prompt.id, content)
+            decoded = None if content is None else decode(prompt, content)
         except ValueError:
             return None  # as good as unknown
         self.recalled += decoded is not None

@@ -12,10 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.masks import dilated
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.result_cache import Decoded
-from nuclick_wsi.segmentation.stitch import Patch
 
 _PATCH, _REJECTION = b"C", b"R"
 """What bytes begin with; `P` had the probabilities of the mask alone, and is computed anew."""
@@ -36,7 +37,7 @@ def encode(decoded: Decoded) -> bytes:
     return _PATCH + head + zlib.compress(body, 1)
 
 
-def decode(prompt_id: str, content: bytes) -> Decoded:
+def decode(prompt: Prompt, content: bytes) -> Decoded:
     """Return what `encode` was given; probabilities that were not kept are 0.
 
     Raises
@@ -45,17 +46,17 @@ def decode(prompt_id: str, content: bytes) -> Decoded:
         If `encode` does not return such bytes.
     """
     try:
-        return _KINDS[content[:1]](prompt_id, content[1:])
+        return _KINDS[content[:1]](prompt, content[1:])
     except (KeyError, TypeError, struct.error, zlib.error) as error:
         raise ValueError(f"not the result of a prompt: {error}") from error
 
 
-def _rejection(prompt_id: str, content: bytes) -> Rejection:
+def _rejection(prompt: Prompt, content: bytes) -> Rejection:
     reason, detail = json.loads(content)
-    return Rejection(prompt_id, Reason[reason], str(detail))
+    return Rejection.of(prompt, Reason[reason], str(detail))
 
 
-def _patch(prompt_id: str, content: bytes) -> Patch:
+def _patch(prompt: Prompt, content: bytes) -> Patch:
     x, y, width, height, signal_size = _HEAD.unpack_from(content)
     window = Window(x, y, width, height)
     body = np.frombuffer(zlib.decompress(content[_HEAD.size :]), np.uint8)
@@ -66,7 +67,7 @@ def _patch(prompt_id: str, content: bytes) -> Patch:
     probabilities = np.zeros(window.shape, np.float32)
     probabilities[kept] = np.ascontiguousarray(shuffled.reshape(4, -1).T).view("<f4").ravel()
     positions = signal.view("<i4").reshape(signal_size, 2).astype(np.int64)
-    return Patch(prompt_id, window, mask, probabilities, positions)
+    return Patch(prompt, window, mask, probabilities, positions)
 
 
-_KINDS: dict[bytes, Callable[[str, bytes], Decoded]] = {_PATCH: _patch, _REJECTION: _rejection}
+_KINDS: dict[bytes, Callable[[Prompt, bytes], Decoded]] = {_PATCH: _patch, _REJECTION: _rejection}

@@ -153,7 +153,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
         opened.pixel_size,
         line.options.settings,
         on_progress=line.watcher.prompts_done,
-        memory=cache,
+        cache=cache,
     )
     models = [used for used in _models_used(registry) if used.kind in image.wanted]
     unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
@@ -185,8 +185,8 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
     pixel_size = options.pixel_size
     return {
-        "device": str(registry.device),
-        "batch_size": registry.batch_size,
+        "device": str(registry.compute.device),
+        "batch_size": registry.compute.batch_size,
         "reader": options.reader.value,
         "mpp": pixel_size and pixel_size.mean,
         **asdict(options.settings),
@@ -194,4 +194,4 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
 
 
 def _models_used(registry: ModelRegistry) -> list[ModelUsed]:
-    return [ModelUsed(kind, model.card.name, model.sha256, model.path) for kind, model in registry.models.items()]
+    return [ModelUsed(model.card.kind, model.card.name, model.sha256, model.path) for model in registry.loaded]

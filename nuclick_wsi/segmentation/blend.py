@@ -1,7 +1,7 @@
-"""Several looks at one object become one probability map on the network's grid.
+"""The predictions of one object's crops become one probability map on the network's grid.
 
 A large gland is seen either in overlapping crops, which are blended, or scaled down into one crop, which is
-resampled back. In go probability maps with the windows they fill; out comes one such pair.
+resampled back. A map comes with the window that it fills.
 """
 
 import math
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.masks import Probabilities
+from nuclick_wsi.segmentation.arrays import Probabilities
 
 
-def blend(looks: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probabilities]:
+def blend(crops: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probabilities]:
     """Return one probability map from overlapping crops of one object.
 
     Each crop counts most in its middle and fades towards its edges, where the network saw least of the surroundings:
@@ -23,7 +23,7 @@ def blend(looks: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probab
 
     Parameters
     ----------
-    looks
+    crops
         Windows of one grid, and float32 arrays that fill them, with values in [0, 1].
 
     Returns
@@ -31,12 +31,12 @@ def blend(looks: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probab
     window, probabilities
         The smallest window around all crops, and a float32 array that fills it; 0 where no crop reaches.
     """
-    if len(looks) == 1:
-        return looks[0]
-    union = _union([window for window, _ in looks])
+    if len(crops) == 1:
+        return crops[0]
+    union = Window.union(window for window, _ in crops)
     weighted, weights = np.zeros(union.shape), np.zeros(union.shape)
     # Sums of floats depend on their order, so it is fixed: by place, and by content in the same place.
-    for window, probabilities in sorted(looks, key=lambda look: (*_corner(look[0]), look[1].tobytes())):
+    for window, probabilities in sorted(crops, key=lambda crop: (*_corner(crop[0]), crop[1].tobytes())):
         weight = np.outer(_fading(window.height), _fading(window.width))
         place = window.slices_in(union)
         weighted[place] += weight * probabilities
@@ -75,13 +75,6 @@ def resample_probabilities(
     first_y, rows = _centres(window.y, window.height, ratio)
     stretched = _interpolated(_interpolated(probabilities.astype(np.float64), rows).T, columns).T
     return Window(first_x, first_y, columns.size, rows.size), np.ascontiguousarray(stretched, dtype=np.float32)
-
-
-def _union(windows: Sequence[Window]) -> Window:
-    """Return the smallest window that contains all of these."""
-    x, y = min(window.x for window in windows), min(window.y for window in windows)
-    right, bottom = max(window.right for window in windows), max(window.bottom for window in windows)
-    return Window(x, y, right - x, bottom - y)
 
 
 def _corner(window: Window) -> tuple[int, int, int, int]:

@@ -1,6 +1,6 @@
-"""Where a one-look network looks: the block of tissue that serves a view, the view's crop in it, and its distances.
+"""The block of tissue that a shared encoder encodes for a view, the view's crop in it, and its distances to signals.
 
-Blocks lie on a fixed lattice of the network's grid, each as wide as its cell and a crop: whatever is clicked in a cell
+Blocks lie on a fixed lattice of the network's grid, each as wide as its cell and a crop: what is clicked in a cell
 lies with its whole crop in that cell's block, so a view's result depends on nothing but its block.
 """
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.models.network import STRIDE
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.signals import Map, Pixels
+from nuclick_wsi.segmentation.arrays import Map, Pixels
 
 PITCH = 256
 """Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks."""
 
-_NOBODY = 1e4
+_NO_SIGNAL = 1e4
 """The distance to a signal that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A view's crop in its block.
+class BlockPlace:
+    """Where a view lies in its block.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Place:
     crop: Window
 
     @classmethod
-    def of(cls, view: Window) -> "Place":
+    def of(cls, view: Window) -> "BlockPlace":
         """Return where a square view lies."""
         half = view.width // 2
         left, top = ((middle // PITCH) * PITCH - half for middle in (view.x + half, view.y + half))
@@ -46,7 +46,7 @@ class Place:
         return cls(Window(left, top, side, side), Window(x, y, wider, wider))
 
 
-def distance_maps(signals: Map, corner: Pixels) -> Map:
+def distance_maps(signals: Map, corner: Pixels) -> NDArray[np.float32]:
     """Return float32 (2, F, F): pixels from the middle of each of the crop's features to each map's nearest signal.
 
     Parameters
@@ -63,7 +63,7 @@ def distance_maps(signals: Map, corner: Pixels) -> Map:
 def _distances(pixels: Pixels, middles: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the distances to the nearest of some pixels, row and column, on a lattice."""
     if not len(pixels):
-        return np.full((len(middles), len(middles)), _NOBODY, np.float32)
+        return np.full((len(middles), len(middles)), _NO_SIGNAL, np.float32)
     rows, columns = ((middles[:, None] - pixels[:, axis].astype(np.float32)) ** 2 for axis in (0, 1))
     nearest: NDArray[np.float32] = np.sqrt((rows[:, None, :] + columns[None, :, :]).min(axis=2))
     return nearest

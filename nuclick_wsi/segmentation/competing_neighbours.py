@@ -1,7 +1,7 @@
-"""Which neighbours have a say in the outlines that were asked for, so that no others go through the network.
+"""Which neighbours compete with the wanted masks for pixels, so that no others go through the network.
 
-A neighbour has one if its mask touches a wanted one, for they have a border in common, or shares a pixel with another
-neighbour that has one: what falls to whom is settled among all of them, and among nobody else.
+A neighbour competes if its mask touches a wanted one, for they have a border in common, or shares a pixel with another
+neighbour that competes: overlaps are settled among all of these, and among no others.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 Boxes = NDArray[np.object_]
 
@@ -61,43 +61,43 @@ class Neighbours:
 
 
 def find_competing_neighbours(
-    patches: Sequence[Patch], neighbours: Neighbours, grid: Grid, look: Callable[[Sequence[View]], list[Patch]]
+    patches: Sequence[Patch], neighbours: Neighbours, grid: Grid, predict: Callable[[Sequence[View]], list[Patch]]
 ) -> list[Patch]:
-    """Return the masks of the neighbours that have a say.
+    """Return the masks of the neighbours that compete.
 
     Parameters
     ----------
     patches
-        The masks that were asked for.
+        The wanted masks.
     grid
         That of the patches.
-    look
+    predict
         Runs the network on all views of some neighbours; returns the masks of those that have one.
     """
-    reached: list[Patch] = []
-    seen: list[Patch] = []
+    competing: list[Patch] = []
+    others: list[Patch] = []
     done: set[int] = set()
     front, meets = list(patches), Patch.touches
     while front and len(neighbours.prompts):
         boxes = _boxes([patch.window.edges for patch in front], grid.downsample, 1)
         views = neighbours.views_meeting(boxes, done)
         done |= {view.prompt for view in views}
-        seen += look(views)
-        hit = _meeting(front, seen, meets)
+        others += predict(views)
+        hit = _meeting(front, others, meets)
         meets = Patch.shares_pixel_with
-        front = [seen[index] for index in sorted(hit)]
-        seen = [patch for index, patch in enumerate(seen) if index not in hit]
-        reached += front
-    return reached
+        front = [others[index] for index in sorted(hit)]
+        others = [patch for index, patch in enumerate(others) if index not in hit]
+        competing += front
+    return competing
 
 
-def _meeting(front: Sequence[Patch], seen: Sequence[Patch], meets: Callable[[Patch, Patch], bool]) -> set[int]:
-    """Return the indices of the patches seen that one of the front meets."""
-    if not seen:
+def _meeting(front: Sequence[Patch], others: Sequence[Patch], meets: Callable[[Patch, Patch], bool]) -> set[int]:
+    """Return the indices of the other patches that one of the front meets."""
+    if not others:
         return set()
     tree = shapely.STRtree(_boxes([patch.window.edges for patch in front], 1, 1))
-    pairs = zip(*tree.query(_boxes([patch.window.edges for patch in seen], 1, 0)).tolist(), strict=True)
-    return {index for index, other in pairs if meets(front[other], seen[index])}
+    pairs = zip(*tree.query(_boxes([patch.window.edges for patch in others], 1, 0)).tolist(), strict=True)
+    return {index for index, other in pairs if meets(front[other], others[index])}
 
 
 def _boxes(edges: Sequence[tuple[int, int, int, int]], scale: float | NDArray[np.float64], margin: float) -> Boxes:

@@ -12,8 +12,4 @@ def context_keys(
     registry: ModelRegistry, kinds: Iterable[ObjectKind], fingerprint: str, reader: str, frame: Frame
 ) -> dict[ObjectKind, bytes]:
     """Return the context key of each kind of object, with its model loaded; the parameters are `context_key`'s."""
-    keys = {}
-    for kind in kinds:
-        registry[kind]  # loads the model
-        keys[kind] = context_key(fingerprint, reader, frame, registry.models[kind].sha256)
-    return keys
+    return {kind: context_key(fingerprint, reader, frame, registry.model(kind).sha256) for kind in kinds}

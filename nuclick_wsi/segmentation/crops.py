@@ -1,7 +1,7 @@
-"""From a prompt to the windows that the network looks through, and the signals inside each.
+"""From prompts to views: the windows on the network's grid that are its crops, and the signals inside each.
 
-In go prompts in slide pixels; out come views: windows on the network's grid, one for most prompts, several where a
-large gland is covered at the model's own pixel size. Reading, tiles and batches come later and change nothing here.
+Most prompts have one view; a large gland that is covered at the model's own pixel size has several. Reading, tiles and
+batches come later and change nothing here.
 """
 
 import math
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.prompts import Click, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.signals import REACH, Pixels, guiding_signals, rasterize
+from nuclick_wsi.segmentation.arrays import Map, Pixels
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals, rasterize
 
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """What a network sees at once: `size` x `size` pixels of `mpp` microns."""
+    """The crop that a network takes: `size` x `size` pixels of `mpp` microns."""
 
     size: int
     mpp: float
@@ -28,7 +29,7 @@ class CropSpec:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at one prompt: the crop's window on its grid.
+    """One crop of one prompt: its window on its grid.
 
     `prompt` is the prompt's index in its `SignalField`. The grid is the kind's own, or a coarser one for a prompt
     that was scaled down to fit.
@@ -40,7 +41,7 @@ class View:
 
 
 class SignalField:
-    """All prompts of one kind on one slide: who is drawn where, and who sees whom.
+    """The signals of all prompts of one kind on one slide, drawn into the maps of each other's views.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class SignalField:
         strokes = self.prompts[index].signal.strokes
         return rasterize([np.array([(p.x, p.y) for p in stroke]) / grid.downsample for stroke in strokes])
 
-    def signals(self, view: View) -> NDArray[np.float32]:
+    def signals(self, view: View) -> Map:
         """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
         origin = np.array([view.window.y, view.window.x])
         own = self.pixels(view.prompt, view.grid) - origin
@@ -200,14 +201,8 @@ def halves(tile: Tile, around: Callable[[View], Window]) -> tuple[Tile, Tile] | 
 
 def _tile(members: Sequence[tuple[View, Window]]) -> Tile:
     views, windows = zip(*members, strict=True)
-    return Tile(views[0].grid, _union(windows), views)
+    return Tile(views[0].grid, Window.union(windows), views)
 
 
 def _key(item: tuple[tuple[float, int, int], object]) -> tuple[float, int, int]:
     return item[0]
-
-
-def _union(windows: Sequence[Window]) -> Window:
-    left, top = min(window.x for window in windows), min(window.y for window in windows)
-    right, bottom = max(window.right for window in windows), max(window.bottom for window in windows)
-    return Window(left, top, right - left, bottom - top)

@@ -1,26 +1,17 @@
 """One probability map to one mask: threshold, fill small holes, keep what the prompt touches.
 
-In goes what the network says about one prompt; out comes the mask of its object, or the reason why there is none.
-Everything is two-dimensional and knows nothing of the batch that the map came from.
+The result is the mask of one prompt's object, or the reason why there is none. All arrays are two-dimensional: one
+map of a batch at a time.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from nuclick_wsi.instances import Reason
-
-Mask: TypeAlias = NDArray[np.bool_]
-"""True where the object is, shape (H, W); its parts are 4-connected, so that each has one outline."""
-
-Probabilities: TypeAlias = NDArray[np.float32]
-"""How sure the network is that a pixel belongs to the object, shape (H, W), in [0, 1]."""
-
-Pixels: TypeAlias = NDArray[np.int64]
-"""Pixels as row and column, shape (N, 2), in the frame that the docstring says."""
+from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 
 _CROSS = ndimage.generate_binary_structure(2, 1)
 
@@ -104,7 +95,7 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     box = bounding_box(above)
     if box is None:
         return Reason.NO_OBJECT
-    # Labelling is most of the work, so each step looks at no more than the box around what is left.
+    # Labelling is most of the work, so each step works in the box around what is left.
     parts, inner = above[box], _shifted(signal, box)
     if not parts[tuple(inner.T)].any():
         parts = fill_small_holes(parts, rule.fill_holes_px)

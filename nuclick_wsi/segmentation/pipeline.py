@@ -1,4 +1,4 @@
-"""The one place that knows about threads: work ahead of whoever consumes it, results in the order of the items."""
+"""Work in threads, some items ahead of the consumer, with results in the order of the items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +12,8 @@ Result = TypeVar("Result")
 def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """Yield `work(item)` for every item, in order, computed by threads at most two items a worker ahead.
 
-    An exception of the work is raised where its result would have been; whoever stops early leaves nothing running
-    but the items already begun.
+    An exception of the work is raised where its result would have been. Where the consumer stops early, nothing goes
+    on running but the items already begun.
 
     Parameters
     ----------

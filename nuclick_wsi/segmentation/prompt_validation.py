@@ -1,4 +1,4 @@
-"""Which prompts can be worked on at all: the others are rejected by name before anything is read."""
+"""Which prompts can be segmented: the others are rejected by name before anything is read."""
 
 from collections.abc import Iterable, Sequence
 
@@ -25,7 +25,7 @@ def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[P
         if fault is None:
             kept.append(prompt)
         elif prompt.role is Role.SEGMENT:
-            rejections.append(Rejection(prompt.id, *fault))
+            rejections.append(Rejection.of(prompt, *fault))
     return kept, rejections
 
 
@@ -58,5 +58,5 @@ def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Promp
         refused.add(prompt.id)
         if prompt.role is Role.SEGMENT:
             detail = f"prompt {kept.id} (class {kept.class_name or 'none'}) is drawn there too and is kept"
-            rejections.append(Rejection(prompt.id, Reason.DUPLICATE, detail))
+            rejections.append(Rejection.of(prompt, Reason.DUPLICATE, detail))
     return [prompt for prompt in prompts if prompt.id not in refused], rejections

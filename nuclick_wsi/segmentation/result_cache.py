@@ -1,8 +1,7 @@
-"""What the engine may know from an earlier run: the masks of prompts for which nothing has changed.
+"""Results of earlier runs that the engine may use again: the masks of prompts for which nothing has changed.
 
-Before the network is asked, every prompt is described by all that its mask depends on, and a `ResultCache` is asked for
-what came of exactly that. Overlaps are settled afterwards, among remembered and new masks alike, so a run that
-remembers gives what a run that does not would give.
+Each prompt's result is looked up by a digest of all that its mask depends on. Overlaps are settled afterwards, among
+old and new masks alike, so a run with a cache gives the same result as one without.
 """
 
 import hashlib
@@ -19,68 +18,78 @@ from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.masks import MaskRule
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.slides.slide import Frame
 
 Decoded = Patch | Rejection
-"""What came of one prompt before overlaps are settled."""
+"""The result of one prompt before overlaps are settled."""
 
 
 class ResultCache(Protocol):
-    """Keeps what came of prompts on one slide, with one model for each kind of object."""
+    """Keeps the results of prompts on one slide, with one model for each kind of object."""
 
-    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
-        """Return what came of a prompt when the same was shown to the network; None where that is not known."""
+    def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
+        """Return the result of a prompt that was kept with this input digest; None where there is none."""
         ...
 
-    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
-        """Keep what came of a prompt, in the place of what was kept of it before."""
+    def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
+        """Keep the result of a prompt, in the place of the one that was kept of it before."""
         ...
 
 
 class NoCache:
-    """A memory that keeps nothing."""
+    """A cache that keeps nothing."""
 
-    def recall(self, prompt: Prompt, shown: bytes) -> Decoded | None:
+    def recall(self, prompt: Prompt, digest: bytes) -> Decoded | None:
         """Return None."""
         return None
 
-    def remember(self, prompt: Prompt, shown: bytes, decoded: Decoded) -> None:
+    def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
         """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheLookup:
-    """Views of prompts, divided into what came of those that are known and the views of those that are not."""
+    """What a cache has of some prompts.
 
-    memory: ResultCache
-    known: list[Decoded] = field(default_factory=list)
-    unknown: list[View] = field(default_factory=list)
-    shown: dict[str, tuple[Prompt, bytes]] = field(default_factory=dict)
+    Attributes
+    ----------
+    found
+        The results of those that it has.
+    missing
+        The views of the others.
+    digests
+        The input digests of the others, by prompt id.
+    """
+
+    cache: ResultCache
+    found: list[Decoded] = field(default_factory=list)
+    missing: list[View] = field(default_factory=list)
+    digests: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, memory: ResultCache, signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule
+        cls, cache: ResultCache, signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule
     ) -> "CacheLookup":
-        """Ask a memory for every prompt that the views are of, in the order of its first view."""
-        found = cls(memory)
+        """Look up every prompt that the views are of, in the order of its first view."""
+        lookup = cls(cache)
         by_prompt: dict[int, list[View]] = {}
         for view in views:
             by_prompt.setdefault(view.prompt, []).append(view)
         for index, own in by_prompt.items():
-            prompt, shown = signals.prompts[index], input_digest(signals, own, grid, rule)
-            decoded = memory.recall(prompt, shown)
+            prompt, digest = signals.prompts[index], input_digest(signals, own, grid, rule)
+            decoded = cache.recall(prompt, digest)
             if decoded is None:
-                found.unknown.extend(own)
-                found.shown[prompt.id] = prompt, shown
+                lookup.missing.extend(own)
+                lookup.digests[prompt.id] = digest
             else:
-                found.known.append(decoded)
-        return found
+                lookup.found.append(decoded)
+        return lookup
 
-    def remembering(self, new: Iterable[Decoded]) -> Iterator[Decoded]:
-        """Yield what came of the unknown prompts, and have the memory keep it."""
-        for decoded in new:
-            self.memory.remember(*self.shown[decoded.prompt_id], decoded)
+    def storing(self, new: Iterable[tuple[Prompt, Decoded]]) -> Iterator[Decoded]:
+        """Yield the results of missing prompts, each kept in the cache."""
+        for prompt, decoded in new:
+            self.cache.remember(prompt, self.digests[prompt.id], decoded)
             yield decoded
 
 
@@ -88,7 +97,7 @@ def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: 
     """Return a digest of all that a prompt's mask depends on, beside the slide's pixels and the model.
 
     That is where its views are, every pixel of their inclusion and exclusion maps, and the rule of its mask. A
-    neighbour counts exactly where it shows in a map.
+    neighbour counts exactly where it is drawn in a map.
 
     Parameters
     ----------
@@ -106,7 +115,7 @@ def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: 
 
 
 def context_key(fingerprint: str, reader: str, frame: Frame, model_sha256: str) -> bytes:
-    """Return a digest of all that a prompt's mask depends on beside what the network is shown: slide, model, program.
+    """Return a digest of all that a prompt's mask depends on beside its input digest: slide, model, program.
 
     Parameters
     ----------

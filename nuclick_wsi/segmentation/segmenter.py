@@ -1,10 +1,10 @@
 """From tiles and prompts to probabilities: the device, the precision and the batches.
 
-In go tiles as images with the views they own; out comes one probability crop per view, in the order of the views.
-The engine knows the `Segmenter` protocol alone, so networks of another shape can stand behind it.
+A segmenter takes tiles as images with the views that belong to them, and yields one probability crop per view. The
+engine knows the `Segmenter` protocol alone, so networks of another shape can stand behind it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -18,11 +18,16 @@ from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.models.weights import Model
+from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation.arrays import Probabilities
 from nuclick_wsi.segmentation.crops import SignalField, Tile, View
 
 BATCH_PIXELS = {"cpu": 8 * 128 * 128, "mps": 32 * 128 * 128, "cuda": 256 * 128 * 128}
 """Pixels in a batch. More are slower on a CPU, which then spends its time on page faults, and gain little on a GPU."""
+
+NO_TURN: AbstractContextManager[object] = nullcontext()
+"""Where one thread alone uses a network, it need not wait for a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,47 @@ class Segmenter(Protocol):
         """Return the window of the view's grid whose pixels decide the view's probabilities."""
         ...
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
         ...
+
+
+class SegmenterSource(Protocol):
+    """Provides the segmenter of each kind of object."""
+
+    def segmenter(self, kind: ObjectKind) -> Segmenter:
+        """Return the segmenter of a kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSegmenters:
+    """Provides segmenters that exist already."""
+
+    by_kind: Mapping[ObjectKind, Segmenter]
+
+    def segmenter(self, kind: ObjectKind) -> Segmenter:
+        """Return the segmenter of a kind, which must be among them."""
+        return self.by_kind[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where a network computes, and how much at once.
+
+    Attributes
+    ----------
+    device
+        As `devices.choose_device` returns it.
+    batch_size
+        Crops per batch; None for what suits the device and the crop's size.
+    turn
+        Held while a batch goes through the network: where several threads share a device, one goes at a time.
+    """
+
+    device: torch.device
+    batch_size: int | None = None
+    turn: AbstractContextManager[object] = NO_TURN
 
 
 class CropSegmenter:
@@ -57,26 +100,14 @@ class CropSegmenter:
     ----------
     model
         Weights and card; the network runs with its batch norms folded in.
-    device
-        As `devices.choose_device` returns it.
-    batch_size
-        Crops per batch; None for what suits the device and the crop's size.
-    turn
-        Held while a batch goes through the network: where several share a device, one goes at a time.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        device: torch.device,
-        batch_size: int | None = None,
-        turn: AbstractContextManager[object] | None = None,
-    ) -> None:
-        self._turn = turn or nullcontext()
+    def __init__(self, model: Model, compute: Compute) -> None:
         self._card = model.card
-        self._device = device
-        self._batch_size = batch_size or max(1, BATCH_PIXELS[device.type] // model.card.crop_size**2)
-        self._network = fused(model.network).to(device)
+        self._compute = compute
+        default = max(1, BATCH_PIXELS[compute.device.type] // model.card.crop_size**2)
+        self._batch_size = compute.batch_size or default
+        self._network = fused(model.network).to(compute.device)
 
     @property
     def card(self) -> ModelCard:
@@ -87,7 +118,7 @@ class CropSegmenter:
         """Return the view's own window: the network sees nothing else."""
         return view.window
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
         crops = ((view, _network_input(view, tile, field)) for tile in tiles for view in tile.tile.views)
         while batch := list(islice(crops, self._batch_size)):
@@ -96,8 +127,9 @@ class CropSegmenter:
 
     def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
-        with self._turn, inference(self._device, len(crops), crops.shape[1]):
-            batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self._device)  # channels last, as the network is
+        device = self._compute.device
+        with self._compute.turn, inference(device, len(crops), crops.shape[1]):
+            batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(device)  # channels last, as the network is
             result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
         return result
 

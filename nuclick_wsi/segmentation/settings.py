@@ -1,4 +1,4 @@
-"""What a run may choose, and how it meets what a model's card says."""
+"""The settings of a run, and how they combine with those of a model's card."""
 
 from dataclasses import dataclass
 

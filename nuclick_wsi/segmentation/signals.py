@@ -1,6 +1,6 @@
-"""Guiding signals: what the network sees of the user's clicks and squiggles (paper, section III-C).
+"""Guiding signals: the maps that show the user's clicks and squiggles to the network (paper, section III-C).
 
-Strokes in crop pixels come in, inclusion and exclusion maps go out. Inference and training draw by these rules alone.
+Strokes in crop pixels become inclusion and exclusion maps. Inference and training draw by these rules alone.
 Crop pixels: x to the right, y down; pixel (row, col) covers [col, col + 1) x [row, row + 1).
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nuclick_wsi.segmentation.arrays import Map, Pixels
+
 Strokes = Sequence[npt.NDArray[np.floating]]
-Pixels = npt.NDArray[np.int64]
-Map = npt.NDArray[np.float32]
 
 REACH = 0.75
 """The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on

@@ -1,7 +1,7 @@
 """Masks that overlap become masks that do not: each pixel goes to one prompt.
 
-In go the masks of all prompts of one kind, each where it sits on the grid; out come the same without shared pixels,
-and a rejection for each prompt that has nothing left. Neighbours that touch stay separate instances.
+It takes the masks of all prompts of one kind, each in its place on the grid, and returns the same without shared
+pixels, and a rejection for each prompt that has nothing left. Neighbours that touch stay separate instances.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,73 +12,11 @@ import shapely
 from scipy.spatial import cKDTree
 
 from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.prompts import Role
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.masks import Mask, Pixels, Probabilities, bounding_box, dilated, keep_touched
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Patch:
-    """The mask of one prompt where it sits on the grid, and how sure the network is of it.
-
-    `mask` and `probabilities`, float32 in [0, 1], fill `window`; what the probabilities are further off the mask than
-    its eight neighbours has no meaning. `signal` holds the prompt's own pixels as row and
-    column *on the grid*, shape (N, 2); some may lie outside the window.
-    """
-
-    prompt_id: str
-    window: Window
-    mask: Mask
-    probabilities: Probabilities
-    signal: Pixels
-
-    def __post_init__(self) -> None:
-        if self.mask.shape != self.window.shape or self.probabilities.shape != self.window.shape:
-            raise ValueError(
-                f"a mask of shape {self.mask.shape} and probabilities of shape {self.probabilities.shape} "
-                f"do not fill a window of shape {self.window.shape}"
-            )
-
-    @classmethod
-    def cropped(
-        cls, prompt_id: str, window: Window, mask: Mask, probabilities: Probabilities, signal: Pixels
-    ) -> "Patch":
-        """Return the patch of a mask's bounding box and one pixel around it, as far as the window goes.
-
-        It shares no memory with the crop that it is cut from. An outline runs between the mask's pixels and their
-        neighbours, so these keep their probabilities; all others become 0, as they are when a patch is recalled.
-        """
-        box = bounding_box(mask)
-        if box is None:
-            raise ValueError(f"the mask of prompt {prompt_id} is empty")
-        rows, columns = box
-        tight = Window(
-            window.x + columns.start, window.y + rows.start, columns.stop - columns.start, rows.stop - rows.start
-        )
-        kept = tight.widened.intersection(window)
-        assert kept is not None, "the box of a mask lies in its window"
-        place = kept.slices_in(window)
-        own = mask[place].copy()
-        return cls(prompt_id, kept, own, np.where(dilated(own), probabilities[place], np.float32(0)), signal)
-
-    def shares_pixel_with(self, other: "Patch") -> bool:
-        """Whether both masks have some pixel."""
-        return _have_common(self.window, self.mask, other)
-
-    def touches(self, other: "Patch") -> bool:
-        """Whether both masks have some pixel, or pixels side by side or corner to corner."""
-        return _have_common(self.window.widened, dilated(np.pad(self.mask, 1)), other)
-
-    def signal_in(self, window: Window) -> Pixels:
-        """Return the signal's pixels inside a window, as row and column of an array that fills it."""
-        pixels = self.signal - (window.y, window.x)
-        return pixels[((pixels >= 0) & (pixels < window.shape)).all(axis=1)]
-
-
-def _have_common(window: Window, mask: Mask, other: Patch) -> bool:
-    shared = window.intersection(other.window)
-    if shared is None:
-        return False
-    return bool((mask[shared.slices_in(window)] & other.mask[shared.slices_in(other.window)]).any())
+from nuclick_wsi.segmentation.arrays import Mask, Probabilities
+from nuclick_wsi.segmentation.masks import keep_touched
+from nuclick_wsi.segmentation.patch import Patch
 
 
 def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Patch], list[Rejection]]:
@@ -87,7 +25,7 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
     It goes to the higher probability, then to the nearer signal, then to the smaller prompt id; but a prompt's own
     signal pixels stay with it. A mask keeps only those parts that its signal still touches, each of at least
     `smallest_px` pixels. A claim that falls with such a part, or with its prompt, falls to the next best, so no
-    object has a bite taken out of it by one that is not there. The order of the patches decides nothing.
+    object loses pixels to one that is rejected. The order of the patches decides nothing.
 
     Parameters
     ----------
@@ -101,7 +39,8 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
     settled
         Patches without a common pixel, in the order of the input.
     rejections
-        `TAKEN` for each that has no pixel left, `TOO_SMALL` for each that has too few.
+        `TAKEN` for each that has no pixel left, `TOO_SMALL` for each that has too few; none for a neighbour, which
+        asks for no outline.
     """
     contest = _Contest(patches, _find_rivals(patches))
     contest.settle(smallest_px)
@@ -112,8 +51,8 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
         if held is None:
             settled.append(patch)
         elif held.any():
-            settled.append(Patch.cropped(patch.prompt_id, patch.window, held, patch.probabilities, patch.signal))
-        else:
+            settled.append(Patch.cropped(patch.prompt, patch.window, held, patch.probabilities, patch.signal))
+        elif patch.prompt.role is Role.SEGMENT:
             rejections.append(_rejection(patch, contest.left[index], smallest_px))
     return settled, rejections
 
@@ -134,9 +73,9 @@ class _Rival:
 
 @dataclass(slots=True, eq=False)
 class _Contest:
-    """Claims that only ever shrink, until what every patch holds of them hangs together.
+    """Claims that only shrink, until each part that a patch holds is touched by its signal.
 
-    Each round looks at the claims as they stood at its start, so the order within a round decides nothing.
+    Each round works on the claims as they stood at its start, so the order within a round decides nothing.
     """
 
     patches: Sequence[Patch]
@@ -161,14 +100,14 @@ class _Contest:
             open_claims = self._round(small, smallest_px)
 
     def _round(self, open_claims: Iterable[int], smallest_px: int) -> set[int]:
-        """Give up the parts that do not hold; return the patches that may gain by it."""
+        """Give up the parts that cannot be kept; return the patches that may gain by it."""
         fallen = {index: part for index in open_claims if (part := self._fallen(index, smallest_px)) is not None}
         for index, part in fallen.items():
             self.claims[index] = self.claims[index] & ~part
         return {rival.index for index in fallen for rival in self.rivals[index]}
 
     def _may_have_small_part(self, index: int, smallest_px: int) -> bool:
-        """Whether it takes a closer look: what a click holds is one part, what a squiggle holds may be several."""
+        """Whether its parts have to be measured: a click holds one part, a squiggle may hold several."""
         return len(self.patches[index].signal) > 1 or int(np.count_nonzero(self.held[index])) < smallest_px
 
     def _fallen(self, index: int, smallest_px: int) -> Mask | None:
@@ -227,7 +166,7 @@ def _first_wins(first: Patch, second: Patch, shared: Window, both: Mask) -> Mask
     if tied.any():
         pixels = np.add(np.argwhere(tied), (shared.y, shared.x))
         distance, other_distance = (cKDTree(patch.signal).query(pixels)[0] for patch in (first, second))
-        smaller_id = first.prompt_id < second.prompt_id
+        smaller_id = first.prompt.id < second.prompt.id
         wins[tied] = (distance < other_distance) | ((distance == other_distance) & smaller_id)
     return wins
 
@@ -246,6 +185,6 @@ def _rejection(patch: Patch, left: int, smallest_px: int) -> Rejection:
     """Return why a patch is gone."""
     had = int(patch.mask.sum())
     if left == 0:
-        return Rejection(patch.prompt_id, Reason.TAKEN, f"all of its {had} px of the network's grid went to neighbours")
+        return Rejection.of(patch.prompt, Reason.TAKEN, f"all of its {had} px of the network's grid went to neighbours")
     detail = f"neighbours left it {left} of its {had} px of the network's grid; the smallest object has {smallest_px}"
-    return Rejection(patch.prompt_id, Reason.TOO_SMALL, detail)
+    return Rejection.of(patch.prompt, Reason.TOO_SMALL, detail)

@@ -15,6 +15,9 @@ LARGEST = 256 << 20
 _EACH = 1024
 """Bytes that an entry takes beside its arrays: keys, windows, headers."""
 
+_POINT = 128
+"""Bytes of each further point of a squiggle, whose prompt is kept too."""
+
 
 class RecentResults:
     """The results of the prompts of recent requests, on all slides; the least recently used are dropped first.
@@ -72,11 +75,18 @@ class SlideResultCache:
         if decoded is None:
             return None
         self.recalled += 1
-        return replace(decoded, prompt_id=prompt.id)
+        return _for_prompt(decoded, prompt)
 
     def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
         """Keep the result of a prompt."""
         self._recent.keep(self._contexts[prompt.kind] + digest, decoded)
+
+
+def _for_prompt(decoded: Decoded, prompt: Prompt) -> Decoded:
+    """Return a result as that of another prompt."""
+    if isinstance(decoded, Rejection):
+        return Rejection.of(prompt, decoded.reason, decoded.detail)
+    return replace(decoded, prompt=prompt)
 
 
 def _size(decoded: Decoded | None) -> int:
@@ -84,4 +94,6 @@ def _size(decoded: Decoded | None) -> int:
         return 0
     if isinstance(decoded, Rejection):
         return _EACH
-    return _EACH + decoded.mask.nbytes + decoded.probabilities.nbytes + decoded.signal.nbytes
+    points = sum(map(len, decoded.prompt.signal.strokes)) - 1
+    arrays = (decoded.mask, decoded.probabilities, decoded.signal)
+    return _EACH + points * _POINT + sum(array.nbytes for array in arrays)

@@ -4,7 +4,7 @@ A service keeps no state of an image or a client; several threads may use it.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.formats.geojson import feature_collection
+from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.context_keys import context_keys
@@ -82,15 +83,15 @@ class Service:
                 registry.path(kind)
             except ModelError:
                 continue  # a request for this kind gets the error
-            registry[kind]
+            registry.segmenter(kind)
 
     def health(self) -> dict[str, Any]:
         """Return the version, the device, the models and the allowed folders."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
-            "device": str(self._registry.device),
-            "models": self._models(self._registry),
+            "device": str(self._registry.compute.device),
+            "models": [_model(model) for model in self._registry.loaded],
             "allowed": [str(folder) for folder in self._allowed.folders],
         }
 
@@ -133,7 +134,7 @@ class Service:
                 work.pixel_size,
                 settings,
                 on_progress=on_progress,
-                memory=cache,
+                cache=cache,
             )
         answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
         description = self._description(work, outcome)
@@ -152,14 +153,12 @@ class Service:
             "known": work.request.known,
             "rejections": [rejection.as_json() for rejection in outcome.rejections],
             "left_alone": dict(work.request.prompts.left_alone),
-            "models": self._models(reading.kind for reading in outcome.readings),
+            "models": [_model(self._registry.model(reading.kind)) for reading in outcome.readings],
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],
             "enlarged": [reading.kind for reading in outcome.readings if reading.upsampled],
         }
 
-    def _models(self, kinds: Iterable[ObjectKind]) -> list[dict[str, Any]]:
-        models = [(kind, self._registry.models[kind]) for kind in kinds]
-        return [
-            {"kind": kind, "name": model.card.name, "sha256": model.sha256, "terms": model.card.terms}
-            for kind, model in models
-        ]
+
+def _model(model: Model) -> dict[str, Any]:
+    card = model.card
+    return {"kind": card.kind, "name": card.name, "sha256": model.sha256, "terms": card.terms}

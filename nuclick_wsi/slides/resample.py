@@ -1,7 +1,6 @@
 """Slide pixels at the network's pixel size: which level to read, and one resampling with a proper filter.
 
-A slide and a window on the grid go in, RGB pixels come out. What a grid pixel looks like never depends on the window
-that it is read in.
+It reads windows of the grid as RGB pixels. The colour of a grid pixel never depends on the window that it is read in.
 """
 
 import math

@@ -1,7 +1,6 @@
-"""What a slide is to the rest of the program: sizes, levels, a pixel size, and pixels on request.
+"""The `Slide` protocol: sizes, levels, a pixel size, and pixels on request.
 
-A path goes in at `nuclick_wsi.slides.readers.open_slide`; out comes something that keeps the `Slide` protocol. No slide
-library is imported here.
+`nuclick_wsi.slides.readers.open_slide` opens a path as a `Slide`. No slide library is imported here.
 """
 
 import hashlib
@@ -108,7 +107,7 @@ class Slide(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
     def __enter__(self) -> Self: ...
 

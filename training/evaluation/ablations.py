@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Pixels
 from nuclick_wsi.segmentation.crops import SignalField, Tile, View
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
-from nuclick_wsi.segmentation.signals import Pixels
 
 _TURNS = range(8)
 """Quarter turns against the clock, 0 to 3; from 4 on after a flip from left to right."""
@@ -69,10 +69,9 @@ class EightWays(_Wrapper):
 
     def around(self, view: View) -> Window:
         """Return the window that the wrapped segmenter needs in all eight turns and flips together."""
-        windows = [_window_turned_back(self._segmenter.around(_view_turned(view, turn)), turn) for turn in _TURNS]
-        left, top = min(window.x for window in windows), min(window.y for window in windows)
-        right, bottom = max(window.right for window in windows), max(window.bottom for window in windows)
-        return Window(left, top, right - left, bottom - top)
+        return Window.union(
+            _window_turned_back(self._segmenter.around(_view_turned(view, turn)), turn) for turn in _TURNS
+        )
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""

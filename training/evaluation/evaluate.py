@@ -24,7 +24,7 @@ from nuclick_wsi.models.card import ModelCard, find_model, read_card
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmentation.engine import segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.segmenter import Segmenter
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Segmenter
 from nuclick_wsi.segmentation.settings import MaskSettings, Settings
 from nuclick_wsi.slides.readers import open_slide
 
@@ -106,9 +106,9 @@ def evaluate(asked: Evaluation, progress: EvaluationProgress | None = None) -> F
     _check(asked, card)
     mpp = settled_mpp(asked.mpp, asked.data.name, card)
     registry = ModelRegistry([asked.model], asked.device, asked.batch_size)
-    runner = _Runner(asked, _seen_as_asked(registry[card.kind], asked), mpp, progress or NoProgress())
+    runner = _Runner(asked, _seen_as_asked(registry.segmenter(card.kind), asked), mpp, progress or NoProgress())
     trials = tuple(Trial(jitter, tuple(runner.run(name, jitter) for name in names)) for jitter in (0, *asked.jitter))
-    return Findings(card, registry.models[card.kind].sha256, _training_overlap(card, asked.data.name, names), trials)
+    return Findings(card, registry.model(card.kind).sha256, _training_overlap(card, asked.data.name, names), trials)
 
 
 def images_of(asked: Evaluation) -> list[str]:
@@ -167,7 +167,7 @@ class _Runner:
             outcome = segment(
                 slide,
                 PromptSet(tuple(prompts)),
-                {segmenter.card.kind: segmenter},
+                FixedSegmenters({segmenter.card.kind: segmenter}),
                 pixel_size,
                 Settings(masks=MaskSettings(threshold=self.asked.threshold)),
                 on_progress=self.progress.prompts_done,

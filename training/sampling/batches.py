@@ -72,7 +72,7 @@ class CropBatches:
 
 @dataclass(frozen=True, slots=True)
 class BlockBatches:
-    """Blocks with several clicks each, for the one-example network."""
+    """Blocks with several clicks each, for networks with a shared encoder."""
 
     sampler: Sampler[BlockExample]
     augmentation: str = "modern"

@@ -20,8 +20,9 @@ from nuclick_training.sampling.sampling import (
     target_of,
 )
 from nuclick_wsi.models.network import STRIDE
+from nuclick_wsi.segmentation.arrays import Map, Pixels
 from nuclick_wsi.segmentation.blocks import distance_maps
-from nuclick_wsi.segmentation.signals import Map, Pixels, guiding_signals
+from nuclick_wsi.segmentation.signals import guiding_signals
 
 _CLICKED = 160
 """Side of the middle of a block, in which clicks have their whole crop in the block."""

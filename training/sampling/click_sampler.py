@@ -21,7 +21,8 @@ from nuclick_training.sampling.sampling import (
     target_of,
     turned,
 )
-from nuclick_wsi.segmentation.signals import Pixels, guiding_signals
+from nuclick_wsi.segmentation.arrays import Pixels
+from nuclick_wsi.segmentation.signals import guiding_signals
 
 SLIP = 4.0
 """How far outside its object a slipped click may fall, in pixels of the picture."""

@@ -18,7 +18,8 @@ from nuclick_training.sampling.sampling import (
     turned,
 )
 from nuclick_training.sampling.squiggles import Mask, Stroke, Strokes, hasty_stroke, random_squiggle, walked_skeleton
-from nuclick_wsi.segmentation.signals import REACH, Pixels, guiding_signals, rasterize
+from nuclick_wsi.segmentation.arrays import Pixels
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals, rasterize
 
 _SPARE_SQUIGGLES = 3
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)

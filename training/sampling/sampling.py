@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nuclick_training.datasets.data import DataError, Labels, Picture, Rgb
-from nuclick_wsi.segmentation.signals import Map
+from nuclick_wsi.segmentation.arrays import Map
 
 Points = npt.NDArray[np.floating]
 Target = npt.NDArray[np.uint8]

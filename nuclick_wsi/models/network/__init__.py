@@ -1,6 +1,6 @@
 """Network architectures, by the name that a model's card gives.
 
-A card's architecture and configuration go in, an untrained network comes out.
+A card's architecture and configuration make an untrained network.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from torch import nn
 from nuclick_wsi.models.network.baselines import Baseline, BaselineConfig
 from nuclick_wsi.models.network.efficientnet import Encoder
 from nuclick_wsi.models.network.folding import fused
-from nuclick_wsi.models.network.glance import STRIDE, Features, Glance, GlanceConfig
+from nuclick_wsi.models.network.glance import STRIDE, EncodedBlocks, Glance, GlanceConfig
 from nuclick_wsi.models.network.nuclick import MULTI_SCALE, NuClick, NuClickConfig
 from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
 
@@ -21,8 +21,8 @@ __all__ = [
     "STRIDE",
     "Baseline",
     "BaselineConfig",
+    "EncodedBlocks",
     "Encoder",
-    "Features",
     "Glance",
     "GlanceConfig",
     "NuClick",

@@ -1,6 +1,7 @@
 """The networks that the paper's Table I compares with: U-Net, SegNet and FCN-8s, by one encoder-decoder.
 
-N x 5 x H x W float32 goes in as for the paper's network, N x 1 x H x W logits come out; H and W are multiples of 32.
+The input is N x 5 x H x W float32 as for the paper's network, the output N x 1 x H x W logits; H and W are multiples of
+32.
 """
 
 from dataclasses import dataclass

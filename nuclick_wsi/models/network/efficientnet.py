@@ -1,7 +1,7 @@
 """The encoder of EfficientNet-Lite (Tan and Le 2019; the Lite variants of Google 2020): its first five stages.
 
-B x 3 x H x W float32 goes in, red, green and blue in [0, 1]; features at strides 2, 4, 8 and 16 come out. H and W are
-multiples of 16. Training starts from weights learned on ImageNet (`nuclick_training.fitting.pretrained`).
+The input is B x 3 x H x W float32, red, green and blue in [0, 1], H and W multiples of 16; the outputs are features at
+strides 2, 4, 8 and 16. Training starts from weights learned on ImageNet (`nuclick_training.fitting.pretrained`).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _CHANNELS: Mapping[str, tuple[int, ...]] = {
 }
 _BLOCKS: Mapping[str, tuple[int, ...]] = {"lite0": (1, 2, 2, 3, 3), "lite1": (1, 3, 3, 4, 4), "lite2": (1, 3, 3, 4, 4)}
 _TAPS = (0, 1, 2, 4)
-"""Stages whose features come out: the last one at each stride."""
+"""Stages whose features are returned: the last one at each stride."""
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _EPSILON = 1e-3
 
@@ -52,7 +52,7 @@ class SameConvNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen, look around in every channel alone, narrow again; the input is added where its shape allows."""
+    """Widen, convolve every channel on its own, narrow again; the input is added where its shape allows."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""One look, many clicks: a trunk sees a block of tissue once, and a small head draws each clicked object in it.
+"""A shared encoder: each block of tissue is encoded once, and a small decoder draws each clicked object in it.
 
-In go RGB blocks and, per prompt, its crop's place in a block with the distances to its own and to the others' signals;
-out come N x 1 x S x S logits, one crop per prompt.
+Inputs are RGB blocks and, per prompt, its crop's place in a block with the distances to its own and to the others'
+signals. The output are N x 1 x S x S logits, one crop per prompt.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ STRIDE = 2
 """Block pixels per feature; crops begin at multiples of it."""
 
 _SPREADS = (2.0, 8.0)
-"""Widths of the bells around a signal, in pixels: the one that picks its features, and the one that the head sees."""
+"""Widths of the bells around a signal, in pixels: the one that picks its features, and the decoder's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class GlanceConfig:
     trunk
         At strides 1, 2, 4, 8 and 16; with an encoder those at 2 and beyond are what its features are mixed into.
     features
-        That the trunk hands to the head, at stride 2.
+        That the encoder hands to the decoder, at stride 2.
     dilations
-        Of the head's layers.
+        Of the decoder's layers.
     far
         Distances above this are all the same, in pixels.
     encoder
@@ -60,8 +60,8 @@ class GlanceConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """What the trunk saw of B blocks of H x W pixels.
+class EncodedBlocks:
+    """The features of B blocks of H x W pixels.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Features:
 
 
 class Glance(nn.Module):
-    """A light encoder-decoder for blocks, and a head for crops of its features."""
+    """A light network that encodes blocks, and a decoder for crops of their features."""
 
     def __init__(self, config: GlanceConfig | None = None) -> None:
         super().__init__()
@@ -107,26 +107,26 @@ class Glance(nn.Module):
     def forward(
         self, blocks: torch.Tensor, owners: torch.Tensor, corners: torch.Tensor, distances: torch.Tensor
     ) -> torch.Tensor:
-        """Look at blocks and draw the objects of prompts in them.
+        """Encode blocks and decode the objects of prompts in them.
 
         Parameters
         ----------
         blocks
             B x 3 x H x W float32, red, green, blue in [0, 1]; H and W multiples of 16.
         owners, corners, distances
-            As `outline` takes them.
+            As `decode` takes them.
         """
-        return self.outline(self.look(blocks), owners, corners, distances)
+        return self.decode(self.encode(blocks), owners, corners, distances)
 
-    def look(self, blocks: torch.Tensor) -> Features:
+    def encode(self, blocks: torch.Tensor) -> EncodedBlocks:
         """Return the features of blocks: B x 3 x H x W float32 in [0, 1], H and W multiples of 16."""
-        e2, e4, e8, y = self._encoded(blocks)
+        e2, e4, e8, y = self._pyramid(blocks)
         y = self.decode8(_doubled(self.up8(y)) + e8)
         y = self.decode4(_doubled(self.up4(y)) + e4)
         y = self.decode2(_doubled(self.up2(y)) + e2)
-        return Features(self.fine(blocks), y)
+        return EncodedBlocks(self.fine(blocks), y)
 
-    def _encoded(self, blocks: torch.Tensor) -> Sequence[torch.Tensor]:
+    def _pyramid(self, blocks: torch.Tensor) -> Sequence[torch.Tensor]:
         """Return features of blocks at strides 2, 4, 8 and 16."""
         if hasattr(self, "encoder"):
             return [mix(made) for mix, made in zip(self.laterals, self.encoder(blocks), strict=True)]
@@ -135,10 +135,10 @@ class Glance(nn.Module):
         e8 = self.encode8(halved(e4))
         return e2, e4, e8, self.encode16(halved(e8))
 
-    def outline(
-        self, seen: Features, owners: torch.Tensor, corners: torch.Tensor, distances: torch.Tensor
+    def decode(
+        self, encoded: EncodedBlocks, owners: torch.Tensor, corners: torch.Tensor, distances: torch.Tensor
     ) -> torch.Tensor:
-        """Return N x 1 x S x S logits of crops of the features.
+        """Return N x 1 x S x S logits of crops of encoded blocks.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class Glance(nn.Module):
             the other prompts' signals.
         """
         size = distances.shape[-1]
-        coarse = _crops(seen.coarse, owners, corners // STRIDE, size)
+        coarse = _crops(encoded.coarse, owners, corners // STRIDE, size)
         own, others = distances.clamp(max=self.far).chunk(2, dim=1)
         weight = torch.exp(-((own / _SPREADS[0]) ** 2) / 2)
         under = (coarse * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-6)
@@ -160,7 +160,7 @@ class Glance(nn.Module):
         guidance = [*bells, own / self.far, others / self.far, (own - others) / self.far]
         y = torch.relu((coarse + self.guide(torch.cat(guidance, dim=1))) * (1 + scale) + shift)
         y = nn.functional.pixel_shuffle(self.rise(self.draw(y)), STRIDE)
-        fine = _crops(seen.fine, owners, corners, STRIDE * size)
+        fine = _crops(encoded.fine, owners, corners, STRIDE * size)
         logits: torch.Tensor = self.head(self.sharpen(torch.cat([y, fine], dim=1)))
         return logits
 

@@ -1,7 +1,7 @@
 """The network of the NuClick paper (section III-B, Figure 2) at any width.
 
-N x 5 x H x W float32 goes in (red, green, blue in [0, 1], inclusion, exclusion; H and W multiples of 32),
-N x 1 x H x W logits come out.
+The input is N x 5 x H x W float32 (red, green, blue in [0, 1], inclusion, exclusion; H and W multiples of 32), the
+output N x 1 x H x W logits.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """A network for squiggles: an encoder that has learned from photographs, and a light decoder that sees the strokes.
 
-N x 5 x H x W float32 goes in (red, green, blue in [0, 1], inclusion, exclusion; H and W multiples of 32),
-N x 1 x H x W logits come out. The encoder sees the tissue alone; every level of the decoder is shown both maps.
+The input is N x 5 x H x W float32 (red, green, blue in [0, 1], inclusion, exclusion; H and W multiples of 32), the
+output N x 1 x H x W logits. The encoder sees the tissue alone; every level of the decoder is shown both maps.
 """
 
 from collections.abc import Sequence

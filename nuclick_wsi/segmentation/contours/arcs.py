@@ -1,7 +1,7 @@
 """Rings cut where borders meet: each piece of border between two nodes is an arc, the same from both of its sides.
 
-In go a walk and its borders; out come paths along all arcs, and the way back from their vertices to rings. Where an
-arc has an instance on either side, both walk it in one direction, so both get the same vertices.
+From a walk and its borders it makes paths along all arcs, and joins their vertices to rings again. Where an arc has an
+instance on either side, both walk it in one direction, so both get the same vertices.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Arcs:
         is_last = np.append(rings[1:] != rings[:-1], True)
         nexts = np.where(is_last, begins[np.searchsorted(rings, rings)] + sizes, np.append(begins[1:], 0))
         steps = nexts - begins
-        # A node is never followed by another, so the next stop tells who is on the other side of the whole arc.
+        # A node is never followed by another, so the next stop names the patch on the other side of the whole arc.
         other = stops.neighbours[firsts + (begins + 1 - firsts) % sizes]
         own = walk.owners[np.searchsorted(walk.rings, rings)]
         is_reversed = (other >= 0) & (stack.ranks[own] > stack.ranks[other])

@@ -1,7 +1,7 @@
 """Where borders run between the middles of pixels, and where three of them meet.
 
-In go the rings of patches, as corners of pixels; out comes, for every pixel edge on a border, the place between the
-middles of its two pixels where the border crosses, once for both sides, and a node where borders of instances meet.
+For the rings of patches, as corners of pixels, it finds for every pixel edge on a border the place between the middles
+of its two pixels where the border crosses, once for both sides, and a node where borders of instances meet.
 """
 
 from collections.abc import Sequence
@@ -144,7 +144,7 @@ class Borders:
         places, least, most = (ends[0] + share * (ends[1] - ends[0]) for share in (shares, _NEAREST, 1 - _NEAREST))
         outer = ((lows == 0) | (lows == (sheet.right, sheet.bottom)))[across.astype(np.bool_)]
         for one in (places, least, most):
-            # The last step to the slide's edge is no guess.
+            # On the slide's edge the border is known exactly.
             one[outer] = np.where(across, sheet.onto_edge(lows, one), one)[outer]
         numbers, is_node, nodes = _nodes(lows, across, holders, outer, places, sheet)
         begins = np.searchsorted(numbers, _numbered(walk.starts))

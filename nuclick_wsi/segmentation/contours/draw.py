@@ -1,11 +1,11 @@
 """Settled masks to outlines that follow the threshold between pixels, and share their borders.
 
-In go patches without a common pixel; out come polygons in slide pixels, rounded to 0.01 px and valid after it. An
-outline passes between the same middles of pixels as its mask's edge does, so it keeps parts and holes of the mask;
+Patches without a common pixel become polygons in slide pixels, rounded to 0.01 px and valid after it. An outline
+passes between the same middles of pixels as its mask's edge does, so it keeps parts and holes of the mask;
 where two masks touch, the vertices of both outlines are the same.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -21,7 +21,7 @@ from nuclick_wsi.segmentation.contours.outlines import Outline, outline, trace_a
 from nuclick_wsi.segmentation.contours.stack import Stack
 from nuclick_wsi.segmentation.contours.straighten import Numbers, straighten
 from nuclick_wsi.segmentation.masks import label_parts
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.patch import Patch
 
 Lines: TypeAlias = NDArray[np.object_]
 """Geometries, or None."""
@@ -42,25 +42,23 @@ class ContourRule:
 
 
 def draw_contours(
-    patches: Sequence[Patch], wanted: Collection[str], grid: Grid, size: Size, rule: ContourRule
-) -> dict[str, Outline]:
-    """Return the outlines of patches by prompt id.
+    wanted: Sequence[Patch], beside: Sequence[Patch], grid: Grid, size: Size, rule: ContourRule
+) -> list[Outline]:
+    """Return the outlines of the wanted patches, in their order, which decides nothing else.
 
     Parameters
     ----------
-    patches
-        Settled: no two have a common pixel. Those that touch a wanted one are among them, wanted or not; how they are
-        ordered decides nothing.
-    wanted
-        Prompt ids.
+    wanted, beside
+        Settled: no two have a common pixel. All that touch a wanted one are among them.
     size
         Of the slide; an outline of a mask at its edge ends on the edge.
     """
-    drawn: dict[str, Outline] = {}
-    for chosen, beside in _groups(patches, wanted):
-        shapes = _drawn(chosen, beside, grid, size, rule)
-        drawn.update(zip((patch.prompt_id for patch in chosen), shapes.tolist(), strict=True))
-    return drawn
+    outlines: list[Outline] = [shapely.Polygon()] * len(wanted)
+    for members, near in _groups(wanted, beside):
+        shapes = _drawn([wanted[index] for index in members], near, grid, size, rule)
+        for index, shape in zip(members, shapes.tolist(), strict=True):
+            outlines[index] = shape
+    return outlines
 
 
 def draw_pixel_edges(patch: Patch, grid: Grid, size: Size) -> Outline:
@@ -72,21 +70,25 @@ def draw_pixel_edges(patch: Patch, grid: Grid, size: Size) -> Outline:
     return polygon
 
 
-def _groups(patches: Sequence[Patch], wanted: Collection[str]) -> Iterator[tuple[list[Patch], list[Patch]]]:
-    """Yield wanted patches that lie near each other with all that may touch them, so that few are traced twice."""
-    chosen = [index for index, patch in enumerate(patches) if patch.prompt_id in wanted]
-    if not chosen:
+def _groups(wanted: Sequence[Patch], beside: Sequence[Patch]) -> Iterator[tuple[list[int], list[Patch]]]:
+    """Yield indices of wanted patches that lie near each other, with the other patches that may touch them.
+
+    So few patches are traced twice.
+    """
+    if not wanted:
         return
+    patches = [*wanted, *beside]
     edges = np.array([patch.window.edges for patch in patches])
-    areas = (edges[chosen, 2] - edges[chosen, 0]) * (edges[chosen, 3] - edges[chosen, 1])
-    order = np.lexsort((edges[chosen, 0], edges[chosen, 1] // 1024))
+    chosen = edges[: len(wanted)]
+    areas = (chosen[:, 2] - chosen[:, 0]) * (chosen[:, 3] - chosen[:, 1])
+    order = np.lexsort((chosen[:, 0], chosen[:, 1] // 1024))
     group = np.cumsum(areas[order]) // _TOGETHER
     boxes = shapely.box(*edges.T)
     tree = shapely.STRtree(boxes)
     for number in np.unique(group):
-        members = np.array(chosen)[order[group == number]]
+        members = order[group == number]
         near = np.setdiff1d(tree.query(boxes[members])[1], members)
-        yield [patches[index] for index in members], [patches[index] for index in near]
+        yield members.tolist(), [patches[index] for index in near]
 
 
 def _drawn(chosen: Sequence[Patch], beside: Sequence[Patch], grid: Grid, size: Size, rule: ContourRule) -> Lines:

@@ -1,7 +1,7 @@
 """A mask to its exact outline: polygons with holes that run along the edges of pixels.
 
-In goes the mask of one instance and where it sits on the grid; out comes geometry in slide pixels, rounded to
-0.01 px and valid after it. A mask pixel (row i, column j) covers the square [j, j + 1] x [i, i + 1].
+The mask of one instance, with its window on the grid, becomes geometry in slide pixels, rounded to 0.01 px and valid
+after it. A mask pixel (row i, column j) covers the square [j, j + 1] x [i, i + 1].
 """
 
 from typing import TypeAlias
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.masks import Mask, label_parts
+from nuclick_wsi.segmentation.arrays import Mask
+from nuclick_wsi.segmentation.masks import label_parts
 
 Outline: TypeAlias = shapely.Polygon | shapely.MultiPolygon
 

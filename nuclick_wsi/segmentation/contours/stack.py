@@ -1,6 +1,6 @@
 """Patches one below the other in one array, so that one pass of NumPy traces them all.
 
-In go settled patches; out come their masks and probabilities in one array each, and the way from there to the grid.
+The masks and the probabilities of settled patches are in one array each, which knows the way back to the grid.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nuclick_wsi.segmentation.masks import Mask, Probabilities
-from nuclick_wsi.segmentation.stitch import Patch
+from nuclick_wsi.segmentation.arrays import Mask, Probabilities
+from nuclick_wsi.segmentation.patch import Patch
 
 Positions = NDArray[np.int64]
 """Whole pixels or corners as x, y, shape (N, 2)."""
@@ -52,7 +52,7 @@ class Stack:
         corners = np.array([(patch.window.x - 1, patch.window.y) for patch in patches])
         corners[:, 1] -= tops
         ranks = np.empty(len(patches), np.int64)
-        ranks[sorted(range(len(patches)), key=lambda index: patches[index].prompt_id)] = np.arange(len(patches))
+        ranks[sorted(range(len(patches)), key=lambda index: patches[index].prompt.id)] = np.arange(len(patches))
         return cls(patches, masks, probabilities, corners, tops, ranks)
 
     def owners(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -61,7 +61,7 @@ class Stack:
         return found
 
     def probability(self, owners: NDArray[np.int64], pixels: Positions) -> NDArray[np.float64]:
-        """Return what patches say of pixels of the grid in or just beside their windows; NaN beside them."""
+        """Return patches' probabilities of pixels of the grid in or just beside their windows; NaN beside them."""
         columns, rows = (pixels - self.origins[owners]).T
         said: NDArray[np.float64] = self.probabilities[rows, columns].astype(np.float64)
         return said

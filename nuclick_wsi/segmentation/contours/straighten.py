@@ -1,7 +1,7 @@
 """Fewer vertices for paths through gates, within a tolerance.
 
-In go paths as places with a gate at each; out come paths of few straight lines through the same gates. A line goes on
-as long as some direction leads it from its start through all gates and past all places within the tolerance. Where
+Paths are places with a gate at each; they become paths of few straight lines through the same gates. A line goes on as
+long as some direction leads it from its start through all gates and past all places within the tolerance. Where
 gates touch no other gates and paths did not cross before, they do not cross after.
 """
 

@@ -67,7 +67,9 @@ class ImageSource:
 def _require_eight_bits(image: Image.Image) -> None:
     """Refuse 16 bits rather than scale them: which range of them is visible is not in the file."""
     if _is_deep(image):
-        raise SlideError("holds more than 8 bits per channel: convert it to 8 bits, with the range that you look at")
+        raise SlideError(
+            "holds more than 8 bits per channel: convert it to 8 bits, with the range of brightness that matters"
+        )
     if image.mode not in _OPAQUE + _TRANSPARENT:
         raise SlideError(f"holds {image.mode} colours: convert it to 8-bit RGB")
 

@@ -1,4 +1,4 @@
-"""The one-look network gives every view the same probabilities whatever it comes with, as its plain definition does."""
+"""A shared encoder gives every view the same probabilities whatever it comes with, as its plain definition does."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +19,9 @@ from nuclick_wsi.models.network import Glance, build, fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.blocks import PITCH, Place, distance_maps
+from nuclick_wsi.segmentation.blocks import PITCH, BlockPlace, distance_maps
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.segmenter import Compute, TileImage
 from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
@@ -32,7 +32,7 @@ SMALL = {"trunk": [4, 8, 8, 8, 8], "features": 8, "dilations": [1, 2]}
 SIDE = 400
 
 
-@pytest.fixture(scope="module", params=[SMALL, SMALL | {"encoder": "lite0"}], ids=["own trunk", "encoder"])
+@pytest.fixture(scope="module", params=[SMALL, SMALL | {"encoder": "lite0"}], ids=["own encoder", "encoder"])
 def model(request: pytest.FixtureRequest) -> Model:
     torch.manual_seed(0)
     return Model(card(ObjectKind.NUCLEUS, SPEC.size, SPEC.mpp), build("glance", request.param).eval(), "", Path())
@@ -75,10 +75,12 @@ def predict(
 def test_batches_tiles_and_company_change_probabilities_by_rounding_at_most(
     batch_size: int, model: Model, field: SignalField, path: Path
 ) -> None:
-    plain = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), 4))
+    plain = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 4)))
     assert plain.keys() == set(range(40))
-    other = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), batch_size), tile_size=3000)
-    alone = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), batch_size), prompts=[17])
+    other = predict(
+        path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), batch_size)), tile_size=3000
+    )
+    alone = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), batch_size)), prompts=[17])
     for prompt, probabilities in plain.items():
         np.testing.assert_allclose(probabilities, other[prompt], atol=1e-5)
         assert np.ptp(probabilities) > 1e-3
@@ -86,11 +88,11 @@ def test_batches_tiles_and_company_change_probabilities_by_rounding_at_most(
 
 
 def test_the_network_sees_the_block_the_click_and_its_neighbours(model: Model, field: SignalField, path: Path) -> None:
-    outputs = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), 5))
+    outputs = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 5)))
     padded = np.full((SIDE + 1000, SIDE + 1000, 3), 255, np.uint8)
     padded[500:-500, 500:-500] = immunohistochemistry()[:SIDE, :SIDE]
     for view in plan_views(field, GRID, SPEC, GlandMode.CROP, [4, 11, 30]):
-        place = Place.of(view.window)
+        place = BlockPlace.of(view.window)
         block = padded[place.block.y + 500 :, place.block.x + 500 :][: PITCH + 64, : PITCH + 64]
         corner = torch.tensor([[place.crop.y - place.block.y, place.crop.x - place.block.x]])
         within = np.array([view.window.y - place.crop.y, view.window.x - place.crop.x])
@@ -105,12 +107,12 @@ def test_the_network_sees_the_block_the_click_and_its_neighbours(model: Model, f
 def test_a_click_and_a_neighbour_both_decide(model: Model, field: SignalField) -> None:
     assert isinstance(model.network, Glance)
     torch.manual_seed(1)
-    seen = model.network.look(torch.rand(1, 3, 128, 128))
+    encoded = model.network.encode(torch.rand(1, 3, 128, 128))
     maps = torch.rand(1, 2, 33, 33) * 20
 
     def drawn(corner: tuple[int, int], distances: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            result: torch.Tensor = model.network.outline(seen, torch.tensor([0]), torch.tensor([corner]), distances)
+            result: torch.Tensor = model.network.decode(encoded, torch.tensor([0]), torch.tensor([corner]), distances)
         return result
 
     here = drawn((20, 30), maps)
@@ -119,20 +121,20 @@ def test_a_click_and_a_neighbour_both_decide(model: Model, field: SignalField) -
     assert (here - drawn((20, 30), maps + torch.tensor([0, 3.0])[:, None, None])).abs().max() > 1e-3
 
 
-def test_who_looks_at_the_same_tissue_again_waits_for_the_head_alone(
+def test_a_block_that_is_needed_again_is_not_encoded_again(
     model: Model, field: SignalField, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[int] = []
-    look = Glance.look
-    monkeypatch.setattr(Glance, "look", lambda self, blocks: looks.append(1) or look(self, blocks))
-    segmenter = SharedEncoderSegmenter(model, torch.device("cpu"))
+    runs: list[int] = []
+    encode = Glance.encode
+    monkeypatch.setattr(Glance, "encode", lambda self, blocks: runs.append(1) or encode(self, blocks))
+    segmenter = SharedEncoderSegmenter(model, Compute(torch.device("cpu")))
     first = predict(path, field, segmenter, prompts=[17])
     again = predict(path, field, segmenter, prompts=[17])
-    assert len(looks) == 1
+    assert len(runs) == 1
     assert np.array_equal(first[17], again[17])
     for prompt in range(40):
         predict(path, field, segmenter, prompts=[prompt])
-    assert len(looks) == 4  # the slide has no more blocks
+    assert len(runs) == 4  # the slide has no more blocks
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (1, 1)])
@@ -154,7 +156,7 @@ def test_distances_count_from_the_middles_of_features_to_the_middles_of_pixels(c
 @given(x=st.integers(-10_000, 10_000), y=st.integers(-10_000, 10_000), size=st.sampled_from([32, 64, 96]))
 def test_a_crop_lies_in_its_block_at_an_even_pixel_and_holds_its_view(x: int, y: int, size: int) -> None:
     view = Window(x, y, size, size)
-    place = Place.of(view)
+    place = BlockPlace.of(view)
     assert place.block.contains(place.crop)
     assert place.crop.contains(view)
     assert (place.crop.x - place.block.x) % 2 == (place.crop.y - place.block.y) % 2 == 0
@@ -189,15 +191,15 @@ def test_a_device_without_room_for_a_batch_says_how_large_a_batch_to_try(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(Glance, "outline", full)
+    monkeypatch.setattr(Glance, "decode", full)
     with pytest.raises(DeviceError, match=r"batch of 8 crops of 64 px.*--batch-size 2"):
-        predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu"), 8), tile_size=3000)
+        predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 8)), tile_size=3000)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_what_the_cpu_gives(model: Model, field: SignalField, path: Path) -> None:
-    on_cpu = predict(path, field, SharedEncoderSegmenter(model, torch.device("cpu")))
-    on_gpu = predict(path, field, SharedEncoderSegmenter(model, choose_device("cuda")))
+    on_cpu = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"))))
+    on_gpu = predict(path, field, SharedEncoderSegmenter(model, Compute(choose_device("cuda"))))
     for prompt, probabilities in on_cpu.items():
         np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=5e-3)

@@ -1,0 +1,166 @@
+"""From views to masks: look up earlier results, read tiles, run the network, blend, decode.
+
+Every prompt of the views becomes a patch, cropped to its mask, or a rejection. Overlaps are settled later.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from nuclick_wsi.errors import SlideError
+from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.prompts import Prompt
+from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
+from nuclick_wsi.segmentation.blend import blend, resample_probabilities
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, Tile, View, halves, plan_tiles, plan_views
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object
+from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.pipeline import ordered_map
+from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, ResultCache
+from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.settings import Settings
+from nuclick_wsi.slides.resample import read_window
+from nuclick_wsi.slides.slide import Slide
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """A patch or a rejection of every prompt."""
+
+    patches: list[Patch]
+    rejections: list[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """The probabilities of one prompt from all of its views, in a window of the kind's own grid."""
+
+    prompt: int
+    window: Window
+    probabilities: Probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class _UnreadTile:
+    """A tile whose pixels cannot be read."""
+
+    tile: Tile
+    error: SlideError
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPredictor:
+    """Predicts the masks of prompts of one kind on one slide, before overlaps are settled."""
+
+    slide: Slide
+    segmenter: Segmenter
+    settings: Settings
+    signals: SignalField
+    grid: Grid
+    rule: MaskRule
+    cache: ResultCache
+
+    @property
+    def spec(self) -> CropSpec:
+        """The crop that the network takes."""
+        return CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
+
+    def views(self, prompts: Sequence[int]) -> list[View]:
+        """Return the views of prompts with these indices."""
+        return plan_views(self.signals, self.grid, self.spec, self.settings.gland_mode, prompts)
+
+    def predict(self, views: Sequence[View], on_done: Callable[[], None]) -> Predictions:
+        """Return a patch or a rejection of every prompt that the views are of.
+
+        Parameters
+        ----------
+        views
+            All views of each of these prompts.
+        on_done
+            Called with every prompt whose pixels could be read; what it raises ends the work.
+        """
+        lookup = CacheLookup.of(self.cache, self.signals, views, self.grid, self.rule)
+        planned = plan_tiles(lookup.missing, self.settings.tile_size, self.segmenter.around)
+        tiles = chain.from_iterable(ordered_map(self._read, planned, self.settings.workers))
+        unread: list[_UnreadTile] = []
+        probabilities = self.segmenter.predict(_readable(tiles, unread), self.signals)
+        found: list[Decoded] = []
+        # Closed, and with it all that feeds it, where the work is stopped in the middle.
+        with closing(self._merged(probabilities, lookup.missing)) as merged:
+            new = lookup.storing(ordered_map(self._decode, merged, self.settings.workers))
+            for decoded in chain(lookup.found, new):
+                found.append(decoded)
+                on_done()
+        rejections = [one for one in found if isinstance(one, Rejection)]
+        return Predictions([one for one in found if isinstance(one, Patch)], [*rejections, *self._unread(unread)])
+
+    def _read(self, tile: Tile) -> list[TileImage | _UnreadTile]:
+        """Read a tile; one that cannot be read as a whole in parts, down to the pixels that one view needs."""
+        try:
+            return [TileImage(tile, read_window(self.slide, tile.grid, tile.window))]
+        except SlideError as error:
+            parts = halves(tile, self.segmenter.around)
+            return [_UnreadTile(tile, error)] if parts is None else [*self._read(parts[0]), *self._read(parts[1])]
+
+    def _merged(
+        self, predictions: Iterable[tuple[View, Probabilities]], views: Sequence[View]
+    ) -> Generator[_Merged, None, None]:
+        """Yield each prompt once the probabilities of all of its views are there, on the kind's own grid."""
+        expected = Counter(view.prompt for view in views)
+        waiting: dict[int, list[tuple[Window, Probabilities]]] = {}
+        for view, probabilities in predictions:
+            window, fine = view.window, probabilities
+            if view.grid != self.grid:
+                window, fine = resample_probabilities(probabilities, view.grid, view.window, self.grid)
+            parts = waiting.setdefault(view.prompt, [])
+            parts.append((window, fine))
+            if len(parts) == expected[view.prompt]:
+                yield _Merged(view.prompt, *blend(waiting.pop(view.prompt)))
+
+    def _decode(self, merged: _Merged) -> tuple[Prompt, Decoded]:
+        """Turn probabilities into a mask cropped to its bounding box, cut off where the slide ends."""
+        prompt = self.signals.prompts[merged.prompt]
+        window = merged.window.intersection(self.grid.extent(self.slide.info.size))
+        assert window is not None, "a prompt that has a point on the slide has a crop there"
+        probabilities = merged.probabilities[window.slices_in(merged.window)]
+        drawn = _inside(self.signals.pixels(merged.prompt, self.grid), window) - (window.y, window.x)
+        signal = on_object(probabilities, drawn, self.rule)
+        mask = decode_mask(probabilities, signal, self.rule)
+        if isinstance(mask, Reason):
+            return prompt, Rejection.of(prompt, mask, _why_not(mask, probabilities, self.rule))
+        return prompt, Patch.cropped(prompt, window, mask, probabilities, np.add(signal, (window.y, window.x)))
+
+    def _unread(self, unread: Iterable[_UnreadTile]) -> Iterator[Rejection]:
+        """Yield a rejection for every prompt with a view in a tile that could not be read."""
+        errors = {view.prompt: one.error for one in unread for view in one.tile.views}
+        for index in sorted(errors):
+            yield Rejection.of(self.signals.prompts[index], Reason.UNREADABLE, str(errors[index]))
+
+
+def _readable(tiles: Iterable[TileImage | _UnreadTile], unread: list[_UnreadTile]) -> Iterator[TileImage]:
+    """Yield the tiles that could be read, and put the others into a list."""
+    for tile in tiles:
+        if isinstance(tile, TileImage):
+            yield tile
+        else:
+            unread.append(tile)
+
+
+def _why_not(reason: Reason, probabilities: Probabilities, rule: MaskRule) -> str:
+    if reason is Reason.TOO_SMALL:
+        return f"fewer than {rule.smallest_px} px of the network's grid"
+    highest = probabilities.max()
+    beside = f" or {rule.reach_px} px beside it" if rule.reach_px else ""
+    sought = f"no probability of {rule.threshold:.2f} under the prompt{beside}"
+    return f"{sought}; the highest in its crop is {highest:.2f}"
+
+
+def _inside(pixels: Pixels, window: Window) -> Pixels:
+    """Return the pixels, row and column on the grid, that lie in a window."""
+    low, high = (window.y, window.x), (window.bottom, window.right)
+    return pixels[((pixels >= low) & (pixels < high)).all(axis=1)]
