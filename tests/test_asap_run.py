@@ -216,7 +216,7 @@ def test_positions_are_those_of_the_whole_slide_where_only_a_part_was_scanned(tm
     assert places == [(x + corner[0], y + corner[1]) for x, y in INSIDE]
     assert run(tmp_path / "part.geojson", slide=tmp_path / "part.scn") == 0
     assert run(tmp_path / "part.xml") == 0
-    results = tmp_path / "nuclick" / "part.geojson"
+    results = tmp_path / "nuclick" / "part.geojson part.scn.geojson"
     features = json.loads(results.read_text(encoding="utf-8"))["features"]
     from_qupath = [shapely.geometry.shape(one["geometry"]) for one in features]
     moved = [shapely.transform(one, lambda xy: xy + corner) for one in from_qupath]
