@@ -25,8 +25,9 @@ groovy: $(GROOVY)
 $(GROOVY):
 	npm install --prefix .groovy --ignore-scripts --no-audit --no-fund npm-groovy-lint@16.2.0
 
+# On all cores: each file of tests in one process.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

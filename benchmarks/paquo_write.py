@@ -13,8 +13,9 @@ import shapely
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.errors import ProjectError
+from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Instance
-from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Point, prompt_id
+from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, prompt_id
 from nuclick_wsi.runs.jobs import Results
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
 from qupath_extension.hierarchy_sink import HierarchyEntry

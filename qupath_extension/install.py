@@ -100,8 +100,9 @@ class UserFolder:
         said = _ask(program, self.path / STARTUP)
         if said.endswith(_NEW):
             place = str(Path(shutil.which(program) or program).absolute())
-            settings = _read_settings(self.home / "settings.json") | {_PROGRAM: place}
-            write_atomically(self.home / "settings.json", _as_json(settings))
+            path = self.home / "settings.json"
+            seen = Stamp.of_file(path)
+            replace_if_unchanged(path, _as_json(_read_settings(path) | {_PROGRAM: place}), seen)
         return said
 
     def forget_startup(self) -> str | None:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,21 @@ from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has one core, and so have the programs that its tests start.
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 MakeSlide = Callable[..., Path]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers() -> Iterator[None]:
+    """Training treats subnormal numbers as 0 in the whole process; other tests want them as they are."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

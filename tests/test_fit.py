@@ -165,7 +165,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     other = new_run(NuClick(NuClickConfig(1 / 8)), SHORT)
     with pytest.raises(SettingsError, match="another network or optimizer"):
         other.load(tmp_path / CHECKPOINT)
-    with pytest.raises(SettingsError, match="there is no run to go on from"):
+    with pytest.raises(SettingsError, match="there is no run to continue"):
         other.load(tmp_path / "elsewhere" / CHECKPOINT)
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
     with pytest.raises(SettingsError, match="cannot be read as a checkpoint"):

@@ -243,4 +243,5 @@ def _flags(options: argparse.Namespace) -> Mapping[str, object]:
 def _use_threads(threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
+    # Weights that fade away become 0: processors are many times slower on the tiny numbers before.
     torch.set_flush_denormal(True)

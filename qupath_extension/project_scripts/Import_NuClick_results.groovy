@@ -11,7 +11,9 @@ if (entry == null) {
     return
 }
 def files = new File(buildFilePath(PROJECT_BASE_DIR, 'nuclick')).listFiles() ?: new File[0]
-def file = files.find { it.name.startsWith(entry.getID() + ' ') && it.name.endsWith('.geojson') }
+// Another file may have had the name first; then the results are beside it under another.
+def isOurs = { new String(it.withInputStream { stream -> stream.readNBytes(300) }, 'UTF-8').contains('"generator":"nuclick-wsi"') }
+def file = files.sort { it.name }.find { it.name.startsWith(entry.getID() + ' ') && it.name.endsWith('.geojson') && isOurs(it) }
 if (file == null) {
     println 'NuClick: no results for ' + entry.getImageName()
     return
