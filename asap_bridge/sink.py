@@ -17,7 +17,7 @@ from asap_bridge.results import annotations_of_instance, color_of_class
 from nuclick_wsi.errors import FileChangedError, PromptError, ResultError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.runs.jobs import Results, Written
+from nuclick_wsi.runs.jobs import NO_PROMPTS_LEFT, Results, Written
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 _DATE = "date"
@@ -54,24 +54,30 @@ class AsapSink:
 
         What was saved since the file was read stays, and the results come into it.
         """
+        return self._put(results, keeps_copy=False)[0]
+
+    def _put(self, results: Results, keeps_copy: bool) -> tuple[Written, Path | None]:
+        """Write results; return what was done, and the copy of the file as it was where one was made."""
         now = self._now()
         for _ in range(_ATTEMPTS):
             document, seen = self._document()
             self._seen = self._seen or seen
             try:
-                self._replace(document, seen, _edit(document, results, now))
+                copy = self._replace(document, seen, _edit(document, results, now), keeps_copy)
             except FileChangedError:
                 continue
             remarks = () if self._seen == seen else (_MERGED,)
-            return Written(self.path, from_earlier=_from_earlier(document, results), remarks=remarks)
+            return Written(self.path, from_earlier=_from_earlier(document, results), remarks=remarks), copy
         raise ResultError(
             f"{self.path}: was saved by another program again and again ({_ATTEMPTS} times) while the results were to "
             "be written, so they were not. Close the slide in ASAP, then run again; what was computed is remembered."
         )
 
-    def clear(self) -> None:
-        """Take the results of earlier runs away."""
-        self.write(Results((), {}, (), {}))
+    def clear(self) -> Sequence[str]:
+        """Take the results of earlier runs away; a copy of the file keeps them."""
+        written, copy = self._put(Results((), {}, (), {}), keeps_copy=True)
+        told = () if copy is None else (f"{NO_PROMPTS_LEFT} {self.path}", f"it is kept as it was as {copy.name}")
+        return (*told, *written.remarks)
 
     def _document(self) -> tuple[Document, Stamp]:
         try:
@@ -82,24 +88,25 @@ class AsapSink:
                 "remembered."
             ) from error
 
-    def _replace(self, document: Document, seen: Stamp, edit: Edit) -> None:
+    def _replace(self, document: Document, seen: Stamp, edit: Edit, keeps_copy: bool) -> Path | None:
         # A link stays one: what it points to is replaced.
         target = self.path.resolve()
         content = document.edited(edit)
         if content == document.parsed.data:
-            return
+            return None
         if not target.stat().st_mode & 0o222:
             raise ResultError(
                 f"{self.path} is read-only, so the results were not written. Make it writable, or run a copy of it."
             )
         is_first = not any(is_result_group(group.name) for group in document.groups)
-        backup = back_up(target) if is_first else None
+        backup = back_up(target) if is_first or keeps_copy else None
         try:
             replace_if_unchanged(target, content, seen)
         except FileChangedError:
             if backup is not None:
                 backup.unlink()  # of what the other program has replaced itself; the next attempt keeps its save
             raise
+        return backup
 
 
 def _edit(document: Document, results: Results, now: datetime) -> Edit:

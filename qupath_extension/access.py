@@ -90,9 +90,9 @@ class FileEntry:
             written = replace(written, remarks=[*written.remarks, *offer_import_script(folder)])
         return written
 
-    def clear(self) -> None:
+    def clear(self) -> Sequence[str]:
         """Empty the file of results, if there is one."""
-        self.sink.clear()
+        return self.sink.clear()
 
 
 @dataclass(frozen=True, slots=True)

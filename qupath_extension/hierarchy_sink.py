@@ -15,7 +15,7 @@ from nuclick_wsi.formats.earlier_results import NUCLEI
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.json_values import Json
 from nuclick_wsi.prompts import ObjectChoice, cell_id
-from nuclick_wsi.runs.jobs import Results, Written
+from nuclick_wsi.runs.jobs import NO_PROMPTS_LEFT, Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.written_objects import WrittenObject, WrittenObjects
 from nuclick_wsi.shared_files import Stamp
@@ -70,10 +70,12 @@ class HierarchyEntry:
         """
         return self._bring_up_to_date(results)
 
-    def clear(self) -> None:
+    def clear(self) -> Sequence[str]:
         """Remove the objects of earlier runs that the user has not changed."""
-        if self._read is not None and self._written.read():
-            self._bring_up_to_date(Results((), {}, (), {}))
+        if self._read is None or not self._written.read():
+            return ()
+        removed = self._bring_up_to_date(Results((), {}, (), {})).counts["removed"]
+        return (f"{NO_PROMPTS_LEFT} {self._path} ({removed} of them)",) if removed else ()
 
     def _bring_up_to_date(self, results: Results) -> Written:
         if self._read is None:

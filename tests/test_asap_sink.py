@@ -158,6 +158,16 @@ def test_an_outline_that_the_user_has_moved_to_another_group_is_the_users(file: 
     assert [one["PartOfGroup"] for one in ours(Asap(file))] == ["Tumor"]
 
 
+def test_outlines_that_go_with_their_prompts_are_kept_in_a_copy_and_that_is_told(file: Path) -> None:
+    written = write(file, instance(0))
+    told = AsapSink(file).clear()
+    copy = file.with_name(f"{file.name}.backup2")  # the first is that of the first write
+    assert copy.read_bytes() == written
+    assert "outlines of earlier runs were taken out of" in told[0]
+    assert copy.name in told[1]
+    assert AsapSink(file).clear() == ()
+
+
 def test_what_the_user_drew_in_a_group_of_ours_stays_with_the_group(file: Path) -> None:
     write(file, instance(0))
     by_asap(

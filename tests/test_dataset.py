@@ -415,6 +415,11 @@ def test_a_store_is_replaced_only_when_asked_and_nothing_else_ever(tmp_path):
     assert read_store(target).slides == before.slides
     extracted(target, folder_of(tmp_path / "data", ["a", "b"]), mpp=0.25, overwrite=True)
     assert len(read_store(target).slides) == 2
+    for note in (".mine", "objects/notes.txt"):
+        (target / note).write_text("keep")
+        with pytest.raises(SettingsError, match="has other files in it"):
+            extracted(target, folder, mpp=0.25, overwrite=True)
+        (target / note).unlink()
     precious = tmp_path / "precious"
     precious.mkdir()
     with pytest.raises(SettingsError, match="is no data set of"):

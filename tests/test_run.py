@@ -13,6 +13,7 @@ from test_cli import nuclick, said
 from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
+from nuclick_wsi.runs.jobs import file_stem
 from qupath_extension.project import read_project
 
 FILES = ProjectAccess.FILES
@@ -90,12 +91,27 @@ def test_a_project_gets_the_script_that_imports_its_results_unless_the_user_has_
     assert script.read_text() == "// mine"
 
 
-def test_results_of_prompts_that_are_gone_are_gone_after_the_next_run(tmp_path: Path) -> None:
+def test_results_of_prompts_that_are_gone_are_taken_out_told_and_kept_as_a_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
     run_target(RunRequest(project, device="cpu", project_access=FILES))
+    written = (tmp_path / "nuclick" / "1 a.svs.geojson").read_bytes()
     (tmp_path / "data" / "1" / "data.qpdata").write_bytes(qpdata())
-    run_target(RunRequest(project, device="cpu", project_access=FILES))
-    assert results(project)["1 a.svs"]["features"] == []
+    for told in ("outlines of earlier runs were taken out of", ""):
+        capsys.readouterr()
+        run_target(RunRequest(project, device="cpu", project_access=FILES))
+        assert told in capsys.readouterr().out
+        assert results(project)["1 a.svs"]["features"] == []
+        assert [path.name for path in (tmp_path / "nuclick").glob("*.backup*")] == ["1 a.svs.geojson.backup"]
+    assert (tmp_path / "nuclick" / "1 a.svs.geojson.backup").read_bytes() == written
+
+
+def test_results_have_names_that_file_systems_take() -> None:
+    long = file_stem("核" * 120 + ".svs")
+    assert len(f"{long} 2.geojson.backup2".encode()) < 255
+    assert long == "核" * (len(long))
+    assert file_stem("a" * 130) == "a" * 120
 
 
 @pytest.mark.parametrize("lost", ["data", "data/1", "data/1/data.qpdata"])

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from nuclick_wsi.choices import ObjectType
+from nuclick_wsi.files import back_up
 from nuclick_wsi.formats.earlier_results import earlier_results
 from nuclick_wsi.formats.geojson import Color, find_results, put_results, results_place
 from nuclick_wsi.geometry import Size
@@ -19,6 +20,10 @@ from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.slide import Frame
+
+NO_PROMPTS_LEFT = "its clicks and squiggles are gone, so the outlines of earlier runs were taken out of"
+_LONGEST_STEM = 200
+"""Bytes; most file systems take names of 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,8 @@ class Sink(Protocol):
         """
         ...
 
-    def clear(self) -> None:
-        """Take away the results of earlier runs, where there are any: the prompts that they belong to are gone."""
+    def clear(self) -> Sequence[str]:
+        """Take away the results of earlier runs, because their prompts are gone; return what the user is to know."""
         ...
 
 
@@ -149,11 +154,15 @@ class GeoJsonSink:
         except (ValueError, KeyError, TypeError):
             return True
 
-    def clear(self) -> None:
-        """Empty the file, if there is one."""
+    def clear(self) -> Sequence[str]:
+        """Empty the file, if there is one; a copy keeps what it held."""
+        if not self.has_results:
+            return ()
         place = results_place(self.path, self.source)
-        if place.seen is not None:
-            put_results(place, (), self.as_type, {})
+        # An edited file was copied when its place was chosen.
+        told = place.remarks or (f"it is kept as it was as {back_up(place.path).name}",)
+        put_results(place, (), self.as_type, {})
+        return (f"{NO_PROMPTS_LEFT} {place.path}", *told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +185,6 @@ class Job:
 def file_stem(name: str) -> str:
     """Return a name that every file system takes: characters that Windows or a path forbids become `_`."""
     safe = "".join("_" if character in '<>:"/\\|?*' or ord(character) < 32 else character for character in name)
-    return safe.strip(" .")[:120] or "image"
+    # File systems count bytes, and endings, numbers and copies need room too.
+    short = safe.strip(" .")[:120].encode()[:_LONGEST_STEM].decode(errors="ignore")
+    return short.rstrip(" .") or "image"

@@ -132,9 +132,8 @@ def _report_of(job: Job, image: ImageInput, status: Status) -> ImageReport:
 def _run_image(line: _Line, job: Job, image: ImageInput) -> ImageReport:
     options = line.options
     if not image.wanted and not image.prompts.rejections:
-        if not options.dry:
-            job.sink.clear()
-        return _report_of(job, image, Status.NO_PROMPTS)
+        report = _report_of(job, image, Status.NO_PROMPTS)
+        return report if options.dry else replace(report, remarks=[*report.remarks, *job.sink.clear()])
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
         opened = OpenedImage.of(image, slide, options.pixel_size, line.registry)
         report = opened.described_in(_report_of(job, image, Status.READY))

@@ -197,9 +197,16 @@ def _is_store_alone(path: Path) -> bool:
         root = open_store(path)
     except DataError:
         return False
-    ours = {"zarr.json", *root.keys()}
-    seen = {inside.name for inside in path.iterdir() if not inside.name.startswith(".")}
-    return bool(root.attrs.get("format") == FORMAT and seen <= ours)
+    names = {"zarr.json", IMAGES, LABELS, KNOWN, "patches", "objects"}
+    inside = (found.relative_to(path).parts for found in path.rglob("*") if not found.is_dir())
+    return root.attrs.get("format") == FORMAT and all(
+        parts[0] in names and (parts[-1] == "zarr.json" or _is_chunk(parts)) for parts in inside
+    )
+
+
+def _is_chunk(parts: Sequence[str]) -> bool:
+    """Whether a path inside a store is that of a chunk: an array's name, then `c` and the chunk's numbers."""
+    return "c" in parts and all(part.isdecimal() for part in parts[parts.index("c") + 1 :])
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
