@@ -11,12 +11,12 @@ from nuclick_wsi.ownership import source_name
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import GeoJsonSink, Results, Sink, Written
 from nuclick_wsi.runs.journal import Journal
-from qupath_extension.hierarchy import ImageData
 from qupath_extension.hierarchy_sink import HierarchyEntry
 from qupath_extension.import_script import offer_import_script
 from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import Project, ProjectImage
+from qupath_extension.qpdata.hierarchy import ImageData
 
 OLDEST_RELEASES = (["0", "1"], ["0", "2"], ["0", "3"])
 """Of QuPath, before its objects had ids."""

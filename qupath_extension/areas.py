@@ -11,8 +11,8 @@ import shapely
 from nuclick_wsi.formats.features import Feature
 from nuclick_wsi.prompts import ObjectKind
 from qupath_extension.features import shape_of
-from qupath_extension.hierarchy import PathObject, PathObjectType
-from qupath_extension.rois import Roi, RoiKind
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
+from qupath_extension.qpdata.rois import Roi, RoiKind
 
 _CORNERS = 720
 """Of the polygon that stands for an ellipse: off by a hundred-thousandth of its width."""

@@ -16,8 +16,8 @@ import shapely
 from nuclick_wsi.formats.geojson_parts import class_name_of, plane_of
 from nuclick_wsi.json_values import Json
 from nuclick_wsi.runs.written_objects import WrittenObject
-from qupath_extension.hierarchy import PathObject, PathObjectType
-from qupath_extension.rois import Roi, RoiKind
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
+from qupath_extension.qpdata.rois import Roi, RoiKind
 
 _NEARLY_PX = 0.02
 """How far apart two outlines may be that are the same: QuPath keeps most vertices in single precision."""

@@ -12,8 +12,8 @@ from nuclick_wsi.errors import FileChangedError, ProjectError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.json_values import object_at
 from nuclick_wsi.shared_files import Stamp, put_if_unchanged, replace_if_unchanged
-from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.json_files import read_json
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 
 
 def stamp_of(path: Path) -> Stamp:

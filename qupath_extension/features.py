@@ -8,8 +8,8 @@ from shapely import LineString, MultiPoint, Polygon
 
 from nuclick_wsi.formats.features import Feature, Features, Lost
 from nuclick_wsi.formats.geojson import Color
-from qupath_extension.hierarchy import PathObject, PathObjectType
-from qupath_extension.rois import Roi, RoiKind
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
+from qupath_extension.qpdata.rois import Roi, RoiKind
 
 
 def features_of(objects: Iterable[PathObject], class_colors: Mapping[str, Color]) -> Features:

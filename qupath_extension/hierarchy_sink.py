@@ -21,10 +21,10 @@ from nuclick_wsi.runs.written_objects import WrittenObject, WrittenObjects
 from nuclick_wsi.shared_files import Stamp
 from qupath_extension.changes import Changes, plan_changes, written_object_of
 from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
-from qupath_extension.hierarchy import ImageData, PathObject, read_image_data
 from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import ProjectImage
+from qupath_extension.qpdata.hierarchy import ImageData, PathObject, read_image_data
 from qupath_extension.selection import prompts_of
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.prompts import Plane
-from qupath_extension.contents import packed_color
-from qupath_extension.hierarchy import Color, ImageData, PathObject, PathObjectType
-from qupath_extension.rois import Roi, RoiKind
+from qupath_extension.qpdata.contents import packed_color
+from qupath_extension.qpdata.hierarchy import Color, ImageData, PathObject, PathObjectType
+from qupath_extension.qpdata.rois import Roi, RoiKind
 
 _NOTHING = np.empty(0)
 _END = "EOF"

@@ -13,10 +13,10 @@ from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.json_values import Json, object_at, text_at
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.scale import PixelSize
-from qupath_extension.contents import packed_color
-from qupath_extension.hierarchy import Color, ImageData, read_image_data
 from qupath_extension.json_files import read_json
 from qupath_extension.missing_data import lost_data, sign_of_lost_data
+from qupath_extension.qpdata.contents import packed_color
+from qupath_extension.qpdata.hierarchy import Color, ImageData, read_image_data
 from qupath_extension.selection import prompts_of
 from qupath_extension.server import Server, read_server
 from qupath_extension.uris import SlideFolders, find_slide

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from nuclick_wsi.formats.drawings import Drawing, Mark, Parts, marks_of, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompts import ObjectChoice
-from qupath_extension.hierarchy import PathObject, PathObjectType
-from qupath_extension.rois import Roi, RoiKind
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
+from qupath_extension.qpdata.rois import Roi, RoiKind
 
 
 def prompts_of(objects: Iterable[PathObject], choice: ObjectChoice) -> PromptSet:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from nuclick_wsi.demo import SLIDE, make_demo
-from qupath_extension.hierarchy import PathObject, PathObjectType
 from qupath_extension.install import UserFolder
 from qupath_extension.project import read_project
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 
 QUPATH = "NUCLICK_QUPATH_SCRIPT"
 

@@ -13,8 +13,8 @@ from nuclick_wsi.json_values import Json
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.runs.written_objects import WrittenObject
 from qupath_extension.changes import Changes, Why, plan_changes, written_object_of
-from qupath_extension.hierarchy import PathObject, PathObjectType
-from qupath_extension.rois import Roi, RoiKind
+from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
+from qupath_extension.qpdata.rois import Roi, RoiKind
 
 ID, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 FAR = 180_000.25

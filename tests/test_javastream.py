@@ -29,9 +29,9 @@ from qpdata_writer import (
     qpdata,
 )
 
-from qupath_extension.javabytes import StreamError
-from qupath_extension.javastream import JavaStream
-from qupath_extension.javavalues import JavaClass, JavaEnum, JavaObject, Value
+from qupath_extension.qpdata.javabytes import StreamError
+from qupath_extension.qpdata.javastream import JavaStream
+from qupath_extension.qpdata.javavalues import JavaClass, JavaEnum, JavaObject, Value
 
 
 def read(data: bytes) -> list[Value]:

@@ -28,10 +28,10 @@ from nuclick_wsi.runs.jobs import Results, Written
 from nuclick_wsi.runs.journal import Journal
 from qupath_extension import hierarchy_sink
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
-from qupath_extension.hierarchy import ImageData, PathObject, PathObjectType, read_image_data
 from qupath_extension.hierarchy_sink import HierarchyEntry
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import read_project
+from qupath_extension.qpdata.hierarchy import ImageData, PathObject, PathObjectType, read_image_data
 from qupath_extension.selection import prompts_of
 
 REGION = shapely.box(0, 0, 200, 200)

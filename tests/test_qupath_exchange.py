@@ -13,10 +13,10 @@ from test_server import serving
 
 from nuclick_wsi.demo import SLIDE
 from nuclick_wsi.server.auth import STATE_VARIABLE
-from qupath_extension.hierarchy import PathObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
 from qupath_extension.install import UserFolder
 from qupath_extension.project import read_project
+from qupath_extension.qpdata.hierarchy import PathObjectType
 
 HELP = """
 import qupath.lib.io.PathIO

@@ -23,11 +23,11 @@ from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, write_results
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.server.auth import STATE_VARIABLE
-from qupath_extension.hierarchy import PathObjectType
 from qupath_extension.import_script import NAME as IMPORT_NAME
 from qupath_extension.import_script import import_script, offer_import_script
 from qupath_extension.install import BEFORE, STARTUP, Presence, UserFolder, find_user_folders
 from qupath_extension.project import read_project
+from qupath_extension.qpdata.hierarchy import PathObjectType
 
 SCRIPTS = Path(__file__).parents[1] / "qupath_extension" / "scripts"
 IMPORT = SCRIPTS.parent / "project_scripts" / IMPORT_NAME

@@ -30,9 +30,9 @@ from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Role, Squiggle
 from nuclick_wsi.scale import PixelSize
-from qupath_extension.hierarchy import ImageData, PathObjectType, read_image_data
 from qupath_extension.project import Project, read_project
-from qupath_extension.rois import RoiKind
+from qupath_extension.qpdata.hierarchy import ImageData, PathObjectType, read_image_data
+from qupath_extension.qpdata.rois import RoiKind
 from qupath_extension.selection import prompts_of
 
 AUTO = ObjectChoice.AUTO

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from qupath_extension.javabytes import I4, StreamError
-from qupath_extension.javaclasses import (
+from qupath_extension.qpdata.javabytes import I4, StreamError
+from qupath_extension.qpdata.javaclasses import (
     ARRAY,
     BLOCK,
     BLOCK_LONG,
@@ -30,7 +30,7 @@ from qupath_extension.javaclasses import (
     STRING_LONG,
     JavaClasses,
 )
-from qupath_extension.javavalues import JavaClass, JavaEnum, JavaObject, Value
+from qupath_extension.qpdata.javavalues import JavaClass, JavaEnum, JavaObject, Value
 
 _MAGIC = b"\xac\xed\x00\x05"
 _DTYPES: dict[str, np.dtype[Any]] = {

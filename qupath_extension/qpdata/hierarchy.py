@@ -10,11 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError
-from qupath_extension.contents import Contents, metadata_of, packed_color, stored_uuid
-from qupath_extension.javastream import JavaStream
-from qupath_extension.javavalues import JavaObject, Value
 from qupath_extension.json_files import advice
-from qupath_extension.rois import Roi, read_roi
+from qupath_extension.qpdata.contents import Contents, metadata_of, packed_color, stored_uuid
+from qupath_extension.qpdata.javastream import JavaStream
+from qupath_extension.qpdata.javavalues import JavaObject, Value
+from qupath_extension.qpdata.rois import Roi, read_roi
 
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""

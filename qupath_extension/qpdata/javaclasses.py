@@ -6,8 +6,8 @@ of this.
 
 from typing import Any
 
-from qupath_extension.javabytes import I4, I8, U2, JavaBytes
-from qupath_extension.javavalues import JavaClass
+from qupath_extension.qpdata.javabytes import I4, I8, U2, JavaBytes
+from qupath_extension.qpdata.javavalues import JavaClass
 
 NULL, REFERENCE, CLASS_DESC, OBJECT, STRING, ARRAY, CLASS, BLOCK, END_BLOCK = range(0x70, 0x79)
 RESET, BLOCK_LONG, EXCEPTION, STRING_LONG, PROXY_CLASS, ENUM = range(0x79, 0x7F)

@@ -6,7 +6,7 @@ The counterpart of Java's `ObjectInput`, over an object that `javastream` has re
 import struct
 import uuid
 
-from qupath_extension.javavalues import JavaObject, Value
+from qupath_extension.qpdata.javavalues import JavaObject, Value
 
 _INTEGER, _DOUBLE = struct.Struct(">i"), struct.Struct(">d")
 

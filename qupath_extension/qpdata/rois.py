@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nuclick_wsi.prompts import Plane
-from qupath_extension.javavalues import JavaObject
+from qupath_extension.qpdata.javavalues import JavaObject
 
 
 class RoiKind(StrEnum):
