@@ -130,7 +130,7 @@ boolean isOurs(settings) {
     ours != null && ours.process.isAlive() && ours.port == (settings.port as int)
 }
 
-/** Starts the server anew; one that was started elsewhere is left to whoever did. */
+/** Starts the server anew; one that was started by hand is left running. */
 synchronized void restart(settings, Set folders, progress) {
     if (!isOurs(settings) && isThere(settings))
         throw new NuClickException("The server at port ${settings.port as int} was not started by this QuPath: stop it where it was started, or choose another port in NuClick's settings.")
