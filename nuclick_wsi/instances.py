@@ -22,6 +22,7 @@ class Reason(StrEnum):
     DUPLICATE = "on the same spot as another prompt"
     NO_POINTS = "no points in the annotation"
     NO_LENGTH = "a squiggle without length"
+    TOO_LONG = "a line longer than such an object"
     NOT_FINITE = "a position that is not a number"
     NO_OBJECT = "the network sees no object there"
     TOO_SMALL = "smaller than the smallest object"

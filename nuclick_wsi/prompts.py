@@ -22,7 +22,7 @@ class ObjectKind(StrEnum):
 
 
 class ObjectChoice(StrEnum):
-    """What the user asks for: one kind; points as nuclei and lines as glands; or of each point cell and nucleus."""
+    """What the user asks for: one kind; points as nuclei and lines as glands; or of each click cell and nucleus."""
 
     AUTO = "auto"
     NUCLEUS = "nucleus"
@@ -44,14 +44,19 @@ class ObjectChoice(StrEnum):
 
     @property
     def of_lines(self) -> tuple[ObjectKind, ...]:
-        """The kinds that a line asks for; none where lines are left alone."""
-        return (ObjectKind.GLAND,) if self in (ObjectChoice.AUTO, ObjectChoice.GLAND) else ()
+        """The kinds that a line asks for: a gland, or what is asked of clicks, where that alone is wanted."""
+        return (ObjectKind.GLAND,) if self in (ObjectChoice.AUTO, ObjectChoice.GLAND) else self.of_points
+
+    @property
+    def kinds(self) -> tuple[ObjectKind, ...]:
+        """All kinds that points and lines ask for."""
+        return tuple(dict.fromkeys((*self.of_points, *self.of_lines)))
 
     @property
     def left_alone(self) -> "tuple[ObjectChoice, ...]":
-        """The choices that ask for everything that can come of what this one leaves alone."""
+        """The choices that ask for everything that can come of what this one leaves alone, lines for glands too."""
         points = () if self.of_points else (ObjectChoice.CELL_AND_NUCLEUS,)
-        return points if self.of_lines else (*points, ObjectChoice.GLAND)
+        return points if ObjectKind.GLAND in self.of_lines else (*points, ObjectChoice.GLAND)
 
 
 class Role(StrEnum):
@@ -147,7 +152,12 @@ def prompt_id(source: str, signal: Click | Squiggle, repeat: int = 0) -> str:
 
 def cell_id(click_id: str) -> str:
     """Return the id of the cell around a click of which the nucleus is asked for too, and has the click's own id."""
-    return _uuid5(f"{click_id}|{ObjectKind.CELL.value}")
+    return id_beside(click_id, ObjectKind.CELL)
+
+
+def id_beside(first_id: str, kind: ObjectKind) -> str:
+    """Return the id of the prompt of a second kind that comes of the same drawing as another, which has the first."""
+    return _uuid5(f"{first_id}|{kind.value}")
 
 
 def unusable_id(source: str, drawn: str, repeat: int = 0) -> str:

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,8 +50,8 @@ def test_a_line_that_crosses_itself_is_a_squiggle() -> None:
     ("choice", "kinds", "left_alone"),
     [
         (ObjectChoice.AUTO, [ObjectKind.NUCLEUS, ObjectKind.NUCLEUS, ObjectKind.GLAND], {}),
-        (ObjectChoice.NUCLEUS, [ObjectKind.NUCLEUS, ObjectKind.NUCLEUS], {"lines: not asked for": 1}),
-        (ObjectChoice.CELL, [ObjectKind.CELL, ObjectKind.CELL], {"lines: not asked for": 1}),
+        (ObjectChoice.NUCLEUS, [ObjectKind.NUCLEUS] * 3, {}),
+        (ObjectChoice.CELL, [ObjectKind.CELL] * 3, {}),
         (ObjectChoice.GLAND, [ObjectKind.GLAND], {"points: not asked for": 2}),
     ],
 )
@@ -62,6 +63,13 @@ def test_what_was_not_asked_for_is_counted(
     assert found.left_alone == left_alone
 
 
+def test_lines_beside_clicks_are_no_nuclei_unless_one_is_asked_for() -> None:
+    beside = replace(lines([(0, 0), (5, 0)]), is_beside=True)
+    asked = lines([(0, 9), (5, 9)])
+    found = prompts_of_drawings([points((1, 2)), beside, asked], ObjectChoice.NUCLEUS)
+    assert [(prompt.kind, prompt.role) for prompt in found.prompts] == [(ObjectKind.NUCLEUS, Role.SEGMENT)] * 2
+
+
 def test_what_a_reader_left_alone_is_counted_too() -> None:
     found = prompts_of_drawings([points((1, 2))], ObjectChoice.GLAND, {"detection": 3, "cell": 0})
     assert found.left_alone == {"detection": 3, "points: not asked for": 1}
@@ -71,7 +79,15 @@ def test_what_a_reader_left_alone_is_counted_too() -> None:
 def test_a_class_to_ignore_only_excludes(class_name: str) -> None:
     drawings = [points((1, 2), class_name=class_name), lines([(0, 0), (5, 0)], class_name=class_name)]
     found = prompts_of_drawings(drawings, ObjectChoice.AUTO)
-    assert [prompt.role for prompt in found.prompts] == [Role.EXCLUDE_ONLY] * 2
+    assert {prompt.role for prompt in found.prompts} == {Role.EXCLUDE_ONLY}
+
+
+@pytest.mark.parametrize("choice", ObjectChoice)
+def test_what_is_to_be_ignored_is_ignored_by_all_kinds_that_are_asked_for(choice: ObjectChoice) -> None:
+    drawings = [points((1, 2), class_name="Ignore*"), lines([(0, 0), (5, 0)], class_name="Ignore*")]
+    found = prompts_of_drawings(drawings, choice).prompts
+    assert [prompt.kind for prompt in found] == [*choice.kinds, *choice.kinds]
+    assert len({prompt.id for prompt in found}) == len(found)
 
 
 @pytest.mark.parametrize("class_name", [None, "Tumor", "Region*", "Do not Ignore"])

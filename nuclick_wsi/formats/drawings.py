@@ -23,7 +23,7 @@ from nuclick_wsi.prompts import (
     Prompt,
     Role,
     Squiggle,
-    cell_id,
+    id_beside,
     prompt_id,
     stroke_length,
     unusable_id,
@@ -109,8 +109,8 @@ def prompts_of_drawings(
     """Return the prompts that drawings ask for.
 
     Every point of a drawing of points is a click, and a drawing of lines is one squiggle, of the kinds that
-    `choice` names; of two kinds, it is two prompts. What cannot be a prompt is rejected by name, what was not asked
-    for is counted.
+    `choice` names; of two kinds, it is two prompts. What is to be ignored is so by all kinds that are asked for. What
+    cannot be a prompt is rejected by name, what was not asked for is counted.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def prompts_of_drawings(
     others = Counter(left_alone or {})
     ids = _Ids()
     for drawing in drawings:
-        kinds = choice.of_points if drawing.mark is Mark.POINTS else choice.of_lines
+        kinds = _kinds(drawing, choice)
         if not kinds:
             others[f"{drawing.mark}: not asked for"] += 0 if drawing.is_beside else _size(drawing)
             continue
@@ -135,6 +135,16 @@ def prompts_of_drawings(
         elif refused:
             others["to be ignored, but unusable"] += len(refused)
     return PromptSet(tuple(prompts), tuple(rejections), {what: n for what, n in others.items() if n})
+
+
+def _kinds(drawing: Drawing, choice: ObjectChoice) -> Kinds:
+    """Return the kinds that a drawing counts for."""
+    if drawing.role is Role.EXCLUDE_ONLY:
+        return choice.kinds
+    if drawing.mark is Mark.POINTS:
+        return choice.of_points
+    # Beside clicks, lines are what glands were drawn with, unless one was asked for as a nucleus or a cell.
+    return tuple(kind for kind in choice.of_lines if kind is ObjectKind.GLAND or not drawing.is_beside)
 
 
 class _Ids:
@@ -186,9 +196,9 @@ def _squiggle(drawing: Drawing, kinds: Kinds, ids: _Ids) -> tuple[list[Prompt], 
 
 
 def _prompts(drawing: Drawing, kinds: Kinds, signal: Click | Squiggle, ids: _Ids) -> list[Prompt]:
-    """Return a prompt of each kind; the first has the id that it has alone, the cell beside it one made of that."""
+    """Return a prompt of each kind; the first has the id that it has alone, one beside it an id made of that."""
     identity = ids.prompt(drawing.origin, signal)
-    identities = (identity, cell_id(identity)) if len(kinds) > 1 else (identity,)
+    identities = (identity, *(id_beside(identity, kind) for kind in kinds[1:]))
     return [
         Prompt(one, kind, signal, drawing.class_name, drawing.plane, drawing.role)
         for one, kind in zip(identities, kinds, strict=True)

@@ -56,12 +56,21 @@ def distance_maps(signals: Map, corner: Pixels) -> NDArray[np.float32]:
     corner
         Row and column of the view's first pixel in its crop, which is `STRIDE` pixels wider.
     """
-    middles = np.arange((STRIDE - 1) / 2, signals.shape[1] + STRIDE, STRIDE, dtype=np.float32)
-    return np.stack([_distances(np.argwhere(drawn) + corner, middles) for drawn in signals])
+    side = signals.shape[1] + STRIDE
+    return np.stack([distances_to(np.argwhere(drawn) + corner, side) for drawn in signals])
 
 
-def _distances(pixels: Pixels, middles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the distances to the nearest of some pixels, row and column, on a lattice."""
+def distances_to(pixels: Pixels, side: int) -> NDArray[np.float32]:
+    """Return float32 (F, F): pixels from the middle of each of a crop's features to the nearest of some pixels.
+
+    Parameters
+    ----------
+    pixels
+        (N, 2) row and column in the crop; of none, everything is far away.
+    side
+        Of the crop, in pixels.
+    """
+    middles = np.arange((STRIDE - 1) / 2, side, STRIDE, dtype=np.float32)
     if not len(pixels):
         return np.full((len(middles), len(middles)), _NO_SIGNAL, np.float32)
     rows, columns = ((middles[:, None] - pixels[:, axis].astype(np.float32)) ** 2 for axis in (0, 1))

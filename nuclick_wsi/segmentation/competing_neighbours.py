@@ -21,26 +21,39 @@ Boxes = NDArray[np.object_]
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The neighbours among the prompts of a field; `reach` has the edges of a box around all views of each."""
+    """The neighbours among the prompts of a field; `reach` has the edges of a box around all views of each.
+
+    `plan` returns the first views of prompts with these indices, and `wider_looks` says whether others may follow.
+    """
 
     prompts: NDArray[np.intp]
     reach: NDArray[np.float64]
     plan: Callable[[Sequence[int]], list[View]]
+    wider_looks: bool
 
     @classmethod
     def of(
-        cls, field: SignalField, grid: Grid, spec: CropSpec, plan: Callable[[Sequence[int]], list[View]]
+        cls,
+        field: SignalField,
+        grid: Grid,
+        spec: CropSpec,
+        plan: Callable[[Sequence[int]], list[View]],
+        *,
+        wider_looks: bool,
     ) -> "Neighbours":
-        """Return the neighbours of a field; `plan` returns the views of prompts with these indices."""
+        """Return the neighbours of a field."""
         prompts = field.having(Role.NEIGHBOUR)
-        return cls(np.array(prompts, np.intp), field.reach(prompts, grid, spec), plan)
+        return cls(np.array(prompts, np.intp), field.reach(prompts, grid, spec), plan, wider_looks)
 
     def views_meeting(self, boxes: Boxes, done: set[int]) -> list[View]:
-        """Return all views of those neighbours, beside those done, of which a view meets one of the boxes."""
+        """Return all views of those neighbours, beside those done, of which a view meets one of the boxes.
+
+        Of neighbours that may be looked at again, a wider view may: these are known by their reach alone.
+        """
         near = set(self.prompts[self._reaching(boxes)].tolist()) - done
         views = self.plan(sorted(near))
-        if not views:
-            return []
+        if not views or self.wider_looks:
+            return views
         # A coarser view is resampled to the grid, which may reach one of its pixels further.
         scales = np.array([[view.grid.downsample] for view in views])
         hit, _ = shapely.STRtree(boxes).query(_boxes([view.window.edges for view in views], scales, 1))

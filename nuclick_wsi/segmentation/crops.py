@@ -16,7 +16,11 @@ from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.prompts import Click, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
-from nuclick_wsi.segmentation.signals import REACH, guiding_signals, rasterize
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals, middle_of, rasterize
+
+WIDER = (1.5, 4 / 3)
+"""How many times as wide as the last crop each further one is, in which a gland is seen that reaches its crop's border:
+one and a half times the first, then twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,13 @@ class View:
     """One crop of one prompt: its window on its grid.
 
     `prompt` is the prompt's index in its `SignalField`. The grid is the kind's own, or a coarser one for a prompt
-    that was scaled down to fit.
+    that was scaled down to fit. `look` counts how often it was looked at again in a wider crop.
     """
 
     prompt: int
     grid: Grid
     window: Window
+    look: int = 0
 
 
 class SignalField:
@@ -51,6 +56,7 @@ class SignalField:
 
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self.prompts = tuple(prompts)
+        self._excludes = np.array([prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts], bool)
         self._is_click = np.array([isinstance(prompt.signal, Click) for prompt in self.prompts], bool)
         # Positions of all prompts in one array: an array of each costs a request with 1000 neighbours 10 ms.
         drawn = [[(point.x, point.y) for stroke in prompt.signal.strokes for point in stroke] for prompt in prompts]
@@ -74,8 +80,25 @@ class SignalField:
         Left, top, right and bottom in slide pixels, shape (n, 4).
         """
         low, high = self._low[prompts], self._high[prompts]
-        furthest = np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
+        # The last crop is twice as wide as the first, and its middle lies in the one before.
+        furthest = 2 * np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
         return np.hstack([low - furthest, high + furthest])
+
+    def in_reach(self, view: View) -> list[Prompt]:
+        """Return the other prompts that may be drawn in a wider view of a gland than this, its first one."""
+        width = view.window.width
+        left, top, right, bottom = view.window.edges
+        # A wider crop's middle lies in the one before, and the last is twice as wide as the first.
+        reached = np.array([left - 2 * width, top - 2 * width, right + 2 * width, bottom + 2 * width])
+        return [self.prompts[index] for index in self._within(reached * view.grid.downsample, view.prompt)]
+
+    def excluded(self, view: View, grid: Grid) -> Pixels:
+        """Return the pixels of what only excludes near a view: int (N, 2), row and column on a grid."""
+        if not self._excludes.any():
+            return np.empty((0, 2), np.int64)
+        near = self._others_near(view)
+        drawn = [self.pixels(int(index), grid) for index in near[self._excludes[near]]]
+        return np.concatenate([np.empty((0, 2), np.int64), *drawn])
 
     def pixels(self, index: int, grid: Grid) -> Pixels:
         """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
@@ -100,10 +123,12 @@ class SignalField:
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""
-        d, window = view.grid.downsample, view.window
-        box = shapely.box(window.x * d, window.y * d, window.right * d, window.bottom * d)
-        near: NDArray[np.intp] = np.sort(self._tree.query(box))
-        others: NDArray[np.intp] = near[near != view.prompt]
+        return self._within(np.array(view.window.edges) * view.grid.downsample, view.prompt)
+
+    def _within(self, edges: NDArray[np.float64], but: int) -> NDArray[np.intp]:
+        """Return the indices of prompts, all but one, whose bounding box meets a box in slide pixels; in order."""
+        near: NDArray[np.intp] = np.sort(self._tree.query(shapely.box(*edges)))
+        others: NDArray[np.intp] = near[near != but]
         return others
 
 
@@ -128,10 +153,24 @@ def _views_of(field: SignalField, index: int, grid: Grid, spec: CropSpec, mode: 
         yield View(index, coarse, _centred(field.pixels(index, coarse), spec.size))
 
 
+def wider_view(view: View, corners: NDArray[np.float64]) -> View | None:
+    """Return the next, wider view of a gland that reaches the border of a view; None after the last.
+
+    Parameters
+    ----------
+    corners
+        Of the box around what has been found of the gland and its squiggle: (2, 2) row and column in slide pixels.
+    """
+    if view.look == len(WIDER):
+        return None
+    grid = view.grid.coarsened(WIDER[view.look])
+    pixels = np.floor(corners / grid.downsample).astype(np.int64)
+    return View(view.prompt, grid, _centred(pixels, view.window.width), view.look + 1)
+
+
 def _centred(pixels: Pixels, size: int) -> Window:
     """Return the window around the signal's bounding box; a click's pixel is at (size // 2, size // 2)."""
-    low, high = pixels.min(axis=0), pixels.max(axis=0)
-    top, left = (low + high + 1) // 2 - size // 2
+    top, left = middle_of(pixels) - size // 2
     return Window(int(left), int(top), size, size)
 
 

@@ -22,7 +22,7 @@ from nuclick_wsi.segmentation.crops import SignalField
 from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.prediction import MaskPredictor
-from nuclick_wsi.segmentation.prompt_validation import refuse_duplicates, refuse_misplaced
+from nuclick_wsi.segmentation.prompt_validation import refuse_duplicates, refuse_long_lines, refuse_misplaced
 from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, SegmenterSource
 from nuclick_wsi.segmentation.settings import Settings, mask_rule
@@ -135,19 +135,20 @@ class _SlideWork:
         """Segment prompts of one kind."""
         grid = grid_for(self.slide.info, self.pixel_size, segmenter.card.mpp)
         rule = mask_rule(segmenter.card, self.settings.masks, grid)
-        kept, duplicates = refuse_duplicates(prompts, grid)
+        short, too_long = refuse_long_lines(prompts, grid, segmenter.card.crop_size)
+        kept, duplicates = refuse_duplicates(short, grid)
         signals = SignalField(kept)
         predictor = MaskPredictor(self.slide, segmenter, self.settings, signals, grid, rule, self.cache)
         wanted = predictor.predict(predictor.views(signals.having(Role.SEGMENT)), partial(self.on_progress, 1))
         competing = find_competing_neighbours(
             wanted.patches,
-            Neighbours.of(signals, grid, predictor.spec, predictor.views),
+            Neighbours.of(signals, grid, predictor.spec, predictor.views, wider_looks=predictor.looks_again),
             grid,
             # Called for neighbours too: what it raises ends the work.
             lambda views: predictor.predict(views, partial(self.on_progress, 0)).patches,
         )
         settled, taken = settle_overlaps([*wanted.patches, *competing], rule.smallest_px)
-        return self._instances(settled, grid, rule), [*wanted.rejections, *duplicates, *taken]
+        return self._instances(settled, grid, rule), [*wanted.rejections, *too_long, *duplicates, *taken]
 
     def _instances(self, settled: Sequence[Patch], grid: Grid, rule: MaskRule) -> list[Instance]:
         wanted = [patch for patch in settled if patch.prompt.role is Role.SEGMENT]

@@ -112,6 +112,33 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     return mask
 
 
+def without_excluded(probabilities: Probabilities, excluded: Pixels, signal: Pixels, rule: MaskRule) -> Probabilities:
+    """Return probabilities that are 0 around what the user says is not the object, where a mask would have it.
+
+    A user clicks the middle of what is wrong. So what goes is a disc about the click that reaches just beyond the
+    nearest place outside the mask, and not as far as the prompt's own signal.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (H, W), float32.
+    excluded, signal
+        Rows and columns of pixels in that array, shape (N, 2): those excluded, and the prompt's own.
+    """
+    wrong = excluded[probabilities[tuple(excluded.T)] >= rule.threshold]
+    if not len(wrong):
+        return probabilities
+    inside = probabilities >= rule.threshold
+    depth = np.full(inside.shape, np.inf) if inside.all() else ndimage.distance_transform_edt(inside)
+    rows, columns = np.ogrid[: probabilities.shape[0], : probabilities.shape[1]]
+    left = probabilities.copy()
+    for row, column in wrong.tolist():
+        to_signal = np.hypot(*(signal - (row, column)).T).min()
+        radius = min(depth[row, column] + 0.5, to_signal - 0.5)
+        left[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = 0
+    return left
+
+
 def keep_touched(mask: Mask, signal: Pixels, smallest_px: int = 1) -> Mask:
     """Return the 4-connected parts of a mask that a signal touches and that are large enough.
 

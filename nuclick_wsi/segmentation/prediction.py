@@ -11,21 +11,34 @@ from itertools import chain
 
 import numpy as np
 
+from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.prompts import Prompt
+from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
+from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, Tile, View, halves, plan_tiles, plan_views
-from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object
+from nuclick_wsi.segmentation.crops import (
+    CropSpec,
+    SignalField,
+    Tile,
+    View,
+    halves,
+    plan_tiles,
+    plan_views,
+    wider_view,
+)
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object, without_excluded
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.pipeline import ordered_map
-from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, ResultCache
+from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, Result, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.slides.resample import read_window
 from nuclick_wsi.slides.slide import Slide
+
+_LOOKED_AT_AGAIN_AT_ONCE = 32
+"""Glands that wait for a wider look at most: what waits is lost where a run is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +51,9 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class _Merged:
-    """The probabilities of one prompt from all of its views, in a window of the kind's own grid."""
+    """The probabilities of one prompt from all of its views, in a window of the kind's own grid; `view` is the last."""
 
-    prompt: int
+    view: View
     window: Window
     probabilities: Probabilities
 
@@ -70,6 +83,11 @@ class MaskPredictor:
         """The crop that the network takes."""
         return CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether objects that reach the border of their crop are looked at again in a wider one."""
+        return self.segmenter.card.kind is ObjectKind.GLAND and self.settings.gland_mode is GlandMode.CROP
+
     def views(self, prompts: Sequence[int]) -> list[View]:
         """Return the views of prompts with these indices."""
         return plan_views(self.signals, self.grid, self.spec, self.settings.gland_mode, prompts)
@@ -85,19 +103,33 @@ class MaskPredictor:
             Called with every prompt whose pixels could be read; what it raises ends the work.
         """
         lookup = CacheLookup.of(self.cache, self.signals, views, self.grid, self.rule)
-        planned = plan_tiles(lookup.missing, self.settings.tile_size, self.segmenter.around)
-        tiles = chain.from_iterable(ordered_map(self._read, planned, self.settings.workers))
         unread: list[_UnreadTile] = []
-        probabilities = self.segmenter.predict(_readable(tiles, unread), self.signals)
         found: list[Decoded] = []
         # Closed, and with it all that feeds it, where the work is stopped in the middle.
-        with closing(self._merged(probabilities, lookup.missing)) as merged:
-            new = lookup.storing(ordered_map(self._decode, merged, self.settings.workers))
-            for decoded in chain(lookup.found, new):
+        with closing(self._results(lookup.missing, unread)) as new:
+            for decoded in chain(lookup.found, lookup.storing(new)):
                 found.append(decoded)
                 on_done()
         rejections = [one for one in found if isinstance(one, Rejection)]
         return Predictions([one for one in found if isinstance(one, Patch)], [*rejections, *self._unread(unread)])
+
+    def _results(self, views: Sequence[View], unread: list[_UnreadTile]) -> Generator[Result, None, None]:
+        """Yield the result of every prompt of some views; glands that reach their border are looked at again."""
+        planned = plan_tiles(views, self.settings.tile_size, self.segmenter.around)
+        tiles = chain.from_iterable(ordered_map(self._read, planned, self.settings.workers))
+        probabilities = self.segmenter.predict(_readable(tiles, unread), self.signals)
+        wider: list[View] = []
+        with closing(self._merged(probabilities, views)) as merged:
+            for result in ordered_map(self._decode, merged, self.settings.workers):
+                if isinstance(result, View):
+                    wider.append(result)
+                else:
+                    yield result
+                if len(wider) == _LOOKED_AT_AGAIN_AT_ONCE:
+                    yield from self._results(wider, unread)
+                    wider = []
+        if wider:
+            yield from self._results(wider, unread)
 
     def _read(self, tile: Tile) -> list[TileImage | _UnreadTile]:
         """Read a tile; one that cannot be read as a whole in parts, down to the pixels that one view needs."""
@@ -120,20 +152,51 @@ class MaskPredictor:
             parts = waiting.setdefault(view.prompt, [])
             parts.append((window, fine))
             if len(parts) == expected[view.prompt]:
-                yield _Merged(view.prompt, *blend(waiting.pop(view.prompt)))
+                yield _Merged(view, *blend(waiting.pop(view.prompt)))
 
-    def _decode(self, merged: _Merged) -> tuple[Prompt, Decoded]:
-        """Turn probabilities into a mask cropped to its bounding box, cut off where the slide ends."""
-        prompt = self.signals.prompts[merged.prompt]
+    def _decode(self, merged: _Merged) -> Result | View:
+        """Turn probabilities into a mask cropped to its bounding box, cut off where the slide ends.
+
+        A gland that goes on beyond its crop gets a wider view instead, as long as there is one.
+        """
+        view = merged.view
+        prompt = self.signals.prompts[view.prompt]
         window = merged.window.intersection(self.grid.extent(self.slide.info.size))
         assert window is not None, "a prompt that has a point on the slide has a crop there"
         probabilities = merged.probabilities[window.slices_in(merged.window)]
-        drawn = _inside(self.signals.pixels(merged.prompt, self.grid), window) - (window.y, window.x)
+        drawn = _inside(self.signals.pixels(view.prompt, self.grid), window) - (window.y, window.x)
+        excluded = _inside(self.signals.excluded(view, self.grid), window) - (window.y, window.x)
+        probabilities = without_excluded(probabilities, excluded, drawn, self.rule)
         signal = on_object(probabilities, drawn, self.rule)
         mask = decode_mask(probabilities, signal, self.rule)
         if isinstance(mask, Reason):
-            return prompt, Rejection.of(prompt, mask, _why_not(mask, probabilities, self.rule))
-        return prompt, Patch.cropped(prompt, window, mask, probabilities, np.add(signal, (window.y, window.x)))
+            why = _why_not(mask, probabilities, self.rule)
+            return Result(prompt, Rejection.of(prompt, mask, why), looked_again=view.look > 0)
+        if wider := self._wider(view, mask, merged.window, window):
+            return wider
+        patch = Patch.cropped(prompt, window, mask, probabilities, np.add(signal, (window.y, window.x)))
+        return Result(prompt, patch, looked_again=view.look > 0)
+
+    def _wider(self, view: View, mask: Mask, seen: Window, window: Window) -> View | None:
+        """Return a wider view of a gland whose mask reaches the border of what was seen of the slide.
+
+        Parameters
+        ----------
+        mask
+            Fills `window`, which is what the slide has of `seen`.
+        """
+        if not self.looks_again:
+            return None
+        pixels = np.add(np.argwhere(mask), (window.y, window.x))
+        low, high = pixels.min(axis=0), pixels.max(axis=0)
+        touched = (low[1] == window.x, low[0] == window.y, high[1] + 1 == window.right, high[0] + 1 == window.bottom)
+        ends = self.grid.extent(self.slide.info.size).edges
+        goes_on = (own == cut != end for own, cut, end in zip(window.edges, seen.edges, ends, strict=True))
+        if not any(touches and more for touches, more in zip(touched, goes_on, strict=True)):
+            return None
+        drawn = self.signals.pixels(view.prompt, self.grid)
+        box = np.array([np.minimum(low, drawn.min(axis=0)), np.maximum(high, drawn.max(axis=0))])
+        return wider_view(view, (box + 0.5) * self.grid.downsample)
 
     def _unread(self, unread: Iterable[_UnreadTile]) -> Iterator[Rejection]:
         """Yield a rejection for every prompt with a view in a tile that could not be read."""

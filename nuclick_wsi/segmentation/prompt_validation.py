@@ -1,11 +1,15 @@
 """Which prompts can be segmented: the others are rejected by name before anything is read."""
 
+import math
 from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from nuclick_wsi.geometry import Region
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.prompts import Plane, Prompt, Role
+from nuclick_wsi.prompts import ObjectKind, Plane, Prompt, Role
 from nuclick_wsi.scale import Grid
+from nuclick_wsi.segmentation.signals import REACH
 from nuclick_wsi.slides.slide import SlideInfo
 
 _ONLY = Plane()
@@ -39,6 +43,36 @@ def _misplacement(prompt: Prompt, slide: Region) -> tuple[Reason, str] | None:
         Reason.OUTSIDE_SLIDE,
         f"it is at ({first.x:.2f}, {first.y:.2f}); the slide has {slide.width:.0f} x {slide.height:.0f} px",
     )
+
+
+def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple[list[Prompt], list[Rejection]]:
+    """Split off the lines that are too long to lie in one nucleus or cell: they were drawn through something larger.
+
+    Glands have no largest size. A neighbour is left out without a rejection.
+
+    Parameters
+    ----------
+    crop
+        Side of the kind's crop, in pixels of the grid.
+    """
+    kept: list[Prompt] = []
+    rejections: list[Rejection] = []
+    longest = REACH * crop
+    for prompt in prompts:
+        spans = _span(prompt, grid)
+        if prompt.kind is ObjectKind.GLAND or prompt.role is Role.EXCLUDE_ONLY or spans <= longest:
+            kept.append(prompt)
+        elif prompt.role is Role.SEGMENT:
+            um = math.sqrt(grid.pixel_area_um2)
+            detail = f"it spans {spans * um:.0f} um; a line through a {prompt.kind} spans up to {longest * um:.0f} um"
+            rejections.append(Rejection.of(prompt, Reason.TOO_LONG, detail))
+    return kept, rejections
+
+
+def _span(prompt: Prompt, grid: Grid) -> float:
+    """Return the longer side of a signal's bounding box, in pixels of the grid."""
+    positions = np.array([grid.position(point) for stroke in prompt.signal.strokes for point in stroke])
+    return float(np.ptp(positions, axis=0).max())
 
 
 def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Prompt], list[Rejection]]:

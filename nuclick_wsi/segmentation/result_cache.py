@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from nuclick_wsi.instances import Rejection
-from nuclick_wsi.prompts import Prompt
+from nuclick_wsi.prompts import ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.masks import MaskRule
@@ -23,6 +23,15 @@ from nuclick_wsi.slides.slide import Frame
 
 Decoded = Patch | Rejection
 """The result of one prompt before overlaps are settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What has come of one prompt, and whether it took a further look in a wider crop."""
+
+    prompt: Prompt
+    decoded: Decoded
+    looked_again: bool
 
 
 class ResultCache(Protocol):
@@ -59,13 +68,13 @@ class CacheLookup:
     missing
         The views of the others.
     digests
-        The input digests of the others, by prompt id.
+        The input digests of the others, by prompt id: as long as the first look is enough, and else.
     """
 
     cache: ResultCache
     found: list[Decoded] = field(default_factory=list)
     missing: list[View] = field(default_factory=list)
-    digests: dict[str, bytes] = field(default_factory=dict)
+    digests: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -77,20 +86,23 @@ class CacheLookup:
         for view in views:
             by_prompt.setdefault(view.prompt, []).append(view)
         for index, own in by_prompt.items():
-            prompt, digest = signals.prompts[index], input_digest(signals, own, grid, rule)
-            decoded = cache.recall(prompt, digest)
+            prompt = signals.prompts[index]
+            digest = input_digest(signals, own, grid, rule)
+            wide = digest_of_wider_looks(digest, signals, own) if prompt.kind is ObjectKind.GLAND else digest
+            decoded = cache.recall(prompt, digest) or (cache.recall(prompt, wide) if wide != digest else None)
             if decoded is None:
                 lookup.missing.extend(own)
-                lookup.digests[prompt.id] = digest
+                lookup.digests[prompt.id] = digest, wide
             else:
                 lookup.found.append(decoded)
         return lookup
 
-    def storing(self, new: Iterable[tuple[Prompt, Decoded]]) -> Iterator[Decoded]:
+    def storing(self, new: Iterable[Result]) -> Iterator[Decoded]:
         """Yield the results of missing prompts, each kept in the cache."""
-        for prompt, decoded in new:
-            self.cache.remember(prompt, self.digests[prompt.id], decoded)
-            yield decoded
+        for result in new:
+            digest, wide = self.digests[result.prompt.id]
+            self.cache.remember(result.prompt, wide if result.looked_again else digest, result.decoded)
+            yield result.decoded
 
 
 def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> bytes:
@@ -111,7 +123,24 @@ def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: 
     for view in views:
         digest.update(repr((view.grid, view.window)).encode())
         digest.update(np.packbits(signals.signals(view) > 0).tobytes())
+        digest.update(signals.excluded(view, grid).tobytes())
     return digest.digest()
+
+
+def digest_of_wider_looks(digest: bytes, signals: SignalField, views: Sequence[View]) -> bytes:
+    """Return a digest of all that the mask of a gland depends on that has been looked at again in wider crops.
+
+    Where those lie depends on what the network has seen, so every prompt that they may reach counts.
+
+    Parameters
+    ----------
+    digest
+        The input digest.
+    views
+        All first ones of the prompt.
+    """
+    others = [(other.role, other.signal.strokes) for view in views for other in signals.in_reach(view)]
+    return hashlib.sha256(digest + repr(others).encode()).digest()
 
 
 def context_key(fingerprint: str, reader: str, frame: Frame, model_sha256: str) -> bytes:

@@ -39,6 +39,15 @@ def rasterize(strokes: Strokes) -> Pixels:
     return np.unique(np.concatenate(drawn), axis=0)
 
 
+def middle_of(pixels: Pixels) -> Pixels:
+    """Return the middle of the bounding box of a signal's (N, 2) pixels, as row and column; a crop is drawn around it.
+
+    A click's own pixel is its middle.
+    """
+    middle: Pixels = (pixels.min(axis=0) + pixels.max(axis=0) + 1) // 2
+    return middle
+
+
 def inclusion_map(pixels: Pixels, size: int) -> Map:
     """Return the (size, size) float32 map that is 1 on the pixels of an object's own signal, else 0."""
     return _map_of(_inside(pixels, size), size)

@@ -23,7 +23,7 @@ def segmentCurrent(String object, String name, Map options = [:]) {
     def imageData = QP.getCurrentImageData()
     def project = QP.getProject()
     def selected = object == 'all' || imageData == null ? [] : imageData.getHierarchy().getSelectionModel().getSelectedObjects()
-    def task = [object: object, name: name, options: options, only: selected.findAll { isWanted(it, object) }*.getID() as Set]
+    def task = [object: object, name: name, options: options, only: selected.findAll { isWanted(it, object, true) }*.getID() as Set]
     inBackground(name) { progress ->
         need(imageData, 'an image')
         segment(project, project?.getEntry(imageData), imageData, task, progress)
@@ -112,9 +112,10 @@ void need(thing, String what) {
     if (thing == null) throw new NuClickException("Open ${what} first.")
 }
 
-boolean isWanted(annotation, String object) {
+/** Whether an action is about an annotation; a line is a click, through a nucleus, where the user has chosen it for that. */
+boolean isWanted(annotation, String object, boolean isChosen) {
     def roi = annotation.getROI()
-    annotation.isAnnotation() && roi != null && (roi.isPoint() && object != 'squiggles' || roi.isLine() && object != 'clicks')
+    annotation.isAnnotation() && roi != null && (roi.isPoint() && object != 'squiggles' || roi.isLine() && (object != 'clicks' || isChosen))
 }
 
 /**
@@ -167,7 +168,7 @@ Map ask(project, imageData, Map task, progress) {
 
 String requestFor(imageData, Map task, Map settings) {
     def all = outlines.promptsOf(imageData)
-    def chosen = all.findAll { isWanted(it, task.object) && (task.only.isEmpty() || it.getID() in task.only) }
+    def chosen = all.findAll { task.only.isEmpty() ? isWanted(it, task.object, false) : it.getID() in task.only && isWanted(it, task.object, true) }
     if (chosen.isEmpty() && task.only) throw new NuClickException('The clicks and squiggles that were chosen are not in what was saved of the image: nothing is outlined.')
     if (chosen.isEmpty()) throw new NothingToDo("There are no ${task.object == 'all' ? 'clicks or squiggles' : task.object} on this image.")
     outlines.requestOf(imageData, chosen, all - chosen, settings, task.object)

@@ -22,6 +22,7 @@ from nuclick_training.fitting.run import CHECKPOINT, Run
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.fitting.training_log import NoLog, RunLog, TrainingLog
 from nuclick_training.sampling.batches import Batch, BatchSource
+from nuclick_training.sampling.corrections import corrected
 from nuclick_training.sampling.sampling import OBJECT, UNKNOWN
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.models.network import fused
@@ -29,6 +30,10 @@ from nuclick_wsi.models.network import fused
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(15))
 ALONE = TrainingProcess(torch.device("cpu"))
 _LAST_STEP = 2**31
+_CORRECTIONS = 1
+"""Tells the random numbers of a step's corrections from those of its batch."""
+_SECOND_MARKS = 0.3
+"""Share of the corrected batches that are corrected twice."""
 
 
 class DivergedError(NuclickError, ArithmeticError):
@@ -62,7 +67,7 @@ def fit(
     checked = run.seconds
     started = time.monotonic() - run.seconds
     while (progress := settings.progress(run.step, run.seconds)) < 1:
-        losses.append(_step(run, network, next(drawn), settings))
+        losses.append(_step(run, network, _corrected_at_times(run, next(drawn), settings, process), settings))
         (run.seconds,) = process.agreed(time.monotonic() - started)
         log.stepped(run.step, progress, losses[-1])
         over = settings.progress(run.step, run.seconds) >= 1
@@ -85,6 +90,20 @@ def _check(run: Run, validation: Sequence[Batch], folder: Path, loss: float, log
         run.judged(dice[threshold], folder)
     log.checked(run.step, run.seconds / 60, {"loss": loss, "dice": dice[threshold], "threshold": threshold})
     run.save(folder / CHECKPOINT)
+
+
+def _corrected_at_times(run: Run, batch: Batch, settings: FitSettings, process: TrainingProcess) -> Batch:
+    """Return a batch as it is, or with corrective marks where the averaged network is wrong."""
+    rng = np.random.default_rng([settings.seed, process.rank, run.step, _CORRECTIONS])
+    if rng.random() >= settings.corrections:
+        return batch
+    network = run.averaged.network
+    batch = batch.to(next(network.parameters()).device)
+    for _ in range(1 + int(rng.random() < _SECOND_MARKS)):
+        with torch.inference_mode():
+            probabilities = torch.sigmoid(network(*batch.inputs))
+        batch = corrected(batch, probabilities, rng)
+    return batch
 
 
 def _step(run: Run, network: nn.Module, batch: Batch, settings: FitSettings) -> float:

@@ -52,6 +52,8 @@ class FitSettings:
         Cap of the loss's adaptive weight; 0 for the paper's, which has none.
     augmentation
         Of colours: modern, or what the paper lists.
+    corrections
+        Share of the steps in which most examples get one or two corrective marks, drawn from the present error.
     precision
         auto is bfloat16 (mixed) on CUDA and float32 elsewhere.
     check_minutes, check_steps
@@ -84,6 +86,7 @@ class FitSettings:
     averaging: float = 0.998
     largest_alpha: float = 1.0
     augmentation: str = "modern"
+    corrections: float = 0.3
     precision: str = "auto"
     check_minutes: float = 5.0
     check_steps: int = 0
@@ -142,6 +145,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "clip": (0, 1e6),
     "averaging": (0, 0.99999),
     "largest_alpha": (0, 1e6),
+    "corrections": (0, 1),
     "check_minutes": (0, 1e6),
     "check_steps": (0, 1e9),
     "patience": (0, 1e6),
@@ -178,6 +182,7 @@ def preset(name: str, kind: ObjectKind, prompts_per_draw: int = 1) -> Mapping[st
         "averaging": 0.0,
         "largest_alpha": 0.0,
         "augmentation": "paper",
+        "corrections": 0.0,
         "precision": "float32",
     }
 

@@ -19,14 +19,17 @@ from nuclick_training.sampling.sampling import (
     require_objects,
     target_of,
 )
+from nuclick_training.sampling.squiggles import random_squiggle
 from nuclick_wsi.models.network import STRIDE
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 from nuclick_wsi.segmentation.blocks import distance_maps
-from nuclick_wsi.segmentation.signals import guiding_signals
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals, middle_of, rasterize
 
 _CLICKED = 160
 """Side of the middle of a block, in which clicks have their whole crop in the block."""
 MOST_CLICKS = 16
+_STROKED = 0.12
+"""Share of the clicks in whose place the user draws a line through the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +104,40 @@ class BlockSampler:
     def _example(self, block: "_ClickedBlock", clicks: Clicks, rng: np.random.Generator, plain: bool) -> BlockExample:
         """Choose clicks in a block and draw what belongs to each."""
         side = self._crop + STRIDE
-        views = block.pixels - self._crop // 2
-        corners = views // STRIDE * STRIDE
-        inside = np.flatnonzero(((corners >= 0) & (corners <= self._side - side)).all(axis=1) & (block.numbers > 0))
+        inside = np.flatnonzero(self._fits(block.pixels) & (block.numbers > 0))
         chosen = rng.permutation(inside)[:MOST_CLICKS]
+        corners = np.empty((len(chosen), 2), np.int64)
         distances = np.empty((len(chosen), 2, side // STRIDE, side // STRIDE), np.float32)
         targets = np.empty((len(chosen), side, side), np.uint8)
-        for row, (index, corner) in enumerate(zip(chosen, corners[chosen], strict=True)):
-            others = list((block.pixels[clicks.kept(index, rng, plain)] - views[index])[:, None])
-            signals = guiding_signals(block.pixels[[index]] - views[index], others, self._crop)
-            distances[row] = distance_maps(signals, views[index] - corner)
+        for row, index in enumerate(chosen):
+            own = block.pixels[[index]]
+            if not plain and rng.random() < _STROKED:
+                own = self._stroke(block, index, rng)
+            view = middle_of(own) - self._crop // 2
+            corners[row] = corner = view // STRIDE * STRIDE
+            others = list((block.pixels[clicks.kept(index, rng, plain)] - view)[:, None])
+            signals = guiding_signals(own - view, others, self._crop)
+            distances[row] = distance_maps(signals, view - corner)
             part = block.labels[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
             targets[row] = target_of(part, int(block.numbers[index]))
-        return BlockExample(block.image, corners[chosen], distances, targets)
+        return BlockExample(block.image, corners, distances, targets)
+
+    def _fits(self, middles: Pixels) -> npt.NDArray[np.bool_]:
+        """Return which crops about these pixels lie in a block."""
+        corners = (middles - self._crop // 2) // STRIDE * STRIDE
+        return np.asarray(((corners >= 0) & (corners <= self._side - self._crop - STRIDE)).all(axis=1))
+
+    def _stroke(self, block: "_ClickedBlock", index: int, rng: np.random.Generator) -> Pixels:
+        """Return the pixels of a squiggle on a clicked object; the click where it does not fit."""
+        click = block.pixels[[index]]
+        corner = click[0] - self._crop // 2
+        rows, columns = (slice(max(begin, 0), begin + self._crop) for begin in corner)
+        mask = block.labels[rows, columns] == block.numbers[index]
+        if not mask.any():
+            return click
+        drawn = rasterize(random_squiggle(mask, rng)) + np.maximum(corner, 0)
+        fits = np.ptp(drawn, axis=0).max() < REACH * self._crop and self._fits(middle_of(drawn)[None])[0]
+        return drawn if fits else click
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ from nuclick_wsi.segmentation.arrays import Pixels
 from nuclick_wsi.segmentation.signals import REACH, guiding_signals, rasterize
 
 _SPARE_SQUIGGLES = 3
+_SECOND_LOOKS = 0.6
+"""Share of the examples of glands larger than a crop that are seen at a scale at which they fit, as inference sees them
+when it has found that they do not."""
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
 
 
@@ -40,6 +43,10 @@ class _Gland:
         if plain:
             return self._plain if rng.random() < 0.5 else self._hasty
         return [self._in_picture(s) for s in random_squiggle(self.mask, rng)]
+
+    def corners(self) -> Points:
+        """Return two corners of the gland's bounding box in picture pixels."""
+        return self._in_picture(np.array([(0, 0), self.mask.shape[::-1]], np.float64))
 
     def neighbour_squiggle(self, rng: np.random.Generator, plain: bool) -> Strokes:
         """Return strokes in picture pixels: one of a few that are drawn once, the same in every run."""
@@ -80,7 +87,7 @@ class SquiggleSampler:
         which = int(rng.integers(len(self._pictures)))
         gland = self._targets[which][int(rng.integers(len(self._targets[which])))]
         strokes = gland.squiggle(rng, plain)
-        window = self._window(np.concatenate(strokes), self._pictures[which].step, rng, plain)
+        window = self._window(np.concatenate(strokes), gland.corners(), self._pictures[which].step, rng, plain)
         resample = _FILTERS[0] if plain else _FILTERS[int(rng.integers(len(_FILTERS)))]
         image, labels = self._padded[which].cut(window, resample)
         others = [other for other in self._glands[which] if other is not gland]
@@ -90,8 +97,19 @@ class SquiggleSampler:
         example = Example(image, signals, target_of(labels, gland.number))
         return example if plain else turned(example, int(rng.integers(8)))
 
-    def _window(self, points: Points, step: float, rng: np.random.Generator, plain: bool) -> CropWindow:
-        """Return the window about a squiggle's bounding box, widened where the box is larger than the crop."""
+    def _window(
+        self, squiggle: Points, gland: Points, step: float, rng: np.random.Generator, plain: bool
+    ) -> CropWindow:
+        """Return the window about a squiggle, or about the whole gland where it leaves that one."""
+        window = self._about(squiggle, step, rng, plain)
+        reached = window.crop_points(gland)
+        fits = (reached >= 0).all() and (reached <= self._size).all()
+        if fits or not (plain or rng.random() < _SECOND_LOOKS):
+            return window
+        return self._about(np.concatenate([squiggle, gland]), step, rng, plain)
+
+    def _about(self, points: Points, step: float, rng: np.random.Generator, plain: bool) -> CropWindow:
+        """Return the window about the bounding box of points, widened where the box is larger than the crop."""
         low, high = points.min(axis=0), points.max(axis=0)
         zoom = 1.0 if plain else float(np.exp(rng.uniform(-0.2, 0.2)))
         reach = REACH if plain else rng.uniform(0.65, 1)
