@@ -99,6 +99,14 @@ NUINSSEG = Split(
     train=None,
 )
 
+# The same, where another set's images choose the threshold.
+NUINSSEG_BESIDE = Split(validation=(), test=NUINSSEG.test, train=None)
+
+# Three sets of brain. Nothing says which patient an image of the first and the last is from: runs of files.
+GBM40 = Split(validation=(), test=tuple(f"{number:02d}" for number in range(31, 41)), train=None)
+TCGA_LGG = Split(validation=(), test=_tcga("DU-8165"), train=None)
+CPM15 = Split(validation=(), test=tuple(f"image{number}" for number in range(11, 16)), train=None)
+
 EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
 
 # Purple-stained tissue of BBBC038, every tenth picture, for models that it alone trains.
@@ -116,6 +124,9 @@ SPLITS: Mapping[str, Split] = {
     "monuseg": MONUSEG,
     "glas_train": GLAS,
     "nuinsseg": NUINSSEG,
+    "gbm40": GBM40,
+    "tcga_lgg": TCGA_LGG,
+    "cpm15": CPM15,
     "dsb2018_histology": EVERYTHING_TRAINS,
     "wbc_jtsc": WBC,
 }

@@ -4,31 +4,41 @@ import dataclasses
 from collections.abc import Mapping
 
 from nuclick_training.datasets.registration import Displacement
-from nuclick_training.datasets.splits import DSB_ALONE
+from nuclick_training.datasets.splits import DSB_ALONE, NUINSSEG_BESIDE
 from nuclick_training.fitting.recipe import Recipe, TrainingSource
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.synthesis.compose import PIXEL_SIZE
 from nuclick_wsi.prompts import ObjectKind
 
 _MONUSEG_SPLIT = (
-    "MoNuSeg by image and patient: 11 train, 5 validation (choose the threshold), 14 test (held out), "
-    "in nuclick_training.datasets.splits; all of dsb2018_histology trains"
+    "MoNuSeg by image and patient: 11 train, 5 validation (choose the threshold), 14 test (held out); nuinsseg by runs "
+    "of files: 605 train, 60 test; tcga_lgg by patient: 24 train, 4 test; gbm40 and cpm15 by runs of files: 30 and 10 "
+    "train, 10 and 5 test; all of dsb2018_histology trains; in nuclick_training.datasets.splits"
 )
+_NUINSSEG = TrainingSource(
+    "nuinsseg", "CC BY 4.0 (NuInsSeg: Mahbod et al. 2024)", mpp=0.17, aside=Displacement(-0.45, -0.4)
+)
+_ENCODED: Mapping[str, object] = {"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)}
 NUCLEI = Recipe(
     name="nuclei",
     kind=ObjectKind.NUCLEUS,
     architecture="glance",
-    config={},
+    config=_ENCODED,
     crop=96,
     mpp=0.25,
     typical=19.7,
     sources=(
-        TrainingSource("monuseg", "CC BY-NC-SA 4.0", mpp=0.25, share=0.85, registered=True),
-        TrainingSource("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.15),
+        TrainingSource("monuseg", "CC BY-NC-SA 4.0", mpp=0.25, share=0.4, registered=True),
+        dataclasses.replace(_NUINSSEG, share=0.25, split=NUINSSEG_BESIDE),
+        TrainingSource("gbm40", "research only (Emory)", mpp=0.25, share=0.08),
+        TrainingSource("tcga_lgg", "research only", mpp=0.25, share=0.08),
+        TrainingSource("cpm15", "research only", mpp=None, share=0.07),
+        TrainingSource("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.12),
     ),
     smallest_um2=1.0,
     fill_holes_um2=8.0,
-    terms="research use, non-commercial, share alike (CC BY-NC-SA 4.0, inherited from MoNuSeg)",
+    terms="research use, non-commercial, share alike (CC BY-NC-SA 4.0, inherited from MoNuSeg; gbm40, tcga_lgg and "
+    "cpm15 are for research)",
     split=_MONUSEG_SPLIT,
     limits="nuclei wider than 20 um; slides without haematoxylin; pale or out-of-focus nuclei; cytology",
     fit=FitSettings(batch=6, minutes=90),
@@ -37,15 +47,8 @@ NUCLEI = Recipe(
 NUCLEI_OPEN = dataclasses.replace(
     NUCLEI,
     name="nuclei-open",
-    config={"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)},
     sources=(
-        TrainingSource(
-            "nuinsseg",
-            "CC BY 4.0 (NuInsSeg: Mahbod et al. 2024)",
-            mpp=0.17,
-            share=0.8,
-            aside=Displacement(-0.45, -0.4),
-        ),
+        dataclasses.replace(_NUINSSEG, share=0.8),
         TrainingSource("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, share=0.2, split=DSB_ALONE),
     ),
     terms="any use, with attribution (CC BY 4.0: NuInsSeg by A. Mahbod et al., Scientific Data 2024; the encoder's "
