@@ -1,7 +1,7 @@
-"""`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, which docs/training.md quotes.
+"""`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, corrections: see docs/training.md.
 
-Each experiment trains several runs into a folder, by the same commands that users have, and prints a table of their
-scores.
+Each experiment but the last trains several runs into a folder, by the same commands that users have. All print a table
+of scores.
 """
 
 import argparse
@@ -18,7 +18,9 @@ from nuclick_training.__main__ import main as train
 from nuclick_training.datasets.data import Labels, Rgb, image_path, picture_names, read_image, read_labels
 from nuclick_training.datasets.folders import names_of
 from nuclick_training.datasets.splits import SPLITS, WBC_COPIES
+from nuclick_training.evaluation.correcting import correct
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate
+from nuclick_training.fitting.pixel_sizes import Mpp
 from nuclick_training.fitting.settings import PRESETS
 from nuclick_training.fitting.training_log import LOG
 from nuclick_wsi.models.card import read_card
@@ -51,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--only", type=int, help="keep this value of each label map, counted from 1 (wbc_jtsc: 2)")
     command.set_defaults(run=_corrected)
     _add_common(command)
+    command = commands.add_parser("corrections")
+    command.add_argument("model", help="name of a shipped model, or a file")
+    command.add_argument("--data", type=Path, required=True, help="folder of one data set: images/ and labels/")
+    command.add_argument("--split", default="validation")
+    command.add_argument("--mpp", type=_mpp, default=None, help="microns per pixel, or auto")
+    command.set_defaults(run=_corrections)
     options, passed_on = parser.parse_known_args(arguments)
     options.run(options, passed_on)
 
@@ -95,6 +103,26 @@ def _print_best(out: Path, names: Sequence[str]) -> None:
         best = max(rows, key=lambda row: float(row["dice"]))
         figures = f"{float(best['dice']):16.3f}{float(best['threshold']):11.2f}{best['step']:>9}{rows[-1]['step']:>7}"
         print(f"{name:24}{figures}")
+
+
+# ------------------------------------------------------------------------------------------------ corrective marks
+
+
+def _mpp(text: str) -> Mpp:
+    return "auto" if text == "auto" else float(text)
+
+
+def _corrections(options: argparse.Namespace, _: Sequence[str]) -> None:
+    """Print the Dice of the worst fifth of the objects before and after corrective marks."""
+    done = correct(Evaluation(options.model, options.data, mpp=options.mpp, split=options.split))
+    print(f"{done.dice.shape[1]} of {done.objects} objects, those with the lowest Dice")
+    print(f"{'marks':>5}{'Dice':>8}{'gained':>8}{'now marked':>12}{'their Dice':>12}{'before it':>11}")
+    for number, dice in enumerate(done.dice):
+        line = f"{number:5}{dice.mean():8.3f}{dice.mean() - done.dice[0].mean():8.3f}"
+        if number:
+            marked = done.marked[number - 1]
+            line += f"{marked.sum():12}{dice[marked].mean():12.3f}{done.dice[number - 1][marked].mean():11.3f}"
+        print(line, flush=True)
 
 
 # ------------------------------------------------------------------------------------------------ corrected objects
