@@ -1,11 +1,15 @@
-"""The corrective marks of training: where an error is, in the form that the network sees."""
+"""What training shows of users who correct, who draw lines through nuclei, and who click on nothing."""
 
 import numpy as np
 import pytest
 import torch
 
+from nuclick_training.datasets.data import Picture
 from nuclick_training.sampling.batches import Batch
+from nuclick_training.sampling.blocks import BlockSampler
 from nuclick_training.sampling.corrections import LEAST_DEPTH, corrected, corrective_mark
+from nuclick_training.sampling.glands import SquiggleSampler
+from nuclick_training.sampling.nothing import empty_places
 from nuclick_training.sampling.sampling import BACKGROUND, OBJECT, UNKNOWN
 from nuclick_wsi.segmentation.blocks import distance_maps
 from nuclick_wsi.segmentation.signals import guiding_signals
@@ -84,3 +88,46 @@ def _after_one_draw() -> np.random.Generator:
     generator = rng()
     generator.random(1)
     return generator
+
+
+def tissue() -> Picture:
+    """Return violet objects on pink tissue, and glass on the right."""
+    image = np.full((400, 400, 3), (230, 170, 190), np.uint8)
+    image[:, 260:] = 240
+    labels = np.zeros((400, 400), np.int32)
+    rows, columns = np.mgrid[:400, :400]
+    for number, (y, x) in enumerate([(60, 60), (60, 160), (200, 200), (300, 90)], start=1):
+        disc = (rows - y) ** 2 + (columns - x) ** 2 <= 26**2
+        image[disc], labels[disc] = (90, 60, 140), number
+    return Picture("tissue", image, labels, 1.0)
+
+
+def test_nothing_is_where_it_is_pale_and_no_object_is_near() -> None:
+    picture = tissue()
+    empty = empty_places(picture)
+    assert empty[:, 270:].all()
+    assert not empty[:, :255].any()
+    labels = picture.labels.copy()
+    labels[100:110, 300:310] = 9
+    assert not empty_places(Picture("tissue", picture.image, labels, 1.0))[95:115, 295:315].any()
+
+
+def test_clicks_and_squiggles_on_glass_are_to_find_nothing() -> None:
+    blocks, glands = BlockSampler([tissue()], 64), SquiggleSampler([tissue()], 160)
+    shares = []
+    for draw, plain in ((blocks, False), (blocks, True), (glands, False), (glands, True)):
+        generator = np.random.default_rng(5)
+        drawn = [draw.draw(generator, plain) for _ in range(60)]
+        targets = [target for one in drawn for target in (one.targets if draw is blocks else [one.target])]
+        shares.append(np.mean([not (target == OBJECT).any() for target in targets]))
+    assert 0.05 < shares[0] < 0.5
+    assert 0 < shares[2] < 0.3
+    assert shares[1] == shares[3] == 0
+
+
+def test_some_nuclei_are_drawn_through_with_a_line_on_them() -> None:
+    sampler, generator = BlockSampler([tissue()], 96), np.random.default_rng(7)
+    drawn = [sampler.draw(generator) for _ in range(80)]
+    # A feature's middle lies half a pixel from the nearest pixel's, at least: at a click, just one pixel's four do.
+    near = [(distances[0] < 1).sum() for one in drawn for distances in one.distances]
+    assert 0.03 < np.mean(np.array(near) > 1) < 0.3

@@ -11,11 +11,13 @@ from PIL import Image
 
 from nuclick_training.datasets.data import Labels, Picture, Rgb
 from nuclick_training.sampling.click_sampler import ClickableObjects, Clicks
+from nuclick_training.sampling.nothing import NOWHERE, empty_places
 from nuclick_training.sampling.sampling import (
     LARGEST_ZOOM,
     CropWindow,
     PaddedPicture,
     Target,
+    kept_others,
     require_objects,
     target_of,
 )
@@ -30,6 +32,10 @@ _CLICKED = 160
 MOST_CLICKS = 16
 _STROKED = 0.12
 """Share of the clicks in whose place the user draws a line through the object."""
+_ON_NOTHING = 2
+"""Clicks on glass or pale ground in a block, at most."""
+_PLACES = 2000
+"""Places of a picture that such clicks may have, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,14 @@ class BlockSampler:
         self._side = crop + _CLICKED
         self._smallest = smallest
         self._count = 0
-        self._pictures, self._padded, self._objects = [], [], []
+        self._pictures, self._padded, self._objects, self._empty = [], [], [], []
         for picture in pictures:
             objects = ClickableObjects(picture.labels)
             if (objects.areas >= smallest * picture.step**2).any():
                 self._pictures.append(picture)
                 self._padded.append(PaddedPicture(picture))
                 self._objects.append(objects)
+                self._empty.append(_some(np.argwhere(empty_places(picture))))
                 self._count += int((objects.areas >= smallest * picture.step**2).sum())
         require_objects(self._count, smallest)
 
@@ -98,12 +105,22 @@ class BlockSampler:
         clicks = objects.clicks(rng, step, plain)
         pixels = np.floor(window.crop_points(clicks.pixels[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
         large = objects.areas >= self._smallest * step**2
-        block = _ClickedBlock(image, labels, pixels, np.where(large, objects.numbers, 0))
+        numbers = np.where(large, objects.numbers, 0)
+        if not plain:
+            astray = self._on_nothing(self._empty[which], window, rng)
+            pixels, numbers = np.concatenate([pixels, astray]), np.append(numbers, np.full(len(astray), NOWHERE))
+        block = _ClickedBlock(image, labels, pixels, numbers)
         return self._example(block if plain else block.turned(int(rng.integers(8))), clicks, rng, plain)
+
+    def _on_nothing(self, places: Pixels, window: CropWindow, rng: np.random.Generator) -> Pixels:
+        """Return a few clicks on places of a picture where there is nothing, as pixels of a block."""
+        pixels = np.floor(window.crop_points(places[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
+        return rng.permutation(pixels[self._fits(pixels)])[: int(rng.integers(_ON_NOTHING + 1))]
 
     def _example(self, block: "_ClickedBlock", clicks: Clicks, rng: np.random.Generator, plain: bool) -> BlockExample:
         """Choose clicks in a block and draw what belongs to each."""
         side = self._crop + STRIDE
+        count = len(clicks.pixels)
         inside = np.flatnonzero(self._fits(block.pixels) & (block.numbers > 0))
         chosen = rng.permutation(inside)[:MOST_CLICKS]
         corners = np.empty((len(chosen), 2), np.int64)
@@ -111,11 +128,12 @@ class BlockSampler:
         targets = np.empty((len(chosen), side, side), np.uint8)
         for row, index in enumerate(chosen):
             own = block.pixels[[index]]
-            if not plain and rng.random() < _STROKED:
+            if not plain and index < count and rng.random() < _STROKED:
                 own = self._stroke(block, index, rng)
             view = middle_of(own) - self._crop // 2
             corners[row] = corner = view // STRIDE * STRIDE
-            others = list((block.pixels[clicks.kept(index, rng, plain)] - view)[:, None])
+            keep = clicks.kept(index, rng, plain) if index < count else kept_others(count, rng)
+            others = list((block.pixels[:count][keep] - view)[:, None])
             signals = guiding_signals(own - view, others, self._crop)
             distances[row] = distance_maps(signals, view - corner)
             part = block.labels[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
@@ -140,9 +158,17 @@ class BlockSampler:
         return drawn if fits else click
 
 
+def _some(places: Pixels) -> Pixels:
+    """Return so many of some places, evenly, that there are not too many."""
+    return places[:: max(1, len(places) // _PLACES)]
+
+
 @dataclass(frozen=True, slots=True)
 class _ClickedBlock:
-    """A piece of a picture; its clicks as (N, 2) pixels, row and column, with their (N,) objects, 0 for small ones."""
+    """A piece of a picture; its clicks as (N, 2) pixels, row and column, with their (N,) objects, 0 for small ones.
+
+    Clicks on nothing come last, with the number `NOWHERE`.
+    """
 
     image: Rgb
     labels: Labels

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from nuclick_training.datasets.data import Picture, objects_of
+from nuclick_training.sampling.nothing import NOWHERE, empty_places
 from nuclick_training.sampling.sampling import (
     CropWindow,
     Example,
@@ -25,6 +26,8 @@ _SPARE_SQUIGGLES = 3
 _SECOND_LOOKS = 0.6
 """Share of the examples of glands larger than a crop that are seen at a scale at which they fit, as inference sees them
 when it has found that they do not."""
+_ASTRAY = 0.08
+"""Share of the squiggles that are drawn on glass or on the palest ground, where there is no gland."""
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
 
 
@@ -66,7 +69,7 @@ class SquiggleSampler:
 
     def __init__(self, pictures: list[Picture], size: int, smallest: int = 60) -> None:
         self._size = size
-        self._pictures, self._padded, self._glands, self._targets = [], [], [], []
+        self._pictures, self._padded, self._glands, self._targets, self._empty = [], [], [], [], []
         for picture in pictures:
             glands = _glands_of(picture)
             targets = [gland for gland in glands if gland.mask.sum() >= smallest]
@@ -75,6 +78,7 @@ class SquiggleSampler:
                 self._padded.append(PaddedPicture(picture))
                 self._glands.append(glands)
                 self._targets.append(targets)
+                self._empty.append(empty_places(picture))
         require_objects(self.objects, smallest)
 
     @property
@@ -86,15 +90,19 @@ class SquiggleSampler:
         """Return an example of a random gland of a random picture."""
         which = int(rng.integers(len(self._pictures)))
         gland = self._targets[which][int(rng.integers(len(self._targets[which])))]
-        strokes = gland.squiggle(rng, plain)
-        window = self._window(np.concatenate(strokes), gland.corners(), self._pictures[which].step, rng, plain)
+        step = self._pictures[which].step
+        number, strokes, corners = gland.number, gland.squiggle(rng, plain), gland.corners()
+        astray = None if plain or rng.random() >= _ASTRAY else _line_on(self._empty[which], step, rng)
+        if astray is not None:
+            number, strokes, corners = NOWHERE, [astray], astray
+        window = self._window(np.concatenate(strokes), corners, step, rng, plain)
         resample = _FILTERS[0] if plain else _FILTERS[int(rng.integers(len(_FILTERS)))]
         image, labels = self._padded[which].cut(window, resample)
-        others = [other for other in self._glands[which] if other is not gland]
+        others = [other for other in self._glands[which] if other.number != number]
         keep = np.ones(len(others), bool) if plain else kept_others(len(others), rng)
         drawn = [o.neighbour_squiggle(rng, plain) for o, kept in zip(others, keep, strict=True) if kept]
         signals = guiding_signals(_drawn(strokes, window), [_drawn(other, window) for other in drawn], self._size)
-        example = Example(image, signals, target_of(labels, gland.number))
+        example = Example(image, signals, target_of(labels, number))
         return example if plain else turned(example, int(rng.integers(8)))
 
     def _window(
@@ -118,6 +126,21 @@ class SquiggleSampler:
         middle = (low + high) / 2 + (0 if plain else rng.normal(0, 3, 2))
         corner = middle - self._size * step / 2
         return CropWindow(float(corner[0]), float(corner[1]), step, self._size)
+
+
+def _line_on(places: Mask, step: float, rng: np.random.Generator) -> Stroke | None:
+    """Return a straight line on places of a picture, as two points in its pixels; None where there is no room."""
+    starts = np.argwhere(places)
+    if not len(starts):
+        return None
+    start = starts[int(rng.integers(len(starts))), ::-1] + 0.5
+    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(5, 50) * step
+    for part in (1, 0.5, 0.25):
+        line = np.stack([start, start + part * length * np.array([np.cos(angle), np.sin(angle)])])
+        pixels = rasterize([line])
+        if (pixels >= 0).all() and (pixels < places.shape).all() and places[tuple(pixels.T)].all():
+            return line
+    return None
 
 
 def _glands_of(picture: Picture) -> list[_Gland]:
