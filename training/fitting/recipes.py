@@ -95,6 +95,22 @@ CELLS = Recipe(
     fit=FitSettings(batch=6, minutes=45),
 )
 
+CELLS_OPEN = dataclasses.replace(
+    CELLS,
+    name="cells-open",
+    config={"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)},
+    typical=39,
+    # A picture is 164 x 123 px of the model, and a block 288 px.
+    sources=(TrainingSource("bccd_wbc", "MIT (BCCD Dataset, Copyright (c) 2017 shenggan)", mpp=0.082, mosaic=3),),
+    terms="any use, with the notices of its sources (MIT: BCCD Dataset, Copyright (c) 2017 shenggan; the encoder's "
+    "first weights: Apache-2.0)",
+    split="bccd_wbc by runs of files that follow each other: 241 train, 61 validation (choose the threshold), 65 test, "
+    "in nuclick_training.datasets.splits",
+    limits="cells of tissue; smears of other stains; cells that touch, of which its data has few; cells wider than "
+    "25 um; the pixel size of its data is an estimate",
+    fit=FitSettings(batch=6, minutes=40),
+)
+
 GLANDS = Recipe(
     name="glands",
     kind=ObjectKind.GLAND,
@@ -124,5 +140,5 @@ def known_pixel_size(folder: str) -> float | None:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_OPEN, NUCLEI_CC0, CELLS, GLANDS)
+    recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_OPEN, NUCLEI_CC0, CELLS, CELLS_OPEN, GLANDS)
 }
