@@ -81,7 +81,7 @@ class Recipe:
         Microns per model pixel.
     typical
         Square root of the usual median area of objects, in model pixels.
-    smallest_um2, fill_holes_um2, terms, split, limits
+    smallest_um2, fill_holes_um2, terms, split, limits, open_terms
         What the model's card says.
     """
 
@@ -99,6 +99,7 @@ class Recipe:
     fit: FitSettings = field(default_factory=FitSettings)
     architecture: str = "nuclick"
     config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
+    open_terms: bool = False
 
     @property
     def prompts_per_draw(self) -> int:
