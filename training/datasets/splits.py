@@ -106,6 +106,7 @@ NUINSSEG_BESIDE = Split(validation=(), test=NUINSSEG.test, train=None)
 GBM40 = Split(validation=(), test=tuple(f"{number:02d}" for number in range(31, 41)), train=None)
 TCGA_LGG = Split(validation=(), test=_tcga("DU-8165"), train=None)
 CPM15 = Split(validation=(), test=tuple(f"image{number}" for number in range(11, 16)), train=None)
+
 # BCCD: nothing says which smear a picture is from, and pictures that follow each other are alike (crowded red cells up
 # to 160, pale separate ones after it): runs of each, in both.
 BCCD = Split(
