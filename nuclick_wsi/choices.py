@@ -15,6 +15,14 @@ class ReaderChoice(StrEnum):
     IMAGE = "image"
 
 
+class ModelTerms(StrEnum):
+    """Which models may be taken by the terms of the data that they were trained on."""
+
+    ANY = "any"
+    OPEN = "open"
+    """Only models that may be used for anything, by anyone; some ask to name the authors of their data."""
+
+
 class GlandMode(StrEnum):
     """How a squiggle too long for the crop is seen."""
 

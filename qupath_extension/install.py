@@ -177,6 +177,7 @@ class UserFolder:
             "clicks": "nucleus",
             "as": "detection",
             "gland_mode": "crop",
+            "terms": "any",
             "allow": [],
             "models": [],
         }

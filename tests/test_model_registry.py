@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 import nuclick_wsi as nw
+from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
+from nuclick_wsi.models.card import read_card, shipped_models
 
 
 def test_a_card_and_a_path_are_told_without_loading_weights() -> None:
@@ -26,6 +28,30 @@ def test_a_model_is_loaded_once_and_runs_in_one_segmenter() -> None:
 def test_two_models_for_one_kind_are_refused() -> None:
     with pytest.raises(ModelError, match="name one model for each kind"):
         nw.ModelRegistry(["nuclei", "nuclei-cc0"], device="cpu")
+
+
+def test_only_models_for_any_use_are_taken_where_they_are_asked_for() -> None:
+    registry = nw.ModelRegistry(device="cpu", terms=ModelTerms.OPEN)
+    assert registry.card(nw.ObjectKind.NUCLEUS).open_terms
+    assert not nw.ModelRegistry(device="cpu").card(nw.ObjectKind.NUCLEUS).open_terms
+
+
+def test_a_kind_without_a_model_for_any_use_is_refused_with_those_that_have_one_and_the_way_out() -> None:
+    with pytest.raises(ModelError, match=r"model for a gland .* There is one for a .*nucleus.*--model.*--object"):
+        nw.ModelRegistry(device="cpu", terms=ModelTerms.OPEN).path(nw.ObjectKind.GLAND)
+
+
+def test_a_named_model_of_other_terms_is_refused_with_its_terms() -> None:
+    with pytest.raises(ModelError, match=r"glands .*GlaS.*drop --terms open"):
+        nw.ModelRegistry(["glands"], device="cpu", terms=ModelTerms.OPEN)
+
+
+def test_which_shipped_models_are_for_any_use_is_what_their_terms_say() -> None:
+    cards = [read_card(path) for path in shipped_models().values()]
+    assert {card.open_terms for card in cards} == {True, False}
+    for card in cards:
+        restricted = "research" in card.terms or any("NC" in source.licence for source in card.data)
+        assert card.open_terms is not restricted, card.name
 
 
 def test_its_name_of_version_0_1_still_works_and_it_is_no_mapping() -> None:

@@ -19,6 +19,7 @@ import pytest
 from made_slides import write_leica
 from skimage.data import immunohistochemistry
 
+from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.models.card import find_model
@@ -421,6 +422,8 @@ def test_a_slide_outside_the_folders_is_refused_with_the_way_out(server: Running
         ({"options": {"threshold": 2}}, 400, "between 0 and 1"),
         ({"options": {"threshold": "high"}}, 400, "not a number"),
         ({"options": {"smallest": "8"}}, 400, "um2 or px"),
+        ({"options": {"terms": "mine"}}, 400, "accepted are any, open"),
+        ({"options": {"terms": "open"}}, 422, "may not be used for anything"),
         ({"class_colors": {"Tumor": [1, 2]}}, 400, "class_colors.Tumor"),
         ({"prompts": {"type": "Topology"}}, 400, "Topology"),
         ({"prompts": {"type": "MultiPoint", "coordinates": [["a", 1]]}}, 400, "feature 1"),
@@ -453,6 +456,16 @@ def test_a_kind_without_a_model_is_named(
         reply = server.segment(slide, clicks((300, 60)), options={"object": wanted})
         assert reply.status == 422
         assert "No model for a cell" in reply.body["error"]
+
+
+def test_a_server_with_models_for_any_use_says_so_and_serves_who_asks_for_them(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    server = start(tmp_path, registry=ModelRegistry(device="cpu", terms=ModelTerms.OPEN))
+    assert all(model["open_terms"] for model in server.ask("GET", "/health").body["models"])
+    slide = server.folder / "a.svs"
+    write_pyramid(slide, immunohistochemistry(), PixelSize(0.5, 0.5))
+    assert server.segment(slide, clicks((300, 60)), options={"terms": "open"}).status == 200
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Training by its commands: settings in layers, one's own data, several processes, nothing beyond a stock image."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -19,13 +20,14 @@ from nuclick_training.datasets.split_assignment import SplitAssignment
 from nuclick_training.datasets.store_values import StoredPatch, StoredSlide, Terms
 from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_training.fitting.own_data import on_data
+from nuclick_training.fitting.recipe import TrainingSource
 from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run import CHECKPOINT
 from nuclick_training.fitting.run_folder import SETTINGS
 from nuclick_training.fitting.settings import FitSettings, preset, read_settings, settled
 from nuclick_wsi.cli import app as cli
 from nuclick_wsi.errors import DeviceError, SettingsError
-from nuclick_wsi.models.weights import load_model
+from nuclick_wsi.models.weights import load_model, replace_card
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 
@@ -247,6 +249,7 @@ def test_a_fine_tuned_model_says_whose_child_it_is(tmp_path, discs, capsys):
     assert child.card.name == "tuned"
     assert [source.name for source in child.card.data] == ["discs", "mine"]
     assert child.card.terms == f"{mother.card.terms}; and those of mine: mine"
+    assert not child.card.open_terms
     assert child.card.settings["parent"]["sha256"] == mother.sha256
     before, after = child.card.scores
     assert (before.data, after.data) == ("test objects of mine, by the parent", "test objects of mine")
@@ -264,6 +267,25 @@ def test_a_model_that_goes_on_on_its_own_data_keeps_its_terms_once(tmp_path, dis
     main(["fine-tune", str(parent), *arguments, "--out", str(out), "--steps", "1", *TINY[2:]])
     mother, child = load_model(parent).card, load_model(out / "tuned.safetensors").card
     assert (child.data, child.terms, child.split) == (mother.data, mother.terms, mother.split)
+
+
+def test_a_fine_tuned_model_is_for_any_use_only_where_parent_and_data_are(tmp_path, discs, monkeypatch):
+    fit_discs(discs, tmp_path / "run", "--steps", "1")
+    parent = tmp_path / "nuclei-open.safetensors"
+    main(["finish", "nuclei-crops", "--data", str(discs), "--mpp", "0.25", "--out", str(tmp_path / "run"),
+          "--model", str(parent)])  # fmt: skip
+    source = TrainingSource("discs", "CC0-1.0", mpp=0.25)
+    is_open = dataclasses.replace(RECIPES["nuclei-open"], sources=(source,))
+    monkeypatch.setitem(RECIPES, "nuclei-open", is_open)
+    for number, (may, data, expected) in enumerate(
+        ((True, discs.parent, True), (False, discs.parent, False), (True, discs, False))
+    ):
+        card = dataclasses.replace(load_model(parent).card, name="nuclei-open", open_terms=may)
+        replace_card(parent, card)
+        more = [] if data == discs.parent else ["--mpp", "0.25", "--terms", "any use, CC0-1.0"]
+        out = tmp_path / str(number)
+        main(["fine-tune", str(parent), "--data", str(data), *more, "--out", str(out), "--steps", "1", *TINY[2:]])
+        assert load_model(out / f"{number}.safetensors").card.open_terms is expected
 
 
 def test_without_held_out_objects_fine_tuning_keeps_the_threshold_and_says_so(tmp_path, discs, capsys):

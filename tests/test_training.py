@@ -329,6 +329,12 @@ def test_the_recipes_say_whence_their_terms_come():
         assert all(source.licence for source in recipe.sources)
 
 
+def test_recipes_for_any_use_have_no_data_for_research_alone():
+    for recipe in RECIPES.values():
+        free = all(source.licence.startswith(("CC0", "CC BY 4.0", "MIT")) for source in recipe.sources)
+        assert recipe.open_terms is free, recipe.name
+
+
 def test_training_needs_nothing_of_the_slide_readers():
     code = (
         "import sys, nuclick_training.__main__;"

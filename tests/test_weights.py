@@ -12,10 +12,12 @@ import pytest
 import torch
 from public_nuclick import public_forward, random_public_checkpoint
 from rich.console import Console
+from safetensors.torch import load_file
 
 from nuclick_wsi.cli import models_view
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import (
+    DEFAULTS,
     METADATA_KEY,
     DataSource,
     ModelCard,
@@ -27,7 +29,7 @@ from nuclick_wsi.models.card import (
 )
 from nuclick_wsi.models.checkpoints import import_checkpoint
 from nuclick_wsi.models.network import NuClick, NuClickConfig, build
-from nuclick_wsi.models.weights import load_model, save_model
+from nuclick_wsi.models.weights import load_model, replace_card, save_model
 from nuclick_wsi.prompts import ObjectKind
 
 WIDTH = 1 / 8  # every channel count of the paper divides evenly
@@ -269,6 +271,38 @@ def test_every_shipped_model_loads_and_says_what_it_is(name):
     assert all(source.licence for source in model.card.data)
     assert model.path.stat().st_size < 20e6
     assert isinstance(model.network, type(build(model.card.architecture, model.card.config)))
+
+
+def test_every_shipped_model_is_in_the_stated_order_of_its_kind():
+    for name, path in shipped_models().items():
+        assert name in DEFAULTS[read_card(path).kind]
+
+
+def test_a_card_without_an_entry_for_open_terms_says_no(model_file):
+    old = json.loads(CARD.to_json())
+    del old["open_terms"]
+    tampered(model_file, lambda header: header.update({"__metadata__": {METADATA_KEY: json.dumps(old)}}))
+    assert not load_model(model_file).card.open_terms
+
+
+def test_a_model_that_gets_another_card_keeps_its_weights_bit_by_bit(tmp_path):
+    path = tmp_path / "copy.safetensors"
+    shutil.copy(shipped_models()["nuclei"], path)
+    before = load_file(path)
+    replace_card(path, dataclasses.replace(read_card(path), limits="none"))
+    after = load_file(path)
+    assert read_card(path).limits == "none"
+    assert before.keys() == after.keys()
+    assert all(before[name].dtype == after[name].dtype and torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_list_of_models_says_first_what_each_may_be_used_for():
+    console = Console(record=True, width=250)
+    models_view.print_models(console)
+    lines = console.export_text().splitlines()
+    assert re.search(r"name .* may be used for .* terms .* object", lines[1])
+    assert any(re.search(r"nuclei \(default\).*limited use.*research use", line) for line in lines)
+    assert any(re.search(r"\(default for --terms open\) .* anything", line) for line in lines)
 
 
 def test_a_card_is_shown_with_its_reason_and_with_the_parent_s_name_alone(tmp_path):

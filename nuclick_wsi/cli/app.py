@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nuclick_wsi.choices import DEFAULT_PORT, ClickAt, GlandMode, ObjectType, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import (
+    DEFAULT_PORT,
+    ClickAt,
+    GlandMode,
+    ModelTerms,
+    ObjectType,
+    ProjectAccess,
+    ReaderChoice,
+)
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
@@ -34,6 +42,10 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no 
 ModelChoice = Annotated[
     list[str] | None,
     typer.Option("--model", help="Name of a shipped model or a .safetensors file, one for each kind of object."),
+]
+TermsChoice = Annotated[
+    ModelTerms,
+    typer.Option("--terms", help="open: take only models that may be used for anything; `weights list` shows which."),
 ]
 
 
@@ -59,6 +71,7 @@ def run(
         ),
     ] = ObjectChoice.AUTO,
     model: ModelChoice = None,
+    terms: TermsChoice = ModelTerms.ANY,
     image: Annotated[list[str] | None, typer.Option(help="Only the image of this name; may be repeated.")] = None,
     mpp: Annotated[
         float | None, typer.Option(help="Pixel size in um, for slides where neither project nor file says one.")
@@ -118,6 +131,7 @@ def run(
         squiggles_groups=tuple(squiggles_group or ()),
         objects=objects,
         models=tuple(model or ()),
+        terms=terms,
         images=tuple(image or ()),
         mpp=mpp,
         reader=reader,
@@ -259,6 +273,7 @@ def serve(
         list[Path] | None, typer.Option(help="A folder below which slides may be opened; may be repeated.")
     ] = None,
     model: ModelChoice = None,
+    terms: TermsChoice = ModelTerms.ANY,
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
     idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
@@ -270,7 +285,7 @@ def serve(
     from nuclick_wsi.server import server
     from qupath_extension.requested_image import read_image
 
-    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), device, reader, idle)
+    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, reader, idle)
     server.serve(asked, read_image, lambda text: print(text, flush=True))
 
 

@@ -1,8 +1,12 @@
 """The output of `weights`: a table of the shipped models, and one model's card in full."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
+from nuclick_wsi.choices import ModelTerms
+from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card, shipped_models
 from nuclick_wsi.prompts import ObjectKind
 
@@ -10,20 +14,34 @@ from nuclick_wsi.prompts import ObjectKind
 def print_models(console: Console) -> None:
     """Print a table of the shipped models."""
     cards = {path: read_card(path) for path in shipped_models().values()}
-    defaults = {default_model(kind) for kind in ObjectKind if any(card.kind is kind for card in cards.values())}
-    table = Table()
-    for heading in ("name", "object", "crop", "MB", "best score", "terms"):
+    table = Table(caption="--terms open takes only models that may be used for anything.", caption_justify="left")
+    for heading in ("name", "may be used for", "terms", "object", "crop", "MB", "best score"):
         table.add_column(heading, overflow="fold")
     for path, card in cards.items():
         table.add_row(
-            f"{path.stem}{' (default)' if path in defaults else ''}",
+            f"{path.stem}{_default_for(path, card.kind)}",
+            _use(card),
+            card.terms,
             card.kind.value,
             f"{card.crop_size} px of {card.mpp} um",
             f"{path.stat().st_size / 1e6:.1f}",
             "\n".join(f"{score.metric} {score.value:.3f}" for score in card.scores[:3]),
-            card.terms,
         )
     console.print(table)
+
+
+def _use(card: ModelCard) -> str:
+    return "anything" if card.open_terms else "limited use"
+
+
+def _default_for(path: Path, kind: ObjectKind) -> str:
+    """Return in brackets whether a kind is served by this model unless the user names one."""
+    if path == default_model(kind):
+        return " (default)"
+    try:
+        return " (default for --terms open)" if path == default_model(kind, ModelTerms.OPEN) else ""
+    except ModelError:
+        return ""
 
 
 def print_card(console: Console, model: str) -> None:
@@ -47,6 +65,8 @@ def print_card(console: Console, model: str) -> None:
 def _entries(card: ModelCard) -> list[tuple[str, str]]:
     return [
         ("name", card.name),
+        ("may be used for", _use(card)),
+        ("terms", card.terms),
         ("object", card.kind.value),
         ("network", f"{card.architecture} {dict(card.config)}"),
         ("crop", f"{card.crop_size} px of {card.mpp} um"),
@@ -54,7 +74,6 @@ def _entries(card: ModelCard) -> list[tuple[str, str]]:
         ("smallest object", f"{card.smallest_um2:g} um2"),
         ("holes filled up to", f"{card.fill_holes_um2:g} um2"),
         ("trained on", "\n".join(f"{source.name} ({source.licence})" for source in card.data)),
-        ("terms", card.terms),
         ("split", card.split),
         ("settings", ", ".join(_setting(name, value) for name, value in card.settings.items())),
         ("scores", "\n".join(f"{s.metric} {s.value:.3f} on {s.data}: {s.command}" for s in card.scores)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType, ProjectAccess, ReaderChoice
 from nuclick_wsi.cli.console import ProgressWatcher, make_console, print_plan, print_report
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import read_prompts
@@ -41,6 +41,7 @@ class RunRequest:
     squiggles_groups: Sequence[str] = ()
     objects: ObjectChoice = ObjectChoice.AUTO
     models: Sequence[str] = ()
+    terms: ModelTerms = ModelTerms.ANY
     images: Sequence[str] = ()
     mpp: float | None = None
     reader: ReaderChoice = ReaderChoice.AUTO
@@ -75,7 +76,7 @@ class _Work:
 def run_target(request: RunRequest) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     work = _work_of(request)
-    registry = ModelRegistry(request.models, request.device, request.batch_size)
+    registry = ModelRegistry(request.models, request.device, request.batch_size, terms=request.terms)
     if request.objects is not ObjectChoice.AUTO:
         for kind in (*request.objects.of_points, *request.objects.of_lines):
             registry.path(kind)  # a kind without a model is wrong before the first image is

@@ -10,11 +10,19 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.prompts import ObjectKind
 
 MODELS = Path(__file__).parent / "shipped"
 """The folder of the shipped models."""
+
+DEFAULTS: Mapping[ObjectKind, tuple[str, ...]] = {
+    ObjectKind.NUCLEUS: ("nuclei", "nuclei-open", "nuclei-cc0"),
+    ObjectKind.CELL: ("cells", "cells-open"),
+    ObjectKind.GLAND: ("glands",),
+}
+"""The shipped models that serve a kind unless the user names one: the first that is there and may be taken."""
 
 METADATA_KEY = "nuclick_card"
 _LARGEST_HEADER = 100_000_000
@@ -54,6 +62,8 @@ class ModelCard:
         Smaller objects are rejected; holes up to this area are filled.
     terms
         What the model may be used for.
+    open_terms
+        Whether that is anything, for anyone, commerce included; naming the authors of its data may be asked for.
     split, settings, limits
         How the data was divided, how the network was fitted, what it is bad at.
     choice
@@ -77,6 +87,7 @@ class ModelCard:
     settings: Mapping[str, object] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
     choice: str = ""
+    open_terms: bool = False
 
     def __post_init__(self) -> None:
         if self.crop_size < 32 or self.crop_size % 32:
@@ -87,6 +98,10 @@ class ModelCard:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
         if min(self.smallest_um2, self.fill_holes_um2) < 0:
             raise ValueError("smallest_um2 and fill_holes_um2 cannot be negative")
+
+    def allows(self, terms: ModelTerms) -> bool:
+        """Whether the model may be taken where these terms are asked for."""
+        return terms is ModelTerms.ANY or self.open_terms
 
     def to_json(self) -> str:
         """Return the card as one line of JSON."""
@@ -140,12 +155,36 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(MODELS.glob("*.safetensors"), key=lambda path: path.stem)}
 
 
-def default_model(kind: ObjectKind) -> Path:
-    """Return the shipped model that serves a kind: the first by name whose card says so."""
-    for path in shipped_models().values():
-        if read_card(path).kind is kind:
-            return path
-    raise ModelError(f"No model for a {kind} is shipped. Name a file of your own with --model FILE.safetensors.")
+def default_model(kind: ObjectKind, terms: ModelTerms = ModelTerms.ANY) -> Path:
+    """Return the shipped model that serves a kind, as `DEFAULTS` states it.
+
+    Raises
+    ------
+    ModelError
+        None is shipped, or none with these terms.
+    """
+    shipped = shipped_models()
+    for name in DEFAULTS[kind]:
+        if name in shipped and read_card(shipped[name]).allows(terms):
+            return shipped[name]
+    if terms is ModelTerms.ANY:
+        raise ModelError(f"No model for a {kind} is shipped. Name a file of your own with --model FILE.safetensors.")
+    served = sorted({read_card(path).kind.value for path in shipped.values() if read_card(path).open_terms})
+    others = f"There is one for a {' and one for a '.join(served)}" if served else "There is none for any kind"
+    raise ModelError(
+        f"No shipped model for a {kind} may be used for anything, as --terms open asks for. {others}. Name a model of "
+        "your own with --model FILE.safetensors, ask for another kind with --object, or, where the terms that "
+        "`nuclick-wsi weights list` shows suit you, drop --terms open."
+    )
+
+
+def require_terms(card: ModelCard, terms: ModelTerms) -> None:
+    """Refuse a model that the user named, where its terms are not those that are asked for; ModelError."""
+    if not card.allows(terms):
+        raise ModelError(
+            f"The model {card.name} may not be used for anything, as --terms open asks for. Its terms: {card.terms}. "
+            "Take another model (`nuclick-wsi weights list` shows the terms of each), or drop --terms open."
+        )
 
 
 def find_model(model: str | Path) -> Path:

@@ -85,6 +85,26 @@ def save_model(
     replace_if_unchanged(Path(path), content, seen)
 
 
+def replace_card(path: Path, card: ModelCard) -> None:
+    """Give a model file another card, whole or not at all; its weights stay as they are, bit by bit.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read.
+    FileChangedError
+        Another program saves it at this moment.
+    ResultError
+        It cannot be written.
+    """
+    try:
+        old = path.read_bytes()
+        tensors = safetensors.torch.load(old)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged or cannot be read ({error}). Fetch it again.") from error
+    replace_if_unchanged(path, safetensors.torch.save(tensors, metadata={METADATA_KEY: card.to_json()}), Stamp.of(old))
+
+
 def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:
     """Load tensors into a network and set it to evaluation.
 

@@ -186,6 +186,7 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     return {
         "device": str(registry.compute.device),
         "batch_size": registry.compute.batch_size,
+        "terms": registry.terms.value,
         "reader": options.reader.value,
         "mpp": pixel_size and pixel_size.mean,
         **asdict(options.settings),

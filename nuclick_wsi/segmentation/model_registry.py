@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
-from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card
+from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card, require_terms
 from nuclick_wsi.models.devices import choose_device
 from nuclick_wsi.models.weights import Model, load_model
 from nuclick_wsi.prompts import ObjectKind
@@ -26,11 +27,13 @@ class ModelRegistry:
         Crops per batch; None for what suits the device.
     turn
         Held while a batch of any model goes through its network, where several threads use the registry.
+    terms
+        Which terms models may have, those that are named included.
 
     Raises
     ------
     ModelError
-        If a model is not there or is not one, or two of them are for one kind.
+        If a model is not there or is not one, has other terms, or two of them are for one kind.
     DeviceError
         If the device is not there.
     """
@@ -41,14 +44,18 @@ class ModelRegistry:
         device: str = "auto",
         batch_size: int | None = None,
         turn: AbstractContextManager[object] = NO_TURN,
+        terms: ModelTerms = ModelTerms.ANY,
     ) -> None:
+        self.terms = terms
         self.compute = Compute(choose_device(device), batch_size, turn)
         self._models: dict[ObjectKind, Model] = {}
         self._segmenters: dict[ObjectKind, Segmenter] = {}
         self._paths: dict[ObjectKind, Path] = {}
         for model in models:
             path = find_model(model)
-            kind = read_card(path).kind
+            card = read_card(path)
+            require_terms(card, terms)
+            kind = card.kind
             if kind in self._paths:
                 raise ModelError(f"{self._paths[kind]} and {path} are both for a {kind}: name one model for each kind.")
             self._paths[kind] = path
@@ -61,7 +68,7 @@ class ModelRegistry:
     def path(self, kind: ObjectKind) -> Path:
         """Return the model file of a kind without loading it; ModelError where no model is for it, as for all."""
         if kind not in self._paths:
-            self._paths[kind] = default_model(kind)
+            self._paths[kind] = default_model(kind, self.terms)
         return self._paths[kind]
 
     def card(self, kind: ObjectKind) -> ModelCard:

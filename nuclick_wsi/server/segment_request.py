@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from nuclick_wsi.choices import GlandMode, ObjectType
+from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType
 from nuclick_wsi.errors import RequestError
 from nuclick_wsi.formats.drawings import prompts_of_drawings
 from nuclick_wsi.formats.geojson import Color
@@ -26,7 +26,7 @@ _Json: TypeAlias = dict[str, Any]
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _ENTRIES = ("image", "prompts", "neighbours", "options", "class_colors")
-_OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes", "tolerance", "pixel_edges")
+_OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes", "tolerance", "pixel_edges", "terms")
 _IMAGE = ("builder", "width", "height", "pixel_size_um")
 
 
@@ -59,6 +59,7 @@ class SegmentRequest:
     prompts: PromptSet
     known: tuple[str, ...]
     as_type: ObjectType
+    terms: ModelTerms
     settings: Settings
     class_colors: Mapping[str, Color]
 
@@ -88,6 +89,7 @@ def read_request(body: bytes, read_image: ReadImage) -> SegmentRequest:
         prompts=prompts,
         known=known,
         as_type=_choice(options, "as", ObjectType, ObjectType.DETECTION),
+        terms=_choice(options, "terms", ModelTerms, ModelTerms.ANY),
         settings=Settings(
             _masks(options), _choice(options, "gland_mode", GlandMode, GlandMode.CROP), _outlines(options)
         ),

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nuclick_wsi.choices import ReaderChoice
+from nuclick_wsi.choices import ModelTerms, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
@@ -48,6 +48,7 @@ class ServerRequest:
     port: int
     allow: Sequence[Path] = ()
     models: Sequence[str] = ()
+    terms: ModelTerms = ModelTerms.ANY
     device: str = "auto"
     reader: ReaderChoice = ReaderChoice.AUTO
     idle_minutes: float | None = None
@@ -73,7 +74,8 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        service = Service(ModelRegistry(asked.models, asked.device, turn=FairLock()), slides, allowed, read_image)
+        registry = ModelRegistry(asked.models, asked.device, turn=FairLock(), terms=asked.terms)
+        service = Service(registry, slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))

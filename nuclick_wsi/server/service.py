@@ -12,8 +12,10 @@ from typing import Any
 
 import orjson
 
+from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.formats.geojson import feature_collection
+from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
@@ -110,7 +112,7 @@ class Service:
             pixel_size = resolve_pixel_size(opened.slide.info, request.image.pixel_size)
         work = Work(request, path, pixel_size)
         for kind in work.kinds:
-            self._registry.path(kind)
+            _require_terms(self._registry.card(kind), request.terms)
         return work
 
     def do(self, work: Work, on_progress: Callable[[int], None]) -> bytes:
@@ -159,6 +161,21 @@ class Service:
         }
 
 
+def _require_terms(card: ModelCard, terms: ModelTerms) -> None:
+    if not card.allows(terms):
+        raise ModelError(
+            f"The server outlines a {card.kind} with the model {card.name}, which may not be used for anything, as "
+            f"terms open asks for. Its terms: {card.terms}. Restart the server with --terms open; QuPath's menu has "
+            "Restart server."
+        )
+
+
 def _model(model: Model) -> dict[str, Any]:
     card = model.card
-    return {"kind": card.kind, "name": card.name, "sha256": model.sha256, "terms": card.terms}
+    return {
+        "kind": card.kind,
+        "name": card.name,
+        "sha256": model.sha256,
+        "terms": card.terms,
+        "open_terms": card.open_terms,
+    }

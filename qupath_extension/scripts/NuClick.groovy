@@ -80,7 +80,7 @@ def about() {
         try {
             def health = server.health(settings)
             lines = ["nuclick-wsi ${health.version} on ${health.device}, port ${settings.port as int}"] +
-                health.models.collect { "${it.kind}: ${it.name} (${it.terms})" } +
+                health.models.collect { "${it.kind}: ${it.name}${it.open_terms ? ', for any use' : ''} (${it.terms})" } +
                 ["Slides may be opened below: ${health.allowed.join(', ') ?: 'none'}"]
         } catch (ConnectException ignored) {
             lines = ['The server does not run; the next action starts it with', settings.python]

@@ -56,7 +56,7 @@ String requestOf(imageData, prompts, neighbours, settings, String object) {
     def kind = object == 'squiggles' ? 'gland' : object == 'clicks' ? settings.clicks : 'auto'
     def classes = (prompts + neighbours)*.getPathClass().findAll { it != null && it.getColor() != null }.unique()
     def colors = classes.collectEntries { [it.toString(), [it.getColor() >> 16 & 255, it.getColor() >> 8 & 255, it.getColor() & 255]] }
-    def options = [object: kind, as: settings.as, gland_mode: settings.gland_mode]
+    def options = [object: kind, as: settings.as, gland_mode: settings.gland_mode, terms: settings.terms]
     "{\"image\":${gson.toJson(image)},\"prompts\":${collection(prompts)},\"neighbours\":${collection(neighbours)},".toString() +
         "\"options\":${gson.toJson(options)},\"class_colors\":${gson.toJson(colors)}}".toString()
 }

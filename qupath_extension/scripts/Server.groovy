@@ -14,7 +14,7 @@ import java.util.concurrent.CancellationException
 Map settings() {
     def file = new File(folder, 'settings.json')
     if (!file.exists()) throw new NuClickException("${file} is gone. Run `nuclick-wsi qupath install` again.")
-    def defaults = [clicks: 'nucleus', as: 'detection', gland_mode: 'crop', device: 'auto', allow: [], models: []]
+    def defaults = [clicks: 'nucleus', as: 'detection', gland_mode: 'crop', terms: 'any', device: 'auto', allow: [], models: []]
     defaults + checked(file.getText('UTF-8'))
 }
 
@@ -29,6 +29,7 @@ Map checked(String text) {
     def missing = ['port', 'python', 'token'].findAll { said?.get(it) == null }
     if (missing) throw new NuClickException("The settings lack ${missing.join(', ')}. Run `nuclick-wsi qupath install` again.")
     if (!(said.port instanceof Number) || !(said.port > 0 && said.port < 65536)) throw new NuClickException("The settings have port ${said.port}; it is a number below 65536.")
+    if (said.terms != null && !(said.terms in ['any', 'open'])) throw new NuClickException("The settings have terms ${said.terms}; accepted are any and open.")
     said
 }
 
@@ -160,7 +161,7 @@ void start(settings, Set folders, progress) {
     def served = (System.getProperties().get('nuclick.folders') ?: [] as Set) + folders
     System.getProperties().put('nuclick.folders', served)
     def command = [settings.python, '-c', 'from nuclick_wsi.cli.app import main; main()', 'serve', '--port', "${settings.port as int}".toString(),
-                   '--device', settings.device, '--idle', '60']
+                   '--device', settings.device, '--terms', settings.terms, '--idle', '60']
     (settings.allow + served).each { command += ['--allow', it.toString()] }
     settings.models.each { command += ['--model', it.toString()] }
     progress.tell('Starting the NuClick server', -1)

@@ -69,8 +69,8 @@ GLAS = Split(
 )  # fmt: skip
 
 
-def _numbers(*runs: tuple[int, int]) -> tuple[str, ...]:
-    return tuple(f"{number:03d}" for first, last in runs for number in range(first, last + 1))
+def _numbers(*runs: tuple[int, int], digits: int = 3) -> tuple[str, ...]:
+    return tuple(f"{number:0{digits}d}" for first, last in runs for number in range(first, last + 1))
 
 
 # White blood cells of Jiangxi Tecom, one per picture, by cell. Nothing says which patient a cell is from; pictures that
@@ -107,6 +107,14 @@ GBM40 = Split(validation=(), test=tuple(f"{number:02d}" for number in range(31, 
 TCGA_LGG = Split(validation=(), test=_tcga("DU-8165"), train=None)
 CPM15 = Split(validation=(), test=tuple(f"image{number}" for number in range(11, 16)), train=None)
 
+# BCCD: nothing says which smear a picture is from, and pictures that follow each other are alike (crowded red cells up
+# to 160, pale separate ones after it): runs of each, in both.
+BCCD = Split(
+    validation=_numbers((24, 33), (74, 83), (124, 133), (206, 215), (262, 271), (318, 327), (374, 383), digits=5),
+    test=_numbers((48, 57), (98, 109), (148, 157), (232, 241), (290, 299), (346, 355), (398, 410), digits=5),
+    train=None,
+)
+
 EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
 
 # Purple-stained tissue of BBBC038, every tenth picture, for models that it alone trains.
@@ -129,4 +137,5 @@ SPLITS: Mapping[str, Split] = {
     "cpm15": CPM15,
     "dsb2018_histology": EVERYTHING_TRAINS,
     "wbc_jtsc": WBC,
+    "bccd_wbc": BCCD,
 }

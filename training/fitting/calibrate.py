@@ -85,4 +85,5 @@ def card_of(recipe: Recipe, settings: Mapping[str, object]) -> ModelCard:
         limits=recipe.limits,
         created=datetime.now(UTC).date(),
         settings=settings,
+        open_terms=recipe.open_terms,
     )

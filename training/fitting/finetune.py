@@ -1,6 +1,7 @@
 """Fine-tuning: training a model further on a user's own corrected objects.
 
-The new model's card names its parent, and joins the data and the terms of both.
+The new model's card names its parent, and joins the data and the terms of both. It may be used for anything only
+where the parent and the data may.
 """
 
 import dataclasses
@@ -39,9 +40,10 @@ class Tuned:
 
 
 def tuning_recipe(parent: Model, name: str) -> Recipe:
-    """Return the recipe to fine-tune a model; its sources are still those of the recipe for this kind of object."""
+    """Return the recipe to fine-tune a model; its sources are still those of its own recipe, or of one for its kind."""
     card = parent.card
-    model_of_kind = next(recipe for recipe in RECIPES.values() if recipe.kind is card.kind)
+    of_kind = {recipe.name: recipe for recipe in RECIPES.values() if recipe.kind is card.kind}
+    model_of_kind = of_kind.get(card.name) or next(iter(of_kind.values()))
     blocks = card.architecture == "glance"
     return dataclasses.replace(
         model_of_kind,
@@ -113,7 +115,9 @@ def _card(recipe: Recipe, parent: Model, settings: dict[str, object]) -> ModelCa
         "created": inherited.created.isoformat(),
         "scores": [dataclasses.asdict(score) for score in inherited.scores],
     }
-    card = dataclasses.replace(card, settings=settings | {"parent": lineage})
+    card = dataclasses.replace(
+        card, settings=settings | {"parent": lineage}, open_terms=inherited.open_terms and recipe.open_terms
+    )
     if set(card.data) <= set(inherited.data):
         return dataclasses.replace(card, data=inherited.data, terms=inherited.terms, split=inherited.split)
     return dataclasses.replace(

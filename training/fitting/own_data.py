@@ -16,7 +16,8 @@ NOT_STATED = "not stated by who trained"
 def on_data(recipe: Recipe, data: Path, mpp: Mpp, terms: str | None) -> tuple[Recipe, Path]:
     """Return the recipe for what `--data` names, and the folder that holds its sources.
 
-    A folder that is neither a store nor holds images/ is taken for the folder of the recipe's own data sets.
+    A folder that is neither a store nor holds images/ is taken for the folder of the recipe's own data sets. What a
+    user says of the terms of other data is a text that is kept: no model of it counts as one for any use.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def _own(recipe: Recipe, data: Path, mpp: float | None, terms: str | None) -> tu
     source = TrainingSource(data.name, terms or NOT_STATED, mpp)
     split = f"{data.name}: by patient, as its store says or a fifth for validation (the threshold) and a fifth for test"
     text = f"those of {data.name}: {source.licence}"
-    return dataclasses.replace(recipe, sources=(source,), terms=text, split=split), data.parent
+    return dataclasses.replace(recipe, sources=(source,), terms=text, open_terms=False, split=split), data.parent
 
 
 def _check_store(recipe: Recipe, data: Path, mpp: Mpp) -> None:

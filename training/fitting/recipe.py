@@ -12,6 +12,7 @@ import numpy as np
 
 from nuclick_training.datasets.data import DataError, Picture, read_picture, typical_step
 from nuclick_training.datasets.folders import is_store, names_of
+from nuclick_training.datasets.mosaics import mosaics
 from nuclick_training.datasets.registration import Displacement, moved, registered
 from nuclick_training.datasets.splits import Split
 from nuclick_training.datasets.store import pictures
@@ -50,6 +51,9 @@ class TrainingSource:
     aside
         By how many pixels all instance maps are moved to fit their pictures, where each has too few objects to be
         registered alone.
+    mosaic
+        Pictures along each side of a mosaic that they are laid into, where one alone is smaller than a block; 1 for
+        none.
     """
 
     folder: str
@@ -60,6 +64,7 @@ class TrainingSource:
     split: Split | None = None
     registered: bool = False
     aside: Displacement | None = None
+    mosaic: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Recipe:
         Microns per model pixel.
     typical
         Square root of the usual median area of objects, in model pixels.
-    smallest_um2, fill_holes_um2, terms, split, limits
+    smallest_um2, fill_holes_um2, terms, split, limits, open_terms
         What the model's card says.
     """
 
@@ -94,6 +99,7 @@ class Recipe:
     fit: FitSettings = field(default_factory=FitSettings)
     architecture: str = "nuclick"
     config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
+    open_terms: bool = False
 
     @property
     def prompts_per_draw(self) -> int:
@@ -144,4 +150,4 @@ class Recipe:
             found = [dataclasses.replace(p, labels=moved(p.labels, source.aside)) for p in found]
         if source.mpp is None:
             found = [dataclasses.replace(p, step=typical_step(p.labels, self.typical)) for p in found]
-        return found
+        return mosaics(found, source.mosaic) if source.mosaic > 1 else found

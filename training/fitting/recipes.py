@@ -53,6 +53,7 @@ NUCLEI_OPEN = dataclasses.replace(
     ),
     terms="any use, with attribution (CC BY 4.0: NuInsSeg by A. Mahbod et al., Scientific Data 2024; the encoder's "
     "first weights: Apache-2.0)",
+    open_terms=True,
     split="nuinsseg by runs of files that follow each other: 545 train, 60 validation, 60 test; dsb2018_histology by "
     "image: 96 train, 11 validation, in nuclick_training.datasets.splits; tested on MoNuSeg's test images",
     limits="nuclei wider than 20 um; slides without haematoxylin; clumps, which its data leaves out; the pixel size of "
@@ -69,6 +70,7 @@ NUCLEI_CC0 = dataclasses.replace(
     name="nuclei-cc0",
     sources=(TrainingSource("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, split=DSB_ALONE),),
     terms="CC0-1.0: no conditions",
+    open_terms=True,
     split="dsb2018_histology by image: 96 train, 11 validation (choose the threshold), in "
     "nuclick_training.datasets.splits; tested on MoNuSeg's test images",
     limits="most of its pictures are of one stain, purple, and of unknown pixel size: everything else is new to it",
@@ -93,6 +95,23 @@ CELLS = Recipe(
     "one part",
     limits="cells of tissue; smears of other stains or of crowded blast cells; cells wider than 30 um",
     fit=FitSettings(batch=6, minutes=45),
+)
+
+CELLS_OPEN = dataclasses.replace(
+    CELLS,
+    name="cells-open",
+    config={"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)},
+    typical=39,
+    # A picture is 164 x 123 px of the model, and a block 288 px.
+    sources=(TrainingSource("bccd_wbc", "MIT (BCCD Dataset, Copyright (c) 2017 shenggan)", mpp=0.082, mosaic=3),),
+    terms="any use, with the notices of its sources (MIT: BCCD Dataset, Copyright (c) 2017 shenggan; the encoder's "
+    "first weights: Apache-2.0)",
+    open_terms=True,
+    split="bccd_wbc by runs of files that follow each other: 241 train, 61 validation (choose the threshold), 65 test, "
+    "in nuclick_training.datasets.splits",
+    limits="cells of tissue; smears of other stains; cells that touch, of which its data has few; cells wider than "
+    "25 um; the pixel size of its data is an estimate",
+    fit=FitSettings(batch=6, minutes=40),
 )
 
 GLANDS = Recipe(
@@ -124,5 +143,5 @@ def known_pixel_size(folder: str) -> float | None:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_OPEN, NUCLEI_CC0, CELLS, GLANDS)
+    recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_OPEN, NUCLEI_CC0, CELLS, CELLS_OPEN, GLANDS)
 }
