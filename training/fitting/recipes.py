@@ -129,7 +129,7 @@ GLANDS = Recipe(
     terms="research use only (inherited from the GlaS challenge data)",
     split="GlaS training images by patient: 63 train, 5 validation (choose the threshold), 17 test, in "
     "nuclick_training.datasets.splits",
-    limits="organs other than colon; glands that fill more than one crop (320 um); solid tumour nests without a lumen; "
+    limits="organs other than colon; glands wider than 640 um; solid tumour nests without a lumen; "
     "stains other than H&E, where outlines may run into the stroma",
     # Validation has five images with 26 glands, too few to tell one check from another.
     fit=FitSettings(batch=6, rate=1.5e-3, averaging=0.997, keep="last"),
