@@ -102,7 +102,9 @@ def served(recent: RecentResults) -> Iterator[Client]:
         tissue = np.tile(immunohistochemistry(), (TILES, TILES, 1))
         write_pyramid(folder / "tissue.svs", tissue, PixelSize(0.25, 0.25))
         stopwatch, slides, token = Stopwatch(), SlideCache(), Token(folder / "state")
-        app = make_app(Service(ModelRegistry(turn=stopwatch), slides, AllowedFolders([folder]), read_image, recent))
+        app = make_app(
+            Service(ModelRegistry(turn=stopwatch, threads=1), slides, AllowedFolders([folder]), read_image, recent)
+        )
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(app, token, port))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

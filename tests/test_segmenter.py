@@ -13,7 +13,7 @@ from skimage.data import immunohistochemistry
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.models.devices import choose_device, usable_cores
 from nuclick_wsi.models.network import build
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
@@ -60,6 +60,36 @@ def test_batches_and_tiles_change_probabilities_by_rounding_at_most(
     for prompt, probabilities in plain.items():
         np.testing.assert_allclose(probabilities, other[prompt], atol=1e-5)
         assert np.ptp(probabilities) > 1e-3
+
+
+def test_threads_change_not_a_bit(model: Model, field: SignalField, make_slide: Callable[..., Path]) -> None:
+    path = make_slide(immunohistochemistry()[:256, :256])
+    alone, beside = (CropSegmenter(model, Compute(torch.device("cpu"), 4, threads=n)) for n in (1, 3))
+    plain, other = predict(path, field, alone), predict(path, field, beside)
+    assert plain.keys() == other.keys() == set(range(21))
+    assert all(np.array_equal(probabilities, other[prompt]) for prompt, probabilities in plain.items())
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu.max": "damaged"}, None),
+    ],
+)
+def test_no_more_cores_are_used_than_a_quota_pays_for(
+    files: dict[str, str], expected: int | None, tmp_path: Path
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content + "\n")
+    unlimited = usable_cores(tmp_path / "nowhere")
+    assert unlimited >= 1
+    assert usable_cores(tmp_path) == (expected or unlimited)
 
 
 def test_the_network_sees_the_crop_the_click_and_its_neighbours(

@@ -87,6 +87,14 @@ def test_batches_tiles_and_company_change_probabilities_by_rounding_at_most(
     np.testing.assert_allclose(alone[17], plain[17], atol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_not_a_bit(threads: int, model: Model, field: SignalField, path: Path) -> None:
+    alone, beside = (SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 3, threads=n)) for n in (1, threads))
+    plain, other = predict(path, field, alone), predict(path, field, beside)
+    assert plain.keys() == other.keys() == set(range(40))
+    assert all(np.array_equal(probabilities, other[prompt]) for prompt, probabilities in plain.items())
+
+
 def test_the_network_sees_the_block_the_click_and_its_neighbours(model: Model, field: SignalField, path: Path) -> None:
     outputs = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 5)))
     padded = np.full((SIDE + 1000, SIDE + 1000, 3), 255, np.uint8)

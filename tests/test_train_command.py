@@ -243,7 +243,7 @@ def test_a_fine_tuned_model_says_whose_child_it_is(tmp_path, discs, capsys):
     main(["finish", "nuclei-crops", *arguments, "--out", str(tmp_path / "run"), "--model", str(parent)])
     folder_of([picture(name=name) for name in "vwxyz"], tmp_path / "mine")
     arguments = ["--data", str(tmp_path / "mine"), "--mpp", "0.25", "--out", str(out), "--terms", "mine"]
-    quickly = ["--steps", "60", "--check-steps", "60", "--rate", "0.003", "--averaging", "0.5"]
+    quickly = ["--steps", "60", "--check-steps", "60", "--rate", "0.003", "--averaging", "0.5", "--corrections", "0"]
     main(["fine-tune", str(parent), *arguments, *quickly, *TINY[2:]])
     mother, child = load_model(parent), load_model(out / "tuned.safetensors")
     assert child.card.name == "tuned"

@@ -1,4 +1,7 @@
-"""The device that a network computes on, by its name."""
+"""The device that a network computes on, by its name, and how many cores this process may use."""
+
+import os
+from pathlib import Path
 
 import torch
 
@@ -27,3 +30,29 @@ def choose_device(name: str) -> torch.device:
             "Use --device auto, or run `nuclick-wsi doctor` to see what is missing."
         )
     return torch.device(name)
+
+
+def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many cores this process may keep busy: those that it may run on, and no more than its quota pays for.
+
+    Containers and cluster jobs limit a process by the one or the other.
+
+    Parameters
+    ----------
+    cgroup
+        Where Linux shows the control group's files.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *_quotas(cgroup)]))
+
+
+def _quotas(cgroup: Path) -> list[int]:
+    """Return the whole cores that a control group's quota pays for, rounded up; none where nothing is limited."""
+    try:
+        if (cgroup / "cpu.max").is_file():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return [-(-int(quota) // int(period))] if int(quota) > 0 else []
+    except (OSError, ValueError):  # no control group; or "max", which is no limit
+        return []

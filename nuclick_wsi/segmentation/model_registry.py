@@ -26,9 +26,11 @@ class ModelRegistry:
     batch_size
         Crops per batch; None for what suits the device.
     turn
-        Held while a batch of any model goes through its network, where several threads use the registry.
+        Held while a batch of any model goes through its network, where several requests use the registry.
     terms
         Which terms models may have, those that are named included.
+    threads
+        That compute side by side on a CPU; None for all cores that this process may use.
 
     Raises
     ------
@@ -45,9 +47,10 @@ class ModelRegistry:
         batch_size: int | None = None,
         turn: AbstractContextManager[object] = NO_TURN,
         terms: ModelTerms = ModelTerms.ANY,
+        threads: int | None = None,
     ) -> None:
         self.terms = terms
-        self.compute = Compute(choose_device(device), batch_size, turn)
+        self.compute = Compute(choose_device(device), batch_size, turn, threads)
         self._models: dict[ObjectKind, Model] = {}
         self._segmenters: dict[ObjectKind, Segmenter] = {}
         self._paths: dict[ObjectKind, Path] = {}

@@ -4,11 +4,11 @@ A segmenter takes tiles as images with the views that belong to them, and yields
 engine knows the `Segmenter` protocol alone, so networks of another shape can stand behind it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.models.card import ModelCard
+from nuclick_wsi.models.devices import usable_cores
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Probabilities
 from nuclick_wsi.segmentation.crops import SignalField, Tile, View
+from nuclick_wsi.segmentation.pipeline import ordered_map
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 BATCH_PIXELS = {"cpu": 8 * 128 * 128, "mps": 32 * 128 * 128, "cuda": 256 * 128 * 128}
 """Pixels in a batch. More are slower on a CPU, which then spends its time on page faults, and gain little on a GPU."""
@@ -85,12 +90,22 @@ class Compute:
     batch_size
         Crops per batch; None for what suits the device and the crop's size.
     turn
-        Held while a batch goes through the network: where several threads share a device, one goes at a time.
+        Held while a batch goes through the network: where several requests share a GPU, one goes at a time.
+    threads
+        That compute batches side by side on a CPU, one core each; None for all cores that this process may use. The
+        network's layers are small: threads inside of them would mostly wait for each other, most of all where other
+        programs run too. No result depends on it. A GPU has one.
     """
 
     device: torch.device
     batch_size: int | None = None
     turn: AbstractContextManager[object] = NO_TURN
+    threads: int | None = None
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield `work(item)` for every item, in order, computed side by side."""
+        threads = 1 if self.device.type != "cpu" else self.threads or usable_cores()
+        return ordered_map(work, items, threads if threads > 1 else 0)
 
 
 class CropSegmenter:
@@ -120,10 +135,14 @@ class CropSegmenter:
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
-        crops = ((view, _network_input(view, tile, field)) for tile in tiles for view in tile.tile.views)
-        while batch := list(islice(crops, self._batch_size)):
-            probabilities = self._probabilities(np.stack([crop for _, crop in batch]))
-            yield from zip((view for view, _ in batch), probabilities, strict=True)
+        views = ((view, tile) for tile in tiles for view in tile.tile.views)
+
+        def predicted(batch: Sequence[tuple[View, TileImage]]) -> list[tuple[View, Probabilities]]:
+            crops = np.stack([_network_input(view, tile, field) for view, tile in batch])
+            return list(zip((view for view, _ in batch), self._probabilities(crops), strict=True))
+
+        for found in self._compute.map(predicted, batches_of(views, self._batch_size)):
+            yield from found
 
     def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
@@ -134,9 +153,21 @@ class CropSegmenter:
         return result
 
 
+def batches_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield so many successive items at a time, fewer at the end."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
 @contextmanager
 def inference(device: torch.device, crops: int, size: int) -> Iterator[None]:
-    """Compute without gradients; a device without memory for that many crops becomes a `DeviceError`."""
+    """Compute without gradients, on one core of a CPU; a device without memory becomes a `DeviceError`.
+
+    That one core is all that this process' torch uses from then on: `Compute.threads` run beside each other instead.
+    """
+    if device.type == "cpu" and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             yield

@@ -5,9 +5,9 @@ It takes tiles as images with the views that belong to them, and yields one prob
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Probabilities
 from nuclick_wsi.segmentation.blocks import BlockPlace, distance_maps
 from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import BATCH_PIXELS, Compute, TileImage, inference
+from nuclick_wsi.segmentation.segmenter import BATCH_PIXELS, Compute, TileImage, batches_of, inference
 
 _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
 """Blocks that are encoded at once."""
@@ -57,6 +57,22 @@ class _Crop:
         return distance_maps(field.signals(self.view), np.array(_corner(self.view.window, self.window)))
 
 
+class _Encoding:
+    """A few blocks that are encoded once, by the first of several threads that need them."""
+
+    def __init__(self, blocks: Sequence[_Block], encode: Callable[[Sequence[_Block]], EncodedBlocks]) -> None:
+        self._blocks, self._encode = blocks, encode
+        self._guard = threading.Lock()
+        self._encoded: EncodedBlocks | None = None
+
+    def get(self) -> EncodedBlocks:
+        """Return the blocks encoded."""
+        with self._guard:
+            if self._encoded is None:
+                self._encoded = self._encode(self._blocks)
+            return self._encoded
+
+
 class SharedEncoderSegmenter:
     """Networks with a shared encoder; the result of a view depends on its own block and on nothing beside it.
 
@@ -89,18 +105,27 @@ class SharedEncoderSegmenter:
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, block by block."""
         blocks = (block for tile in tiles for block in _blocks(tile))
-        while batch := list(islice(blocks, _BLOCKS[self._compute.device.type])):
-            yield from self._predicted(batch, field)
+        work = (each for few in batches_of(blocks, _BLOCKS[self._compute.device.type]) for each in self._batches(few))
+        for found in self._compute.map(partial(self._predicted, field), work):
+            yield from found
 
-    def _predicted(self, blocks: Sequence[_Block], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
-        """Yield the probabilities of every view of a few blocks."""
-        encoded = self._encoded(blocks)
-        crops = iter(
-            [_Crop(view, crop, block.window, n) for n, block in enumerate(blocks) for view, crop in block.views]
-        )
-        while batch := list(islice(crops, self._batch_size)):
-            for crop, probabilities in zip(batch, self._decoded(encoded, batch, field), strict=True):
-                yield crop.view, probabilities[crop.view.window.slices_in(crop.window)]
+    def _batches(self, blocks: Sequence[_Block]) -> Iterator[tuple["_Encoding", list[_Crop]]]:
+        """Yield the crops of a few blocks in batches, each with these blocks."""
+        encoding = _Encoding(blocks, self._encoded)
+        crops = [_Crop(view, crop, block.window, n) for n, block in enumerate(blocks) for view, crop in block.views]
+        for batch in batches_of(crops, self._batch_size):
+            yield encoding, batch
+
+    def _predicted(
+        self, field: SignalField, work: tuple["_Encoding", list[_Crop]]
+    ) -> list[tuple[View, NDArray[np.float32]]]:
+        """Return the probabilities of a batch of crops, each with its view."""
+        encoding, batch = work
+        decoded = self._decoded(encoding.get(), batch, field)
+        return [
+            (crop.view, probabilities[crop.view.window.slices_in(crop.window)])
+            for crop, probabilities in zip(batch, decoded, strict=True)
+        ]
 
     def _decoded(self, encoded: EncodedBlocks, crops: Sequence[_Crop], field: SignalField) -> NDArray[np.float32]:
         """Return the probabilities of crops of the blocks: float32 (N, H, W)."""

@@ -24,7 +24,9 @@ from starlette.routing import Route
 
 from nuclick_wsi.choices import ModelTerms, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
+from nuclick_wsi.models.devices import choose_device
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.segmentation.segmenter import NO_TURN
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
 from nuclick_wsi.server.fair_lock import FairLock
@@ -74,7 +76,9 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        registry = ModelRegistry(asked.models, asked.device, turn=FairLock(), terms=asked.terms)
+        # Requests share the cores of a CPU by themselves, and take turns on a GPU.
+        turn = NO_TURN if choose_device(asked.device).type == "cpu" else FairLock()
+        registry = ModelRegistry(asked.models, asked.device, turn=turn, terms=asked.terms)
         service = Service(registry, slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
