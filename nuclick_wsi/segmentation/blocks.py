@@ -13,7 +13,7 @@ from nuclick_wsi.models.network import STRIDE
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 
-PITCH = 256
+PITCH = 160
 """Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks."""
 
 _NO_SIGNAL = 1e4

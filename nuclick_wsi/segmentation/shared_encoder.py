@@ -25,8 +25,8 @@ from nuclick_wsi.segmentation.segmenter import BATCH_PIXELS, Compute, TileImage,
 _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
 """Blocks that are encoded at once."""
 
-_RECENT = 8
-"""Blocks that are kept encoded, 8 MB each: a user who corrects a click needs the same block again."""
+_RECENT = 16
+"""Blocks that are kept encoded, 4 MB each: a user who corrects a click needs the same block again."""
 
 
 @dataclass(frozen=True, slots=True)
