@@ -1,14 +1,15 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
 from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
-from nuclick_wsi.cli.console import ProgressWatcher, make_console, print_plan, print_report
+from nuclick_wsi.cli.console import ProgressWatcher, make_console, say
+from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.instances import Reason
@@ -28,6 +29,7 @@ from qupath_extension.open_elsewhere import signs_of_use
 from qupath_extension.project import Project, read_project
 
 PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
+_LINES_ARE_CLICKS = "In a table, each line with an x and a y is a click."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,10 @@ def run_target(request: RunRequest) -> int:
         notes=[*work.notes, *work.warnings],
     )
     for warning in work.warnings:
-        make_console(stderr=True).print(warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(make_console(stderr=True), warning, "yellow")
     with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
         report = run(work.jobs, registry, options, watcher, work.journal)
-    _print(report, work)
+    _print(report, request, work)
     return exit_code(report)
 
 
@@ -200,17 +202,23 @@ def _work_on_file(request: RunRequest) -> _Work:
 def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
     """Read a file of prompts; its positions are QuPath's, which crops a slide to its bounds."""
     find_slide: Callable[[], Path] = lambda: slide  # noqa: E731
-    return ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
+    found = ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
+    return replace(found, prompts_are=_LINES_ARE_CLICKS) if target.suffix.lower() in (".csv", ".tsv") else found
 
 
-def _print(report: RunReport, work: _Work) -> None:
+def _print(report: RunReport, request: RunRequest, work: _Work) -> None:
     console = make_console()
-    if report.record is None:
+    if request.dry_run:
         print_plan(console, report)
         return
     print_report(console, report)
-    written = [image.written.path for image in report.images if image.written is not None] or [work.out]
-    where = work.results or (written[0] if len(written) == 1 else written[0].parent)
-    previews = "".join(f"\nPicture: {image.preview}" for image in report.images if image.preview is not None)
-    text = f"Results: {where}{previews}\nRun record: {report.record}"
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    written = [image.written.path for image in report.images if image.written is not None]
+    if written:
+        say(console, f"Results: {work.results or (written[0] if len(written) == 1 else written[0].parent)}")
+    for image in report.images:
+        if image.preview is not None:
+            say(console, f"Picture: {image.preview}")
+    if report.rejections_table is not None:
+        say(console, f"Rejections: {report.rejections_table}")
+    if report.record is not None:
+        say(console, f"Run record: {report.record}")

@@ -29,6 +29,8 @@ class Status(StrEnum):
     READY = "ready"
     """Checked in a dry run: it can be segmented."""
     NO_PROMPTS = "no prompts"
+    NO_OUTLINES = "no outlines"
+    """Every prompt was rejected."""
     FAILED = "failed"
     """Its data or its slide cannot be used; the error says why."""
 
@@ -52,9 +54,13 @@ class ImageReport:
     instances: int = 0
     rejections: Sequence[Rejection] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
-    """What the image's data holds besides prompts, counted by what it is."""
+    """What was seen besides prompts that want an outline, counted by what it is."""
+    prompts_are: str = ""
+    """What counts as a prompt where these came from, as a sentence; for an image that has none."""
     remarks: Sequence[str] = ()
     """What the user is to know of the image."""
+    cleared: Sequence[str] = ()
+    """What the user is to know of outlines of earlier runs that were taken out, because their prompts are gone."""
     written: Written | None = None
     preview: Path | None = None
     traceback: str | None = None
@@ -69,7 +75,17 @@ class ImageReport:
     @property
     def was_computed(self) -> bool:
         """Whether every prompt of the image has ended as an instance or a rejection."""
-        return self.status in (Status.DONE, Status.INCOMPLETE)
+        return self.status in (Status.DONE, Status.INCOMPLETE, Status.NO_OUTLINES)
+
+    @property
+    def left_no_trace(self) -> bool:
+        """Whether there was nothing to do, and nothing was done."""
+        return self.status is Status.NO_PROMPTS and not self.cleared
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that the user is to know of the image and of its results, each a clause."""
+        return (*self.remarks, *self.cleared, *(self.written.remarks if self.written else ()))
 
     def as_json(self) -> dict[str, Any]:
         """Return the report with what is unknown left out."""
@@ -97,7 +113,7 @@ class ImageReport:
             "changes": self.written and (dict(self.written.counts) or None),
             "kept": self.written and (dict(self.written.kept) or None),
             "from_earlier_run": self.written and (sorted(self.written.from_earlier) or None),
-            "remarks": [*self.remarks, *(self.written.remarks if self.written else ())] or None,
+            "remarks": list(self.told) or None,
             "preview": self.preview and str(self.preview),
             "seconds": round(self.seconds, 3),
         }
@@ -115,7 +131,9 @@ class RunReport:
     notes: Sequence[str] = ()
     """What the user is to know of the run as a whole."""
     record: Path | None = None
-    """Where the run's record is kept; None for a dry run."""
+    """Where the run's record is kept; None for a dry run, and where there was nothing to do."""
+    rejections_table: Path | None = None
+    """Where all rejections are kept as a table; None where there are none."""
 
     @property
     def failed(self) -> list[ImageReport]:
