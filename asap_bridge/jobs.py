@@ -18,8 +18,8 @@ from nuclick_wsi.slides.slide import Frame
 
 _PROMPTS_ARE = (
     "In ASAP's files, dots are clicks, and point sets and measurements are squiggles. Point sets in groups that say "
-    "click are clicks, polygons and splines in groups that say squiggle are squiggles; `nuclick-wsi asap inspect` shows "
-    "how each is read."
+    "click are clicks, polygons and splines in groups that say squiggle are squiggles; `nuclick-wsi asap inspect` "
+    "shows how each is read."
 )
 
 

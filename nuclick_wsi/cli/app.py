@@ -90,7 +90,14 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of results; else `nuclick` in the project, or beside the prompts.")
     ] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="Also write an overlay picture per image.")] = False,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help="Also write pictures of each image: an overview, contact sheets of the outlines that the network is "
+            "least sure of and of each class, and an HTML page with all of them and the rejections.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     project_access: Annotated[
         ProjectAccess,

@@ -29,6 +29,8 @@ from qupath_extension.open_elsewhere import signs_of_use
 from qupath_extension.project import Project, read_project
 
 PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
+_MOST_PAGES = 3
+"""Named on screen."""
 _LINES_ARE_CLICKS = "In a table, each line with an x and a y is a click."
 
 
@@ -215,9 +217,11 @@ def _print(report: RunReport, request: RunRequest, work: _Work) -> None:
     written = [image.written.path for image in report.images if image.written is not None]
     if written:
         say(console, f"Results: {work.results or (written[0] if len(written) == 1 else written[0].parent)}")
-    for image in report.images:
-        if image.preview is not None:
-            say(console, f"Picture: {image.preview}")
+    pages = [image.preview.page for image in report.images if image.preview is not None]
+    for page in pages[:_MOST_PAGES]:
+        say(console, f"Pictures: {page}")
+    if len(pages) > _MOST_PAGES:
+        say(console, f"Pictures: {len(pages) - _MOST_PAGES} more pages in {work.out}")
     if report.rejections_table is not None:
         say(console, f"Rejections: {report.rejections_table}")
     if report.record is not None:

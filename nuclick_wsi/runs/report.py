@@ -14,6 +14,7 @@ import orjson
 
 from nuclick_wsi.instances import Rejection
 from nuclick_wsi.runs.jobs import ModelUsed, Written
+from nuclick_wsi.runs.preview.files import Preview
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Reading
 
@@ -62,7 +63,7 @@ class ImageReport:
     cleared: Sequence[str] = ()
     """What the user is to know of outlines of earlier runs that were taken out, because their prompts are gone."""
     written: Written | None = None
-    preview: Path | None = None
+    preview: Preview | None = None
     traceback: str | None = None
     """Only where the error is a defect of this program."""
     seconds: float = 0.0
@@ -114,7 +115,9 @@ class ImageReport:
             "kept": self.written and (dict(self.written.kept) or None),
             "from_earlier_run": self.written and (sorted(self.written.from_earlier) or None),
             "remarks": list(self.told) or None,
-            "preview": self.preview and str(self.preview),
+            "preview": self.preview and str(self.preview.overview),
+            "preview_page": self.preview and str(self.preview.page),
+            "preview_sheets": self.preview and [str(path) for path in self.preview.sheets],
             "seconds": round(self.seconds, 3),
         }
         return {key: value for key, value in entries.items() if value is not None}

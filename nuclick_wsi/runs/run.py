@@ -19,7 +19,8 @@ from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
-from nuclick_wsi.runs.preview import write_preview
+from nuclick_wsi.runs.preview.files import write_preview
+from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
 from nuclick_wsi.scale import PixelSize
@@ -204,11 +205,15 @@ def _status(outcome: Outcome, unread: Collection[str]) -> Status:
 def _with_preview(
     report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, outcome: Outcome
 ) -> ImageReport:
-    # A picture is named as its result is, which may have had to take another name.
+    # Pictures are named as their result is, which may have had to take another name.
     stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
     image = opened.image
-    place = write_preview(out / f"{stem}.png", opened.slide, image.prompts.prompts, outcome, image.class_colors)
-    return replace(report, preview=place.path, written=replace(written, remarks=[*written.remarks, *place.remarks]))
+    pictured = Pictured(job.name, opened.slide, image.prompts.prompts, outcome, image.class_colors, written.path)
+    try:
+        preview = write_preview(out, stem, pictured)
+    except NuclickError as error:  # the results are there
+        return replace(report, remarks=[*report.remarks, f"its pictures were not made: {error}"])
+    return replace(report, preview=preview, remarks=[*report.remarks, *preview.remarks])
 
 
 def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
