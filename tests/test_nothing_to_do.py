@@ -46,13 +46,14 @@ def test_a_file_without_prompts_is_told_why_and_nothing_is_made(
 ) -> None:
     source = tmp_path / "drawn.geojson"
     source.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    asked = RunRequest(source, slide=tmp_path / "not looked for.svs", objects=objects, device="cpu", dry_run=dry)
+    (tmp_path / "not read.svs").touch()
+    asked = RunRequest(source, slide=tmp_path / "not read.svs", objects=objects, device="cpu", dry_run=dry)
     assert run_target(asked) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"drawn.geojson: no prompts. {'Seen there and ' if features else ''}{words}" in told
     assert "Results:" not in told
     assert "Run record:" not in told
-    assert [path.name for path in tmp_path.iterdir()] == ["drawn.geojson"]
+    assert {path.name for path in tmp_path.iterdir()} == {"drawn.geojson", "not read.svs"}
 
 
 def test_a_table_without_lines_and_an_asap_file_without_clicks_say_what_counts_there(
@@ -65,7 +66,8 @@ def test_a_table_without_lines_and_an_asap_file_without_clicks_say_what_counts_t
         '<Coordinate Order="2" X="9" Y="9"/><Coordinate Order="3" X="1" Y="9"/></Coordinates></Annotation>'
         "</Annotations><AnnotationGroups/></ASAP_Annotations>"
     )
-    run_target(RunRequest(tmp_path / "clicks.csv", slide=Path("s.svs"), device="cpu"))
+    (tmp_path / "s.svs").touch()
+    run_target(RunRequest(tmp_path / "clicks.csv", slide=tmp_path / "s.svs", device="cpu"))
     assert "each line with an x and a y is a click" in capsys.readouterr().out
     run_target(RunRequest(tmp_path / "a.xml", device="cpu"))
     told = " ".join(capsys.readouterr().out.split())

@@ -484,7 +484,7 @@ def test_without_a_qupath_the_files_are_taken_and_the_run_says_why(tmp_path: Pat
     assert result.returncode == 0
     assert "Project access: files, results as GeoJSON (paquo can" in said(result)
     refused = nuclick("run", project, "--dry-run", "--project-access", "paquo")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "error: paquo can" in said(refused)
     assert "Traceback" not in refused.stderr
 

@@ -37,7 +37,7 @@ def not_asked_for(image: ImageReport) -> Iterator[str]:
         yield f"{image.name}: left alone: {', '.join(counted(skipped))}."
 
 
-def no_prompts_lines(images: Sequence[ImageReport]) -> Iterator[str]:
+def no_prompts_lines(images: Sequence[ImageReport], verbose: bool = False) -> Iterator[str]:
     """Yield what the user is to know of the images without prompts: how many, what was seen there, what counts."""
     empty = [image for image in images if image.status is Status.NO_PROMPTS]
     if not empty:
@@ -49,8 +49,8 @@ def no_prompts_lines(images: Sequence[ImageReport]) -> Iterator[str]:
     if len(empty) == len(images) or seen:
         yield from _hints(empty, seen)
     told = [f"{image.name}: {remark}." for image in empty for remark in image.told]
-    yield from told[:_FEW]
-    if len(told) > _FEW:
+    yield from told if verbose else told[:_FEW]
+    if len(told) > _FEW and not verbose:
         yield f"{len(told) - _FEW} more remarks on images without prompts: --verbose shows them."
 
 

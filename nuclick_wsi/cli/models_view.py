@@ -1,5 +1,8 @@
 """The output of `weights`: a table of the shipped models, and one model's card in full."""
 
+import json
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
@@ -9,8 +12,7 @@ from nuclick_wsi.prompts import ObjectKind
 
 def print_models(console: Console) -> None:
     """Print a table of the shipped models."""
-    cards = {path: read_card(path) for path in shipped_models().values()}
-    defaults = {default_model(kind) for kind in ObjectKind if any(card.kind is kind for card in cards.values())}
+    cards, defaults = _shipped()
     table = Table()
     for heading in ("name", "object", "crop", "MB", "best score", "terms"):
         table.add_column(heading, overflow="fold")
@@ -24,6 +26,24 @@ def print_models(console: Console) -> None:
             card.terms,
         )
     console.print(table)
+
+
+def plain_models() -> list[dict[str, object]]:
+    """Return the cards of the shipped models, as JSON has them."""
+    cards, defaults = _shipped()
+    return [{**_plain(card, path), "is_default": path in defaults} for path, card in cards.items()]
+
+
+def plain_card(model: str) -> dict[str, object]:
+    """Return a model's card as JSON has it; errors as `print_card`."""
+    path = find_model(model)
+    return _plain(read_card(path), path)
+
+
+def _shipped() -> tuple[dict[Path, ModelCard], set[Path]]:
+    """Return the cards of the shipped models, and which are the defaults."""
+    cards = {path: read_card(path) for path in shipped_models().values()}
+    return cards, {default_model(kind) for kind in ObjectKind if any(card.kind is kind for card in cards.values())}
 
 
 def print_card(console: Console, model: str) -> None:
@@ -42,6 +62,10 @@ def print_card(console: Console, model: str) -> None:
         table.add_row(name, value)
     table.add_row("file", str(path))
     console.print(table)
+
+
+def _plain(card: ModelCard, path: Path) -> dict[str, object]:
+    return {**json.loads(card.to_json()), "file": str(path)}
 
 
 def _entries(card: ModelCard) -> list[tuple[str, str]]:

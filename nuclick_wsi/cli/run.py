@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
 from nuclick_wsi.choices import GlandMode, ObjectType, ProjectAccess, ReaderChoice
-from nuclick_wsi.cli.console import ProgressWatcher, make_console, say
+from nuclick_wsi.cli.arguments import require_slide
+from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
+from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.instances import Reason
@@ -76,7 +80,7 @@ class _Work:
     """Where the user finds the results, unless it is the files that were written."""
 
 
-def run_target(request: RunRequest) -> int:
+def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     work = _work_of(request)
     registry = ModelRegistry(request.models, request.device, request.batch_size)
@@ -92,11 +96,12 @@ def run_target(request: RunRequest) -> int:
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
     )
+    _check_places(request)
     for warning in work.warnings:
-        say(make_console(stderr=True), warning, "yellow")
-    with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
+        screen.warn(warning, "yellow")
+    with work.journal, screen.watcher(len(work.jobs)) as watcher:
         report = run(work.jobs, registry, options, watcher, work.journal)
-    _print(report, request, work)
+    _show(report, request, work, screen)
     return exit_code(report)
 
 
@@ -144,6 +149,15 @@ def _work_of(request: RunRequest) -> _Work:
         "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and "
         f"prompts as {', '.join(PROMPT_FILES)}."
     )
+
+
+def _check_places(request: RunRequest) -> None:
+    if request.slide is not None:
+        require_slide(request.slide)
+    if request.out is not None and request.out.exists() and not request.out.is_dir():
+        raise SettingsError(
+            f"--out {request.out} is a file, and results need a folder: name one, which need not exist."
+        )
 
 
 def _work_on_project(request: RunRequest) -> _Work:
@@ -208,12 +222,19 @@ def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
     return replace(found, prompts_are=_LINES_ARE_CLICKS) if target.suffix.lower() in (".csv", ".tsv") else found
 
 
-def _print(report: RunReport, request: RunRequest, work: _Work) -> None:
-    console = make_console()
-    if request.dry_run:
-        print_plan(console, report)
+def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -> None:
+    if screen.as_json:
+        print_json(report.content())
+    if not screen.shows_text:
+        for image in report.failed:
+            screen.warn(f"{image.name}: {image.error}", "red")
         return
-    print_report(console, report)
+    (print_plan if request.dry_run else print_report)(screen.out, report, screen.verbose)
+    _print_places(screen.out, report, work)
+
+
+def _print_places(console: Console, report: RunReport, work: _Work) -> None:
+    """Print where everything is that was written."""
     written = [image.written.path for image in report.images if image.written is not None]
     if written:
         say(console, f"Results: {work.results or (written[0] if len(written) == 1 else written[0].parent)}")

@@ -16,29 +16,29 @@ _PLACES = 3
 """How many places of one reason are named."""
 
 
-def print_report(console: Console, report: RunReport) -> None:
+def print_report(console: Console, report: RunReport, verbose: bool = False) -> None:
     """Print the table of a run, what went wrong in full, and what the user is to know."""
     table = Table(title_justify="left")
     for heading in ("image", "prompts", "unchanged", "instances", "rejected", "status"):
         table.add_column(heading, justify="right" if heading in ("prompts", "unchanged", "instances") else "left")
     table.add_column("seconds", justify="right")
-    for image in _with_prompts(report):
-        table.add_row(*_row(image), style=_style(image))
-    _print(console, report, table)
+    for image in _rows(report, verbose):
+        table.add_row(*_row(image, verbose), style=_style(image))
+    _print(console, report, table, verbose)
 
 
-def print_plan(console: Console, report: RunReport) -> None:
+def print_plan(console: Console, report: RunReport, verbose: bool = False) -> None:
     """Print what a run would do, image by image."""
     table = Table()
     for heading in ("image", "prompts", "left alone", "slide", "read as", "status"):
         table.add_column(heading, overflow="fold")
-    for image in _with_prompts(report):
+    for image in _rows(report, verbose):
         size = image.pixel_size
         table.add_row(
             image.name,
             "\n".join(
                 [f"{count} {kind}" for kind, count in image.prompts.items()]
-                + [f"rejected: {reason}" for reason in _reasons(image)]
+                + [f"rejected: {reason}" for reason in _reasons(image, verbose)]
             ),
             "\n".join(counted(image.left_alone)),
             f"{image.slide}\n{image.reader}, {size.x_um:.4f} x {size.y_um:.4f} um" if size else "",
@@ -46,46 +46,68 @@ def print_plan(console: Console, report: RunReport) -> None:
             image.status.value,
             style=_style(image),
         )
-    _print(console, report, table)
+    _print(console, report, table, verbose)
 
 
-def _print(console: Console, report: RunReport, table: Table) -> None:
+def _print(console: Console, report: RunReport, table: Table, verbose: bool) -> None:
     if table.row_count:
         console.print(table)
-    for line in [*report.notes, *no_prompts_lines(report.images), *_remarks(report.images)]:
+    details = _details(report) if verbose else ()
+    for line in [*report.notes, *details, *no_prompts_lines(report.images, verbose), *_remarks(report.images)]:
         say(console, line)
 
 
-def _with_prompts(report: RunReport) -> list[ImageReport]:
-    return [image for image in report.images if image.status is not Status.NO_PROMPTS]
+def _rows(report: RunReport, verbose: bool) -> list[ImageReport]:
+    return [image for image in report.images if verbose or image.status is not Status.NO_PROMPTS]
+
+
+def _details(report: RunReport) -> Iterable[str]:
+    """Yield what only --verbose tells: models, settings, how slides were read, each rejection, what failed inside."""
+    for model in report.models:
+        yield f"Model for a {model.kind}: {model.name}, {model.path}, SHA-256 {model.sha256}"
+    yield "Settings: " + ", ".join(f"{name} {value}" for name, value in report.settings.items())
+    for image in report.images:
+        if image.pixel_size is not None:
+            size = f"{image.pixel_size.x_um:.4f} x {image.pixel_size.y_um:.4f} um"
+            yield f"{image.name}: {image.slide}, read by {image.reader}, {size} per pixel"
+        for reading in image.readings:
+            yield f"{image.name}: {reading.kind}: level {reading.level}, downsample {reading.downsample:.3f}"
+        for what in counted(image.left_alone):
+            yield f"{image.name}: left alone: {what}"
+        for one in image.rejections:
+            yield f"{image.name}: rejected: {one.kind or 'prompt'} {one.prompt_id}: {one.reason}: {one.detail}"
+        if image.traceback is not None:
+            yield image.traceback
 
 
 def _style(image: ImageReport) -> str | None:
     return {Status.FAILED: "red", Status.NO_OUTLINES: "yellow", Status.INCOMPLETE: "yellow"}.get(image.status)
 
 
-def _row(image: ImageReport) -> list[str]:
+def _row(image: ImageReport, verbose: bool) -> list[str]:
     return [
         image.name,
         "\n".join(f"{count} {kind}" for kind, count in image.prompts.items()),
         str(image.recalled) if image.was_computed else "",
         str(image.instances) if image.was_computed else "",
-        "\n".join(_reasons(image)),
+        "\n".join(_reasons(image, verbose)),
         image.status.value,
         f"{image.seconds:.1f}",
     ]
 
 
-def _reasons(image: ImageReport) -> Iterable[str]:
+def _reasons(image: ImageReport, verbose: bool) -> Iterable[str]:
     """Yield how many prompts were rejected for each reason, and where the first of them are."""
     places: dict[str, list[Point]] = defaultdict(list)
     for one in image.rejections:
         places[one.reason.value] += [one.position] if one.position else []
     for reason, count in sorted(image.reasons.items()):
-        yield f"{count} {reason}" + (f"\n  at {_listed(places[reason])}" if places[reason] else "")
+        yield f"{count} {reason}" + (f"\n  at {_listed(places[reason], verbose)}" if places[reason] else "")
 
 
-def _listed(places: Sequence[Point]) -> str:
+def _listed(places: Sequence[Point], verbose: bool) -> str:
+    if verbose:
+        return " ".join(f"({place.x:.0f}, {place.y:.0f})" for place in places)
     first = " ".join(f"({place.x:.0f}, {place.y:.0f})" for place in places[:_PLACES])
     return first if len(places) <= _PLACES else f"{first} ..."
 

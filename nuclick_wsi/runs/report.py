@@ -133,6 +133,7 @@ class RunReport:
     images: Sequence[ImageReport]
     notes: Sequence[str] = ()
     """What the user is to know of the run as a whole."""
+    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     record: Path | None = None
     """Where the run's record is kept; None for a dry run, and where there was nothing to do."""
     rejections_table: Path | None = None
@@ -143,20 +144,25 @@ class RunReport:
         """The images that could not be worked on."""
         return [image for image in self.images if image.status is Status.FAILED]
 
-    def as_json(self) -> bytes:
+    def content(self) -> dict[str, Any]:
         """Return the run record: what ran, on what, with which model and settings, and with which results."""
-        record = {
+        return {
             "generator": "nuclick-wsi",
             "started": self.started.isoformat(),
-            "finished": datetime.now(UTC).isoformat(),
+            "finished": self.finished.isoformat(),
             "platform": {"python": platform.python_version(), "system": platform.platform()},
             "packages": _versions(RECORDED_PACKAGES),
             "settings": dict(self.settings),
             "models": [asdict(model) | {"path": str(model.path)} for model in self.models],
             "notes": list(self.notes),
+            "record": self.record and str(self.record),
+            "rejections_table": self.rejections_table and str(self.rejections_table),
             "images": [image.as_json() for image in self.images],
         }
-        return orjson.dumps(record, option=orjson.OPT_INDENT_2)
+
+    def as_json(self) -> bytes:
+        """Return the run record as a JSON file's content."""
+        return orjson.dumps(self.content(), option=orjson.OPT_INDENT_2)
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:

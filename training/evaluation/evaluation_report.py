@@ -47,7 +47,7 @@ def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: 
     files = {_SCORES: _table(findings), **_figures(findings, asked)}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     head = {"seal": blank_seal(_source(folder, asked)), "command": command, "files": digests}
-    files[RECORD] = sealed(_record(findings, asked, head))
+    files[RECORD] = sealed((json.dumps(record_of(findings, asked, head), indent=2) + "\n").encode())
     for name, content in files.items():
         replace_if_unchanged(folder / name, content, earlier.get(name))
     for name in earlier.keys() - files.keys():
@@ -116,9 +116,9 @@ def _table(findings: Findings) -> bytes:
     return text.getvalue().encode()
 
 
-def _record(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -> bytes:
-    """Return a JSON file of the scores in all, and of all that they depend on, after a head of other entries."""
-    record = {
+def record_of(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -> dict[str, object]:
+    """Return the scores in all, and all that they depend on, as JSON has it, after a head of other entries."""
+    return {
         **head,
         "version": version("nuclick-wsi"),
         "model": {"name": findings.card.name, "kind": findings.card.kind, "sha256": findings.sha256},
@@ -135,7 +135,6 @@ def _record(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -
         "intervals": f"95 %, percentiles of {RESAMPLES} bootstrap samples of the images",
         "trials": list(_trials(findings)),
     }
-    return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def _trials(findings: Findings) -> Iterator[dict[str, object]]:

@@ -34,6 +34,8 @@ _LAST_STEP = 2**31
 class DivergedError(NuclickError, ArithmeticError):
     """The loss or its gradient is not finite."""
 
+    exit_code = 1
+
 
 def fit(
     run: Run,
