@@ -74,6 +74,8 @@ class _Work:
     """The folder for previews, records and the journal."""
     journal: Journal
     notes: Sequence[str] = ()
+    details: Sequence[str] = ()
+    """What is worth recording, but not worth telling everybody."""
     warnings: Sequence[str] = ()
     """What the user should hear before anything is computed."""
     results: Path | None = None
@@ -95,6 +97,7 @@ def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
         preview=request.preview,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
+        details=work.details,
     )
     _check_places(request)
     for warning in work.warnings:
@@ -170,19 +173,21 @@ def _work_on_project(request: RunRequest) -> _Work:
     journal = _journal(request, out)
     access = _access(request, project, out, journal)
     jobs = project_jobs(project, ImageChoice(request.objects, request.slides, request.images), access)
+    notes = [access.note] if access.is_news else []
+    details = [] if access.is_news else [access.note]
     if not isinstance(access, HierarchyAccess):
-        return _Work(jobs, out, journal, [access.note])
-    return _Work(jobs, out, journal, [access.note], signs_of_use(project, journal.path), project.path)
+        return _Work(jobs, out, journal, notes, details)
+    return _Work(jobs, out, journal, notes, details, signs_of_use(project, journal.path), project.path)
 
 
 def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:
     """Return the way into a project; a folder for results asks for files."""
     if request.project_access is ProjectAccess.PAQUO and request.out is not None:
         raise SettingsError("--out names a folder of result files, and --project-access paquo writes none: drop one.")
-    why, asked = "as asked for", request.project_access
-    if request.out is not None and asked is ProjectAccess.AUTO:
-        why, asked = "because --out names a folder for them", ProjectAccess.FILES
-    return choose_access(asked, project, FileAccess(out, request.as_type, why), journal)
+    if request.out is not None and request.project_access is ProjectAccess.AUTO:
+        files = FileAccess(out, request.as_type, "because --out names a folder for them", is_news=True)
+        return choose_access(ProjectAccess.FILES, project, files, journal)
+    return choose_access(request.project_access, project, FileAccess(out, request.as_type, "as asked for"), journal)
 
 
 def _work_on_asap(request: RunRequest) -> _Work:

@@ -63,6 +63,7 @@ def _rows(report: RunReport, verbose: bool) -> list[ImageReport]:
 
 def _details(report: RunReport) -> Iterable[str]:
     """Yield what only --verbose tells: models, settings, how slides were read, each rejection, what failed inside."""
+    yield from report.details
     for model in report.models:
         yield f"Model for a {model.kind}: {model.name}, {model.path}, SHA-256 {model.sha256}"
     yield "Settings: " + ", ".join(f"{name} {value}" for name, value in report.settings.items())

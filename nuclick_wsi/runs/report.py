@@ -133,6 +133,8 @@ class RunReport:
     images: Sequence[ImageReport]
     notes: Sequence[str] = ()
     """What the user is to know of the run as a whole."""
+    details: Sequence[str] = ()
+    """What is recorded, and told who wants to know all."""
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     record: Path | None = None
     """Where the run's record is kept; None for a dry run, and where there was nothing to do."""
@@ -154,7 +156,7 @@ class RunReport:
             "packages": _versions(RECORDED_PACKAGES),
             "settings": dict(self.settings),
             "models": [asdict(model) | {"path": str(model.path)} for model in self.models],
-            "notes": list(self.notes),
+            "notes": [*self.details, *self.notes],
             "record": self.record and str(self.record),
             "rejections_table": self.rejections_table and str(self.rejections_table),
             "images": [image.as_json() for image in self.images],

@@ -46,6 +46,8 @@ class Options:
     """Check everything, run no network, write nothing."""
     notes: Sequence[str] = ()
     """What the user is to know of how the run was set up."""
+    details: Sequence[str] = ()
+    """What of that is recorded alone."""
 
 
 class RunWatcher(Protocol):
@@ -82,7 +84,7 @@ def run(
         images.append(_guarded(_Line(registry, options, watcher, journal), job))
         watcher.image_ended(images[-1])
     notes = [*options.notes, *journal.notes]
-    report = RunReport(started, _described(options, registry), _models_used(registry), images, notes)
+    report = RunReport(started, _described(options, registry), _models_used(registry), images, notes, options.details)
     nothing_done = options.dry or all(image.left_no_trace for image in images)
     return report if nothing_done else _recorded(report, options.out / "runs")
 
