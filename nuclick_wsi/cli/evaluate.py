@@ -4,7 +4,6 @@ from pathlib import Path
 
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate, images_of
 from nuclick_training.evaluation.evaluation_report import earlier_files, record_of, save_findings
-from nuclick_training.evaluation.plots import new_figure
 from nuclick_training.evaluation.tables import print_findings
 from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.screen import Screen, print_json
@@ -19,9 +18,7 @@ def evaluate_model(asked: Evaluation, save: Path | None, command: str, screen: S
         The command line, for the record.
     """
     if save is not None:
-        # Found now, not after an hour: a missing matplotlib, and a file in the way.
-        new_figure(1, 1)
-        earlier_files(save, asked)
+        earlier_files(save, asked)  # a file in the way is found now, not after an hour
     images = len(images_of(asked)) * (1 + len(asked.jitter))
     with screen.watcher(images) as watcher:
         findings = evaluate(asked, watcher)
@@ -30,6 +27,7 @@ def evaluate_model(asked: Evaluation, save: Path | None, command: str, screen: S
     elif not screen.quiet:
         print_findings(findings, asked, screen.out)
     if save is not None:
-        save_findings(save, findings, asked, command)
+        for fault in save_findings(save, findings, asked, command):
+            screen.warn(fault, "yellow")
         if screen.shows_text:
             say(screen.out, f"Scores and figures: {save}")
