@@ -107,7 +107,8 @@ def _figures(findings: Findings, asked: Evaluation) -> tuple[dict[str, bytes], S
         wanted["worst.png"] = lambda: gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
     if len(findings.trials) > 1:
         wanted["aji_against_jitter.png"] = partial(aji_against_jitter, findings.trials)
-    figures, faults = {}, {}
+    figures: dict[str, bytes] = {}
+    faults: dict[str, None] = {}
     for name, draw in wanted.items():
         try:
             figures[name] = draw()
