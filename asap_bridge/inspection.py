@@ -13,6 +13,7 @@ from asap_bridge.jobs import AsapChoice, require_named_groups, slide_of
 from asap_bridge.names import unchanged_result
 from asap_bridge.selection import GroupRule, ReadAs, prompts_of, read_as
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.prompts import Role
 
 
 def inspect(console: Console, path: Path, choice: AsapChoice) -> None:
@@ -28,6 +29,33 @@ def inspect(console: Console, path: Path, choice: AsapChoice) -> None:
     console.print(_table(document, choice))
     for line in _remarks(document, path, choice):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def described_file(path: Path, choice: AsapChoice) -> dict[str, object]:
+    """Return what `inspect` prints as plain values; errors as there."""
+    document = read_document(path)
+    require_named_groups(path, document, choice.rule)
+    prompts = prompts_of(document.annotations, choice.objects, choice.rule)
+    try:
+        slide = str(slide_of(path, choice.slide, None))
+    except SlideError:
+        slide = None
+    return {
+        "slide": slide,
+        "prompts": dict(Counter(one.kind.value for one in prompts.prompts if one.role is Role.SEGMENT)),
+        "left_alone": dict(prompts.left_alone),
+        "rejections": [one.as_json() for one in prompts.rejections],
+        "annotations": [
+            {
+                "name": one.name,
+                "type": one.type.value,
+                "points": len(one.points),
+                "group": one.group,
+                "read_as": described(one, choice),
+            }
+            for one in document.annotations
+        ],
+    }
 
 
 def _table(document: Document, choice: AsapChoice) -> Table:

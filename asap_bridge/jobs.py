@@ -16,6 +16,12 @@ from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
 from nuclick_wsi.slides.slide import Frame
 
+_PROMPTS_ARE = (
+    "In ASAP's files, dots are clicks, and point sets and measurements are squiggles. Point sets in groups that say "
+    "click are clicks, polygons and splines in groups that say squiggle are squiggles; `nuclick-wsi asap inspect` "
+    "shows how each is read."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AsapChoice:
@@ -88,6 +94,7 @@ def _read(sink: AsapSink, choice: AsapChoice, folder: SlideFolder | None, is_bat
         find_slide=partial(slide_of, path, choice.slide, folder),
         frame=Frame.FULL,  # ASAP shows the whole slide
         class_colors={name: color for name, color in colors.items() if not is_result_group(name)},
+        prompts_are=_PROMPTS_ARE,
     )
 
 

@@ -29,10 +29,12 @@ def make_demo(folder: Path) -> Path:
     Raises
     ------
     SettingsError
-        If the folder has other files under names of the demo's.
+        If the folder has other files under names of the demo's, or is none.
     ResultError
         If the folder cannot be written to.
     """
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder} is a file, and the demo is a folder: name one, which need not exist.")
     project = folder / PROJECT
     try:
         with as_file(files("nuclick_wsi") / "demo_project") as source:

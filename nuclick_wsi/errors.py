@@ -5,10 +5,19 @@ print the message alone; anything that is not a `NuclickError` is a defect and k
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 
 class NuclickError(Exception):
-    """Something that the user can put right; the message says how."""
+    """Something that the user can put right; the message says how.
+
+    Attributes
+    ----------
+    exit_code
+        Of a command that ends with it: 2 where what it was given cannot be used, 1 where work failed.
+    """
+
+    exit_code: ClassVar[int] = 2
 
 
 class SlideError(NuclickError, OSError):
@@ -37,6 +46,8 @@ class DeviceError(NuclickError, RuntimeError):
 
 class ResultError(NuclickError, OSError):
     """A result cannot be written."""
+
+    exit_code = 1
 
 
 class FileChangedError(ResultError):

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -118,9 +118,30 @@ def write_picture(wanted: Path, picture: bytes, source: str) -> ResultPlace:
     ResultError
         If it cannot be written.
     """
-    place = choose_place(wanted, f"{source}\n{wanted.name}")
-    replace_if_unchanged(place.path, sealed(picture + place.seal.encode()), place.seen)
-    return place
+    return _write(wanted, picture + b"%s", source)
+
+
+def write_page(wanted: Path, page: bytes, source: str) -> ResultPlace:
+    """Write an HTML file's content as `write_picture` does, with the seal as a comment behind its end."""
+    return _write(wanted, page + b"<!-- %s -->\n", source)
+
+
+def remove_ours(folder: Path, start: str, names: Collection[str], source: str) -> None:
+    """Delete the pictures whose names start so, but for these, that were made from a source and not edited since.
+
+    Raises
+    ------
+    ResultError
+        If one cannot be read or deleted.
+    """
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith(start) or path.name in names or path.is_symlink() or not path.is_file():
+            continue
+        if origin_of(_read(path), _of_name(source, path)) is Origin.OURS:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise ResultError(f"{path}: an old picture cannot be deleted ({error.strerror or error}).") from error
 
 
 def require_free(target: Path, content: bytes | None = None) -> None:
@@ -153,6 +174,19 @@ def namesakes(path: Path) -> list[Path]:
     except OSError as error:
         raise _cannot_read(path.parent, error) from error
     return [found for found in beside if _folded(found.name) == _folded(path.name)]
+
+
+def _write(wanted: Path, content: bytes, source: str) -> ResultPlace:
+    """Write a content in which the last %s is where the seal goes."""
+    place = choose_place(wanted, _of_name(source, wanted))
+    before, after = content.rsplit(b"%s", 1)
+    replace_if_unchanged(place.path, sealed(before + place.seal.encode() + after), place.seen)
+    return place
+
+
+def _of_name(source: str, wanted: Path) -> str:
+    """Return the source of one of several files that are made from the same."""
+    return f"{source}\n{wanted.name}"
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -38,6 +38,11 @@ class Access(Protocol):
         """Which way it is, and why, for the user."""
         ...
 
+    @property
+    def is_news(self) -> bool:
+        """Whether that is to be said, and not only recorded."""
+        ...
+
     def entry(self, image: ProjectImage, stem: str) -> Entry:
         """Return an image's entry; `stem` names the files that a run makes for it."""
         ...
@@ -50,6 +55,8 @@ class FileAccess:
     out: Path
     as_type: ObjectType
     why: str
+    is_news: bool = False
+    """Whether the user may have expected another way."""
 
     @property
     def note(self) -> str:
@@ -102,6 +109,7 @@ class HierarchyAccess:
     qupath: QuPath
     journal: Journal
     as_type: ObjectType
+    is_news: bool = True
 
     @property
     def note(self) -> str:
@@ -121,6 +129,8 @@ def choose_access(
 ) -> FileAccess | HierarchyAccess:
     """Return the way into a project that is asked for; auto takes the files where the other is not there.
 
+    Most users have no paquo and need none: that it is not there is news only to who asked for it.
+
     Parameters
     ----------
     files
@@ -135,13 +145,15 @@ def choose_access(
     """
     if asked is ProjectAccess.FILES:
         return files
+    found = False
     try:
         qupath = QuPath.start()
+        found = True
         _require_fitting_version(project, qupath)
     except ProjectError as error:
         if asked is ProjectAccess.PAQUO:
             raise
-        return FileAccess(files.out, files.as_type, str(error))
+        return FileAccess(files.out, files.as_type, str(error), is_news=found)
     return HierarchyAccess(qupath, journal, files.as_type)
 
 

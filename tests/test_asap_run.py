@@ -201,7 +201,7 @@ def test_inspection_says_how_each_annotation_is_read(tmp_path: Path) -> None:
     ):
         assert words in said(result)
     refused = nuclick("asap", "inspect", file, "--squiggles-group", "squigles")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "has no group 'squigles', which --squiggles-group names. Its groups are: " in said(refused)
 
 

@@ -536,6 +536,20 @@ def test_without_matplotlib_figures_say_what_to_install(monkeypatch):
         new_figure(1, 1)
 
 
+def test_without_matplotlib_scores_are_saved_and_the_missing_figures_told(tmp_path, found, monkeypatch):
+    findings, asked = found
+    save_findings(tmp_path / "with", findings, asked, "")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    (told,) = save_findings(tmp_path / "without", findings, asked, "")
+    assert "pip install matplotlib" in told
+    assert sorted(path.name for path in (tmp_path / "without").iterdir()) == ["scores.csv", "scores.json"]
+    assert (tmp_path / "without" / "scores.csv").read_bytes() == (tmp_path / "with" / "scores.csv").read_bytes()
+    save_findings(tmp_path / "with", findings, asked, "")
+    assert sorted(path.name for path in (tmp_path / "with").iterdir()) == ["scores.csv", "scores.json"]
+    monkeypatch.undo()
+    assert not save_findings(tmp_path / "with", findings, asked, "")
+
+
 def test_the_command_evaluates_prints_and_saves(tmp_path, model, data, monkeypatch):
     words = ["evaluate", str(model), str(data), "--mpp", "0.25", "--tta", "--no-exclusion", "--device", "cpu"]
     words += ["--batch-size", "2", "--save", str(tmp_path / "out")]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from in_the_way import IN_THE_WAY, contents
 from made_pictures import folder_of, picture
 from PIL import Image
@@ -19,9 +20,12 @@ from nuclick_training.fitting.run_folder import begin, model_settings, note, req
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_wsi.cli import app as cli
 from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.instances import Instance
 from nuclick_wsi.models.network import NuClick, NuClickConfig
 from nuclick_wsi.models.weights import save_model
-from nuclick_wsi.runs.preview import write_preview
+from nuclick_wsi.prompts import ObjectKind, Plane
+from nuclick_wsi.runs.preview.files import write_preview
+from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.segmentation.engine import Outcome
 from nuclick_wsi.shared_files import Stamp
 from nuclick_wsi.slides.readers import open_slide
@@ -104,16 +108,21 @@ def test_going_on_with_a_run_replaces_a_model_of_this_run_alone(tmp_path: Path) 
 @pytest.mark.parametrize("put", IN_THE_WAY)
 def test_a_preview_goes_under_a_free_name_that_is_said(put: Callable[[Path], None], tmp_path: Path) -> None:
     Image.fromarray(np.full((64, 64, 3), 220, np.uint8)).save(tmp_path / "a.png")
-    put(tmp_path / "Präparat.png")
+    outline = Instance("1", ObjectKind.NUCLEUS, shapely.box(9, 9, 30, 30), None, Plane(), 1.0, 0.9)
+    names = ["Präparat.png", "Präparat - Least sure.png", "Präparat - No class.png", "Präparat.html"]
+    for name in names:
+        put(tmp_path / name)
     before = contents(tmp_path)
+    free = [f"{Path(name).stem} 2{Path(name).suffix}" for name in names]
     for _ in range(2):
         with open_slide(tmp_path / "a.png") as slide:
-            place = write_preview(tmp_path / "Präparat.png", slide, (), Outcome((), (), ()), {})
-        assert place.path.name == "Präparat 2.png"
-        assert "Präparat 2.png" in place.remarks[0]
+            pictured = Pictured("a", slide, (), Outcome((outline,), (), ()), {}, tmp_path / "a.geojson")
+            made = write_preview(tmp_path, "Präparat", pictured)
+        assert [path.name for path in (made.overview, *made.sheets, made.page)] == free
+        assert all(name in " ".join(made.remarks) for name in free)
     after = contents(tmp_path)
     assert {name: after.pop(name) for name in before} == before
-    assert list(after) == ["Präparat 2.png"]
+    assert set(after) == set(free)
 
 
 @pytest.mark.parametrize("put", IN_THE_WAY)

@@ -478,13 +478,15 @@ def test_a_project_of_another_version_is_not_written(qupath: QuPath, tmp_path: P
             choose_access(ProjectAccess.PAQUO, other, files, journal)
 
 
-def test_without_a_qupath_the_files_are_taken_and_the_run_says_why(tmp_path: Path) -> None:
+def test_without_a_qupath_the_files_are_taken_and_only_who_asks_for_paquo_is_told(tmp_path: Path) -> None:
     project = make_demo(tmp_path)
     result = nuclick("run", project, "--dry-run")
     assert result.returncode == 0
-    assert "Project access: files, results as GeoJSON (paquo can" in said(result)
+    assert "paquo" not in said(result)
+    asked = nuclick("run", project, "--dry-run", "--verbose")
+    assert "Project access: files, results as GeoJSON (paquo can" in said(asked)
     refused = nuclick("run", project, "--dry-run", "--project-access", "paquo")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "error: paquo can" in said(refused)
     assert "Traceback" not in refused.stderr
 

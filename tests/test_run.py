@@ -233,7 +233,7 @@ def test_a_model_or_device_that_is_not_there_is_named_before_anything_is_done(
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
     (tmp_path / "clicks.csv").write_text("x,y\n")
     result = nuclick("run", project, *(argument.format(csv=tmp_path / "clicks.csv") for argument in arguments))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert words in said(result)
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "nuclick").exists()

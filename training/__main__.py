@@ -5,7 +5,7 @@ import sys
 
 from nuclick_training.commands import add_fine_tune, add_finish, add_fit
 from nuclick_training.synthesis.composing import add_compose
-from nuclick_wsi.errors import NuclickError, SettingsError
+from nuclick_wsi.errors import NuclickError
 
 
 def main(arguments: list[str] | None = None, program: str = "python -m nuclick_training") -> None:
@@ -29,4 +29,4 @@ if __name__ == "__main__":
         main()
     except NuclickError as mistake:
         print(f"error: {mistake}", file=sys.stderr)
-        sys.exit(2 if isinstance(mistake, SettingsError) else 1)
+        sys.exit(mistake.exit_code)

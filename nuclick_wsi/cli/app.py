@@ -21,14 +21,15 @@ from nuclick_wsi.choices import (
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
-from nuclick_wsi.errors import NuclickError, SettingsError
+from nuclick_wsi.cli.options import AsJson, Quiet, Verbose
+from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
 app = typer.Typer(
     name="nuclick-wsi",
     help="Clicks and squiggles on a whole slide become exact outlines of nuclei, cells and glands.",
     no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -36,6 +37,18 @@ app.add_typer(weights_app, name="weights")
 app.add_typer(qupath_app, name="qupath")
 app.add_typer(asap_app, name="asap")
 app.add_typer(dataset_app, name="dataset")
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"nuclick-wsi {version_of('nuclick-wsi')}")
+        raise typer.Exit
+
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
@@ -103,7 +116,14 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of results; else `nuclick` in the project, or beside the prompts.")
     ] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="Also write an overlay picture per image.")] = False,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help="Also write pictures of each image: an overview, contact sheets of the outlines that the network is "
+            "least sure of and of each class, and an HTML page with all of them and the rejections.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     project_access: Annotated[
         ProjectAccess,
@@ -112,6 +132,9 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Outline every prompt anew, also where nothing has changed since a run.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
 ) -> None:
     """Outline every click and squiggle of a project, of ASAP's annotations, or of a file of prompts.
 
@@ -121,6 +144,7 @@ def run(
     refused, 2 wrong use.
     """
     from nuclick_wsi.cli.run import RunRequest, mask_settings, run_target
+    from nuclick_wsi.cli.screen import Screen
     from nuclick_wsi.segmentation.settings import OutlineSettings
 
     asked = RunRequest(
@@ -147,7 +171,7 @@ def run(
         fresh=fresh,
         project_access=project_access,
     )
-    raise typer.Exit(run_target(asked))
+    raise typer.Exit(run_target(asked, Screen(quiet, verbose, as_json)))
 
 
 @app.command()
@@ -205,16 +229,20 @@ def evaluate(
     ] = False,
     threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
     save: Annotated[
-        Path | None, typer.Option(help="A folder for scores.csv, scores.json and figures (needs matplotlib).")
+        Path | None,
+        typer.Option(help="A folder for scores.csv, scores.json and, where matplotlib is installed, figures."),
     ] = None,
     device: Device = "auto",
     batch_size: BatchSize = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a model: the engine outlines every object of labelled images from simulated clicks or squiggles."""
     from nuclick_training.evaluation.evaluate import Evaluation
     from nuclick_training.fitting.pixel_sizes import parse_mpp
     from nuclick_training.sampling.simulate import parse_jitter
     from nuclick_wsi.cli.evaluate import evaluate_model
+    from nuclick_wsi.cli.screen import Screen
 
     asked = Evaluation(
         model=model,
@@ -231,7 +259,7 @@ def evaluate(
         device=device,
         batch_size=batch_size,
     )
-    evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]))
+    evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]), Screen(quiet, as_json=as_json))
 
 
 @app.command(
@@ -251,19 +279,22 @@ def demo(
         "nuclick-demo"
     ),
     device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Build a slide and a QuPath project from a real tissue picture, outline its clicks and squiggles, show where."""
     from nuclick_wsi.cli.demo import run_demo
+    from nuclick_wsi.cli.screen import Screen
 
-    raise typer.Exit(run_demo(folder, device))
+    raise typer.Exit(run_demo(folder, device, Screen(quiet)))
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Show what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
-    from nuclick_wsi.cli import console, doctor
+    from nuclick_wsi.cli import doctor
+    from nuclick_wsi.cli.screen import Screen
 
-    raise typer.Exit(doctor.examine(console.make_console()))
+    raise typer.Exit(doctor.examine(Screen(as_json=as_json)))
 
 
 @app.command()
@@ -295,4 +326,4 @@ def main() -> None:
         app()
     except NuclickError as error:
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        sys.exit(error.exit_code)

@@ -13,6 +13,7 @@ from asap_bridge.feature_annotations import asap_of_features
 from asap_bridge.features import features_of
 from asap_bridge.selection import GroupRule
 from asap_bridge.slides import find_slide
+from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import make_console
 from nuclick_wsi.errors import NuclickError, PromptError, SettingsError, SlideError
 from nuclick_wsi.files import write_atomically
@@ -50,6 +51,8 @@ class ConvertRequest:
 def convert(request: ConvertRequest) -> int:
     """Convert one file, or all images of a project; print what was written and what was lost; return the exit code."""
     source, target = request.source.suffix.lower(), request.target.suffix.lower()
+    if request.slide is not None:
+        require_slide(request.slide)
     if not request.source.exists():
         raise SettingsError(f"{request.source} does not exist. Name an .xml of ASAP, a .geojson or a QuPath project.")
     if request.source.is_dir() or source == ".qpproj":

@@ -1,8 +1,8 @@
 """What `nuclick-wsi dataset` does: outlined slides become a store of patches, and a store is described and shown."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nuclick_training.datasets.annotated_regions import OutlineRule
-from nuclick_training.datasets.data import DataError
+from nuclick_training.datasets.data import NothingToCutError
 from nuclick_training.datasets.extract import Cutting, SlideReport, extract
 from nuclick_training.datasets.split_assignment import PARTS, SplitAssignment, fixed_split
 from nuclick_training.datasets.store import Store, read_store
@@ -20,6 +20,7 @@ from nuclick_training.evaluation.sheet import contact_sheet
 from nuclick_wsi.choices import SplitBy
 from nuclick_wsi.cli.console import make_console
 from nuclick_wsi.cli.dataset_sources import sources_of
+from nuclick_wsi.cli.screen import print_json
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.models.card import default_model, find_model, read_card
@@ -51,9 +52,9 @@ class ExtractRequest:
     overwrite: bool = False
 
 
-def extract_dataset(request: ExtractRequest) -> int:
+def extract_dataset(request: ExtractRequest, quiet: bool = False) -> int:
     """Cut patches from all sources into a store; return the exit code: 1 where an image could not be used."""
-    console = make_console()
+    console = make_console(stderr=quiet)
     terms = _terms(request)
     cutting = Cutting(terms.mpp, terms.patch, _pixel_size(request.mpp), _pattern(request.patient_from))
     rule = OutlineRule(terms.kind, request.regions, request.classes)
@@ -64,13 +65,14 @@ def extract_dataset(request: ExtractRequest) -> int:
             fixed_split(str(source))
     sources = [named for source in request.sources for named in sources_of(source, rule, request.slides)]
     with StoreWriter(request.target, terms, request.overwrite) as writer:
-        reports = extract(sources, cutting, writer, lambda report: _print_slide(console, report))
+        reports = extract(sources, cutting, writer, lambda report: _print_slide(console, report, quiet))
         failed = {report.name: report.error for report in reports if report.error is not None}
         if not writer.slides:
-            raise DataError(f"{request.target}: not written. {_what_to_do(rule, bool(failed))}")
+            raise NothingToCutError(f"{request.target}: not written. {_what_to_do(rule, bool(failed))}")
         writer.finish(request.assignment, failed)
     store = read_store(request.target)
-    _print_store(console, store)
+    if not quiet:
+        _print_store(console, store)
     return 1 if failed else 0
 
 
@@ -83,10 +85,13 @@ def _what_to_do(rule: OutlineRule, some_failed: bool) -> str:
     )
 
 
-def show_info(path: Path) -> int:
+def show_info(path: Path, as_json: bool = False) -> int:
     """Print what is in a store; return 1 where it leaks."""
     store = read_store(path)
-    _print_store(make_console(), store)
+    if as_json:
+        print_json(_plain(store))
+    else:
+        _print_store(make_console(), store)
     return 1 if store.leaks else 0
 
 
@@ -130,9 +135,10 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
         raise SettingsError(f"--patient-from {text!r} is no regular expression: {error}.") from error
 
 
-def _print_slide(console: Console, report: SlideReport) -> None:
+def _print_slide(console: Console, report: SlideReport, quiet: bool) -> None:
     if report.error is not None:
         _warn(console, f"{report.name}: {report.error}")
+    if report.error is not None or quiet:
         return
     if not report.patches:
         _say(console, f"{report.name}: has no region, left alone")
@@ -141,6 +147,53 @@ def _print_slide(console: Console, report: SlideReport) -> None:
     _say(console, f"{report.name}: {report.patches} patches, {report.objects} objects{enlarged}")
     for remark in report.remarks:
         _say(console, f"  {remark}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a store has of a part."""
+
+    name: str
+    slides: int
+    patients: int
+    patches: int
+    objects: int
+    median_object_um2: float | None
+    um_per_pixel: Sequence[float]
+
+
+def _parts(store: Store) -> Iterator[_Part]:
+    slides = store.slides
+    part_of = np.array([PARTS.index(slide.part) for slide in slides])
+    for number, part in enumerate(PARTS):
+        chosen = [slide for slide in slides if slide.part == part]
+        of_part = part_of[store.objects["slide"]] == number
+        areas = store.objects["pixels"][of_part] * np.array([s.mpp**2 for s in slides])[store.objects["slide"][of_part]]
+        yield _Part(
+            name=part,
+            slides=len(chosen),
+            patients=len({slide.patient for slide in chosen}),
+            patches=int((part_of[store.patches["slide"]] == number).sum()),
+            objects=len(areas),
+            median_object_um2=float(np.median(areas)) if len(areas) else None,
+            um_per_pixel=sorted({float(f"{slide.mpp:.3g}") for slide in chosen}),
+        )
+
+
+def _plain(store: Store) -> dict[str, object]:
+    """Return what `_print_store` prints as JSON has it."""
+    terms = store.terms
+    return {
+        "store": str(store.path),
+        "object": terms.kind.value,
+        "patch_px": terms.patch,
+        "mpp": terms.mpp,
+        "divided_by": store.assignment.by.value,
+        "seed": store.assignment.seed,
+        "parts": [asdict(part) for part in _parts(store)],
+        "not_used": dict(store.failed),
+        "leaks": store.leaks,
+    }
 
 
 def _print_store(console: Console, store: Store) -> None:
@@ -152,21 +205,10 @@ def _print_store(console: Console, store: Store) -> None:
         f"divided by {store.assignment.by} (seed {store.assignment.seed}), {size / 1e6:.1f} MB",
     )
     table = Table("part", "slides", "patients", "patches", "objects", "median object um2", "slides' um per pixel")
-    part_of = np.array([PARTS.index(slide.part) for slide in slides])
-    for number, part in enumerate(PARTS):
-        chosen = [slide for slide in slides if slide.part == part]
-        of_part = part_of[store.objects["slide"]] == number
-        sizes = sorted({f"{slide.mpp:.3g}" for slide in chosen})
-        areas = store.objects["pixels"][of_part] * np.array([s.mpp**2 for s in slides])[store.objects["slide"][of_part]]
-        table.add_row(
-            part,
-            str(len(chosen)),
-            str(len({slide.patient for slide in chosen})),
-            str(int((part_of[store.patches["slide"]] == number).sum())),
-            str(len(areas)),
-            f"{np.median(areas):.1f}" if len(areas) else "-",
-            ", ".join(sizes) or "-",
-        )
+    for part in _parts(store):
+        median, sizes = part.median_object_um2, ", ".join(f"{size:.3g}" for size in part.um_per_pixel)
+        counts = (part.slides, part.patients, part.patches, part.objects)
+        table.add_row(part.name, *map(str, counts), "-" if median is None else f"{median:.1f}", sizes or "-")
     console.print(table)
     absent = [part for part in PARTS if all(slide.part != part for slide in slides)]
     if absent:

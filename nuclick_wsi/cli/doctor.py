@@ -4,17 +4,17 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import read_card, shipped_models
 from nuclick_wsi.prompts import ObjectKind
@@ -49,17 +49,29 @@ class Finding:
     advice: str = ""
 
 
-def examine(console: Console) -> int:
-    """Print a table of all findings; return 1 where something is missing that every run needs, else 0."""
+def examine(screen: Screen) -> int:
+    """Show all findings; return 1 where something is missing that every run needs, else 0."""
     findings = [*_python(), *_readers(), *_devices(), *_models(), *_qupath()]
+    if screen.as_json:
+        print_json(
+            [
+                {"what": one.what, "health": one.health.value[0], "seen": one.seen, "advice": one.advice}
+                for one in findings
+            ]
+        )
+    else:
+        screen.out.print(_table(findings))
+    return 1 if any(finding.health is Health.BAD for finding in findings) else 0
+
+
+def _table(findings: Sequence[Finding]) -> Table:
     table = Table()
     for heading in ("what", "", "seen", "what to do"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
         word, style = finding.health.value
         table.add_row(finding.what, Text(word, style), Text(finding.seen), Text(finding.advice))
-    console.print(table)
-    return 1 if any(finding.health is Health.BAD for finding in findings) else 0
+    return table
 
 
 def _python() -> Iterator[Finding]:

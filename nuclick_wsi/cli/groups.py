@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nuclick_wsi.choices import SplitBy
+from nuclick_wsi.cli.options import AsJson, Quiet
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
 weights_app = typer.Typer(help="The models: list them, read their cards, import other people's.", no_args_is_help=True)
@@ -37,19 +38,27 @@ SquigglesGroup = Annotated[
 
 
 @weights_app.command("list")
-def weights_list() -> None:
+def weights_list(as_json: AsJson = False) -> None:
     """List the shipped models, with the default of each kind of object."""
-    from nuclick_wsi.cli import console, models_view
+    from nuclick_wsi.cli import models_view, screen
 
-    models_view.print_models(console.make_console())
+    if as_json:
+        screen.print_json(models_view.plain_models())
+    else:
+        models_view.print_models(screen.Screen().out)
 
 
 @weights_app.command("info")
-def weights_info(model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")]) -> None:
+def weights_info(
+    model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")], as_json: AsJson = False
+) -> None:
     """Print a model's card: data and terms, settings, scores, limits."""
-    from nuclick_wsi.cli import console, models_view
+    from nuclick_wsi.cli import models_view, screen
 
-    models_view.print_card(console.make_console(), model)
+    if as_json:
+        screen.print_json(models_view.plain_card(model))
+    else:
+        models_view.print_card(screen.Screen().out, model)
 
 
 @weights_app.command("path")
@@ -82,15 +91,22 @@ def asap_inspect(
     ] = ObjectChoice.AUTO,
     clicks_group: ClicksGroup = None,
     squiggles_group: SquigglesGroup = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how each annotation would be read by `run`; write nothing."""
     from asap_bridge import inspection
     from asap_bridge.jobs import AsapChoice
     from asap_bridge.selection import GroupRule
-    from nuclick_wsi.cli import console
+    from nuclick_wsi.cli import screen
+    from nuclick_wsi.cli.arguments import require_slide
 
+    if slide is not None:
+        require_slide(slide)
     choice = AsapChoice(objects, GroupRule(tuple(clicks_group or ()), tuple(squiggles_group or ())), slide, None)
-    inspection.inspect(console.make_console(), file, choice)
+    if as_json:
+        screen.print_json(inspection.described_file(file, choice))
+    else:
+        inspection.inspect(screen.Screen().out, file, choice)
 
 
 @qupath_app.command("install")
@@ -133,11 +149,16 @@ def qupath_uninstall(user_dir: UserDir = None) -> None:
 
 
 @qupath_app.command("status")
-def qupath_status(user_dir: UserDir = None) -> None:
+def qupath_status(user_dir: UserDir = None, as_json: AsJson = False) -> None:
     """Say which QuPath has NuClick in its menu."""
+    from nuclick_wsi.cli.screen import print_json
     from qupath_extension import install
 
-    for folder in install.find_user_folders(user_dir):
+    folders = install.find_user_folders(user_dir)
+    if as_json:
+        print_json([{"folder": str(folder.path), "status": folder.presence().value} for folder in folders])
+        return
+    for folder in folders:
         typer.echo(f"{folder.path}: {folder.presence().value}")
 
 
@@ -194,6 +215,7 @@ def dataset_extract(
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other parts.")] = 0,
     slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that are elsewhere.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the store that is there.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Cut patches with their instance maps out of slides, where an annotation says that everything is outlined.
 
@@ -218,15 +240,17 @@ def dataset_extract(
         slides=slides,
         overwrite=overwrite,
     )
-    raise typer.Exit(dataset.extract_dataset(asked))
+    raise typer.Exit(dataset.extract_dataset(asked, quiet))
 
 
 @dataset_app.command("info")
-def dataset_info(store: Annotated[Path, typer.Argument(help="A store that `dataset extract` made.")]) -> None:
+def dataset_info(
+    store: Annotated[Path, typer.Argument(help="A store that `dataset extract` made.")], as_json: AsJson = False
+) -> None:
     """Say what is in a store, part by part; exit code 1 if a patient or a slide is in two parts."""
     from nuclick_wsi.cli import dataset
 
-    raise typer.Exit(dataset.show_info(store))
+    raise typer.Exit(dataset.show_info(store, as_json))
 
 
 @dataset_app.command("show")

@@ -1,5 +1,6 @@
 """The output of `weights`: a table of the shipped models, and one model's card in full."""
 
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -44,6 +45,18 @@ def _default_for(path: Path, kind: ObjectKind) -> str:
         return ""
 
 
+def plain_models() -> list[dict[str, object]]:
+    """Return the cards of the shipped models, as JSON has them."""
+    cards = {path: read_card(path) for path in shipped_models().values()}
+    return [{**_plain(card, path), "is_default": path == default_model(card.kind)} for path, card in cards.items()]
+
+
+def plain_card(model: str) -> dict[str, object]:
+    """Return a model's card as JSON has it; errors as `print_card`."""
+    path = find_model(model)
+    return _plain(read_card(path), path)
+
+
 def print_card(console: Console, model: str) -> None:
     """Print everything that a model's card says.
 
@@ -60,6 +73,10 @@ def print_card(console: Console, model: str) -> None:
         table.add_row(name, value)
     table.add_row("file", str(path))
     console.print(table)
+
+
+def _plain(card: ModelCard, path: Path) -> dict[str, object]:
+    return {**json.loads(card.to_json()), "file": str(path)}
 
 
 def _entries(card: ModelCard) -> list[tuple[str, str]]:

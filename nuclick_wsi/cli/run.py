@@ -1,14 +1,19 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from rich.console import Console
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
 from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType, ProjectAccess, ReaderChoice
-from nuclick_wsi.cli.console import ProgressWatcher, make_console, print_plan, print_report
+from nuclick_wsi.cli.arguments import require_slide
+from nuclick_wsi.cli.console import say
+from nuclick_wsi.cli.run_tables import print_plan, print_report
+from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.instances import Reason
@@ -28,6 +33,9 @@ from qupath_extension.open_elsewhere import signs_of_use
 from qupath_extension.project import Project, read_project
 
 PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
+_MOST_PAGES = 3
+"""Named on screen."""
+_LINES_ARE_CLICKS = "In a table, each line with an x and a y is a click."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +75,20 @@ class _Work:
     """The folder for previews, records and the journal."""
     journal: Journal
     notes: Sequence[str] = ()
+    details: Sequence[str] = ()
+    """What is worth recording, but not worth telling everybody."""
     warnings: Sequence[str] = ()
     """What the user should hear before anything is computed."""
     results: Path | None = None
     """Where the user finds the results, unless it is the files that were written."""
 
 
-def run_target(request: RunRequest) -> int:
+def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     work = _work_of(request)
     registry = ModelRegistry(request.models, request.device, request.batch_size, terms=request.terms)
     if request.objects is not ObjectChoice.AUTO:
-        for kind in (*request.objects.of_points, *request.objects.of_lines):
+        for kind in request.objects.kinds:
             registry.path(kind)  # a kind without a model is wrong before the first image is
     options = Options(
         out=work.out,
@@ -88,12 +98,14 @@ def run_target(request: RunRequest) -> int:
         preview=request.preview,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
+        details=work.details,
     )
+    _check_places(request)
     for warning in work.warnings:
-        make_console(stderr=True).print(warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
-    with work.journal, ProgressWatcher(make_console(stderr=True), len(work.jobs)) as watcher:
+        screen.warn(warning, "yellow")
+    with work.journal, screen.watcher(len(work.jobs)) as watcher:
         report = run(work.jobs, registry, options, watcher, work.journal)
-    _print(report, work)
+    _show(report, request, work, screen)
     return exit_code(report)
 
 
@@ -143,6 +155,15 @@ def _work_of(request: RunRequest) -> _Work:
     )
 
 
+def _check_places(request: RunRequest) -> None:
+    if request.slide is not None:
+        require_slide(request.slide)
+    if request.out is not None and request.out.exists() and not request.out.is_dir():
+        raise SettingsError(
+            f"--out {request.out} is a file, and results need a folder: name one, which need not exist."
+        )
+
+
 def _work_on_project(request: RunRequest) -> _Work:
     if request.slide is not None:
         raise SettingsError(
@@ -153,19 +174,21 @@ def _work_on_project(request: RunRequest) -> _Work:
     journal = _journal(request, out)
     access = _access(request, project, out, journal)
     jobs = project_jobs(project, ImageChoice(request.objects, request.slides, request.images), access)
+    notes = [access.note] if access.is_news else []
+    details = [] if access.is_news else [access.note]
     if not isinstance(access, HierarchyAccess):
-        return _Work(jobs, out, journal, [access.note])
-    return _Work(jobs, out, journal, [access.note], signs_of_use(project, journal.path), project.path)
+        return _Work(jobs, out, journal, notes, details)
+    return _Work(jobs, out, journal, notes, details, signs_of_use(project, journal.path), project.path)
 
 
 def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:
     """Return the way into a project; a folder for results asks for files."""
     if request.project_access is ProjectAccess.PAQUO and request.out is not None:
         raise SettingsError("--out names a folder of result files, and --project-access paquo writes none: drop one.")
-    why, asked = "as asked for", request.project_access
-    if request.out is not None and asked is ProjectAccess.AUTO:
-        why, asked = "because --out names a folder for them", ProjectAccess.FILES
-    return choose_access(asked, project, FileAccess(out, request.as_type, why), journal)
+    if request.out is not None and request.project_access is ProjectAccess.AUTO:
+        files = FileAccess(out, request.as_type, "because --out names a folder for them", is_news=True)
+        return choose_access(ProjectAccess.FILES, project, files, journal)
+    return choose_access(request.project_access, project, FileAccess(out, request.as_type, "as asked for"), journal)
 
 
 def _work_on_asap(request: RunRequest) -> _Work:
@@ -201,17 +224,32 @@ def _work_on_file(request: RunRequest) -> _Work:
 def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
     """Read a file of prompts; its positions are QuPath's, which crops a slide to its bounds."""
     find_slide: Callable[[], Path] = lambda: slide  # noqa: E731
-    return ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
+    found = ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
+    return replace(found, prompts_are=_LINES_ARE_CLICKS) if target.suffix.lower() in (".csv", ".tsv") else found
 
 
-def _print(report: RunReport, work: _Work) -> None:
-    console = make_console()
-    if report.record is None:
-        print_plan(console, report)
+def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -> None:
+    if screen.as_json:
+        print_json(report.content())
+    if not screen.shows_text:
+        for image in report.failed:
+            screen.warn(f"{image.name}: {image.error}", "red")
         return
-    print_report(console, report)
-    written = [image.written.path for image in report.images if image.written is not None] or [work.out]
-    where = work.results or (written[0] if len(written) == 1 else written[0].parent)
-    previews = "".join(f"\nPicture: {image.preview}" for image in report.images if image.preview is not None)
-    text = f"Results: {where}{previews}\nRun record: {report.record}"
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    (print_plan if request.dry_run else print_report)(screen.out, report, screen.verbose)
+    _print_places(screen.out, report, work)
+
+
+def _print_places(console: Console, report: RunReport, work: _Work) -> None:
+    """Print where everything is that was written."""
+    written = [image.written.path for image in report.images if image.written is not None]
+    if written:
+        say(console, f"Results: {work.results or (written[0] if len(written) == 1 else written[0].parent)}")
+    pages = [image.preview.page for image in report.images if image.preview is not None]
+    for page in pages[:_MOST_PAGES]:
+        say(console, f"Pictures: {page}")
+    if len(pages) > _MOST_PAGES:
+        say(console, f"Pictures: {len(pages) - _MOST_PAGES} more pages in {work.out}")
+    if report.rejections_table is not None:
+        say(console, f"Rejections: {report.rejections_table}")
+    if report.record is not None:
+        say(console, f"Run record: {report.record}")

@@ -6,7 +6,7 @@ Readers of projects and of GeoJSON or CSV files make drawings; the command line 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -190,8 +190,9 @@ def _squiggle(drawing: Drawing, kinds: Kinds, ids: _Ids) -> tuple[list[Prompt], 
     strokes = [tuple(Point(x, y) for x, y in part.tolist()) for part in drawing.parts]
     long_ones = tuple(stroke for stroke in strokes if stroke_length(stroke) > 0)
     if not long_ones:
-        where = next((f"at ({stroke[0].x:g}, {stroke[0].y:g})" for stroke in strokes if stroke), "")
-        return [], [_rejection(drawing, Reason.NO_LENGTH, where, ids)]
+        first = next((stroke[0] for stroke in strokes if stroke), None)
+        where = "" if first is None else f"at ({first.x:g}, {first.y:g})"
+        return [], [replace(_rejection(drawing, Reason.NO_LENGTH, where, ids), position=first)]
     return _prompts(drawing, kinds, Squiggle(long_ones), ids), []
 
 

@@ -22,6 +22,9 @@ from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.slide import Frame
 
 NO_PROMPTS_LEFT = "its clicks and squiggles are gone, so the outlines of earlier runs were taken out of"
+IGNORED = "of a class Ignore*"
+"""What a report of a run calls the prompts that want no outline."""
+_PROMPTS_ARE = "Prompts are annotations: points are clicks, and lines are squiggles."
 _LONGEST_STEM = 200
 """Bytes; most file systems take names of 255."""
 
@@ -43,6 +46,14 @@ class ImageInput:
     class_colors: Mapping[str, Color] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     """What the user is to know of the image, each a clause."""
+    prompts_are: str = _PROMPTS_ARE
+    """What counts as a prompt where these came from, as a sentence for a user whose drawings are none."""
+
+    @property
+    def left_alone(self) -> dict[str, int]:
+        """What was seen besides prompts that want an outline, counted by what it is."""
+        ignored = sum(prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts.prompts)
+        return {**self.prompts.left_alone, **({IGNORED: ignored} if ignored else {})}
 
     @property
     def wanted(self) -> Counter[ObjectKind]:

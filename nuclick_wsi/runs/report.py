@@ -14,6 +14,7 @@ import orjson
 
 from nuclick_wsi.instances import Rejection
 from nuclick_wsi.runs.jobs import ModelUsed, Written
+from nuclick_wsi.runs.preview.files import Preview
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Reading
 
@@ -29,6 +30,8 @@ class Status(StrEnum):
     READY = "ready"
     """Checked in a dry run: it can be segmented."""
     NO_PROMPTS = "no prompts"
+    NO_OUTLINES = "no outlines"
+    """Every prompt was rejected."""
     FAILED = "failed"
     """Its data or its slide cannot be used; the error says why."""
 
@@ -52,11 +55,15 @@ class ImageReport:
     instances: int = 0
     rejections: Sequence[Rejection] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
-    """What the image's data holds besides prompts, counted by what it is."""
+    """What was seen besides prompts that want an outline, counted by what it is."""
+    prompts_are: str = ""
+    """What counts as a prompt where these came from, as a sentence; for an image that has none."""
     remarks: Sequence[str] = ()
     """What the user is to know of the image."""
+    cleared: Sequence[str] = ()
+    """What the user is to know of outlines of earlier runs that were taken out, because their prompts are gone."""
     written: Written | None = None
-    preview: Path | None = None
+    preview: Preview | None = None
     traceback: str | None = None
     """Only where the error is a defect of this program."""
     seconds: float = 0.0
@@ -69,7 +76,17 @@ class ImageReport:
     @property
     def was_computed(self) -> bool:
         """Whether every prompt of the image has ended as an instance or a rejection."""
-        return self.status in (Status.DONE, Status.INCOMPLETE)
+        return self.status in (Status.DONE, Status.INCOMPLETE, Status.NO_OUTLINES)
+
+    @property
+    def left_no_trace(self) -> bool:
+        """Whether there was nothing to do, and nothing was done."""
+        return self.status is Status.NO_PROMPTS and not self.cleared
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that the user is to know of the image and of its results, each a clause."""
+        return (*self.remarks, *self.cleared, *(self.written.remarks if self.written else ()))
 
     def as_json(self) -> dict[str, Any]:
         """Return the report with what is unknown left out."""
@@ -97,8 +114,10 @@ class ImageReport:
             "changes": self.written and (dict(self.written.counts) or None),
             "kept": self.written and (dict(self.written.kept) or None),
             "from_earlier_run": self.written and (sorted(self.written.from_earlier) or None),
-            "remarks": [*self.remarks, *(self.written.remarks if self.written else ())] or None,
-            "preview": self.preview and str(self.preview),
+            "remarks": list(self.told) or None,
+            "preview": self.preview and str(self.preview.overview),
+            "preview_page": self.preview and str(self.preview.page),
+            "preview_sheets": self.preview and [str(path) for path in self.preview.sheets],
             "seconds": round(self.seconds, 3),
         }
         return {key: value for key, value in entries.items() if value is not None}
@@ -114,28 +133,38 @@ class RunReport:
     images: Sequence[ImageReport]
     notes: Sequence[str] = ()
     """What the user is to know of the run as a whole."""
+    details: Sequence[str] = ()
+    """What is recorded, and told who wants to know all."""
+    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     record: Path | None = None
-    """Where the run's record is kept; None for a dry run."""
+    """Where the run's record is kept; None for a dry run, and where there was nothing to do."""
+    rejections_table: Path | None = None
+    """Where all rejections are kept as a table; None where there are none."""
 
     @property
     def failed(self) -> list[ImageReport]:
         """The images that could not be worked on."""
         return [image for image in self.images if image.status is Status.FAILED]
 
-    def as_json(self) -> bytes:
+    def content(self) -> dict[str, Any]:
         """Return the run record: what ran, on what, with which model and settings, and with which results."""
-        record = {
+        return {
             "generator": "nuclick-wsi",
             "started": self.started.isoformat(),
-            "finished": datetime.now(UTC).isoformat(),
+            "finished": self.finished.isoformat(),
             "platform": {"python": platform.python_version(), "system": platform.platform()},
             "packages": _versions(RECORDED_PACKAGES),
             "settings": dict(self.settings),
             "models": [asdict(model) | {"path": str(model.path)} for model in self.models],
-            "notes": list(self.notes),
+            "notes": [*self.details, *self.notes],
+            "record": self.record and str(self.record),
+            "rejections_table": self.rejections_table and str(self.rejections_table),
             "images": [image.as_json() for image in self.images],
         }
-        return orjson.dumps(record, option=orjson.OPT_INDENT_2)
+
+    def as_json(self) -> bytes:
+        """Return the run record as a JSON file's content."""
+        return orjson.dumps(self.content(), option=orjson.OPT_INDENT_2)
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:

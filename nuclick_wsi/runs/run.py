@@ -5,7 +5,7 @@ Besides the results it writes previews, where they are wanted, and one record of
 
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +15,18 @@ from uuid import uuid4
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.instances import Reason
+from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
-from nuclick_wsi.runs.preview import write_preview
+from nuclick_wsi.runs.preview.files import write_preview
+from nuclick_wsi.runs.preview.pictured import Pictured
+from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.segmentation.prompt_validation import refuse_misplaced
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.slides.readers import open_slide
 
@@ -43,6 +46,8 @@ class Options:
     """Check everything, run no network, write nothing."""
     notes: Sequence[str] = ()
     """What the user is to know of how the run was set up."""
+    details: Sequence[str] = ()
+    """What of that is recorded alone."""
 
 
 class RunWatcher(Protocol):
@@ -78,12 +83,20 @@ def run(
     for job in jobs:
         images.append(_guarded(_Line(registry, options, watcher, journal), job))
         watcher.image_ended(images[-1])
-    record = None if options.dry else options.out / "runs" / f"{started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}.json"
-    report = RunReport(
-        started, _described(options, registry), _models_used(registry), images, [*options.notes, *journal.notes], record
-    )
-    if record is not None:
-        write_atomically(record, report.as_json())
+    notes = [*options.notes, *journal.notes]
+    report = RunReport(started, _described(options, registry), _models_used(registry), images, notes, options.details)
+    nothing_done = options.dry or all(image.left_no_trace for image in images)
+    return report if nothing_done else _recorded(report, options.out / "runs")
+
+
+def _recorded(report: RunReport, folder: Path) -> RunReport:
+    """Write the record of a run, and beside it the table of its rejections; return the report with their places."""
+    name = f"{report.started:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
+    table = folder / f"{name}-rejections.csv" if any(image.rejections for image in report.images) else None
+    report = replace(report, record=folder / f"{name}.json", rejections_table=table)
+    if table is not None:
+        write_atomically(table, rejections_csv(report.images))
+    write_atomically(folder / f"{name}.json", report.as_json())
     return report
 
 
@@ -124,7 +137,8 @@ def _report_of(job: Job, image: ImageInput, status: Status) -> ImageReport:
         status,
         prompts={kind.value: count for kind, count in image.wanted.items()},
         rejections=prompts.rejections,
-        left_alone=prompts.left_alone,
+        left_alone=image.left_alone,
+        prompts_are=image.prompts_are,
         remarks=image.remarks,
     )
 
@@ -133,11 +147,25 @@ def _run_image(line: _Line, job: Job, image: ImageInput) -> ImageReport:
     options = line.options
     if not image.wanted and not image.prompts.rejections:
         report = _report_of(job, image, Status.NO_PROMPTS)
-        return report if options.dry else replace(report, remarks=[*report.remarks, *job.sink.clear()])
+        return report if options.dry else replace(report, cleared=job.sink.clear())
     with open_slide(image.find_slide(), reader=options.reader, frame=image.frame) as slide:
         opened = OpenedImage.of(image, slide, options.pixel_size, line.registry)
         report = opened.described_in(_report_of(job, image, Status.READY))
-        return report if options.dry else _segmented(line, job, opened, report)
+        _, misplaced = refuse_misplaced(image.prompts.prompts, slide.info)
+        if misplaced and len(misplaced) == image.wanted.total():
+            everything = [*report.rejections, *misplaced]
+            return replace(report, status=Status.FAILED, rejections=everything, error=_all_misplaced(misplaced))
+        if options.dry:
+            return replace(report, rejections=[*report.rejections, *misplaced])
+        return _segmented(line, job, opened, report)
+
+
+def _all_misplaced(misplaced: Sequence[Rejection]) -> str:
+    """Return why an image of which no prompt is on the slide is not worked on, and what to do."""
+    return (
+        f"None of its {len(misplaced)} prompts is on the slide. The first: {misplaced[0].detail}. Is it the slide that "
+        "they were drawn on? Positions are pixels of the full resolution, counted as QuPath or ASAP counts them."
+    )
 
 
 def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) -> ImageReport:
@@ -161,7 +189,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     cache.forget_others({prompt.id for prompt in image.prompts.prompts})
     report = replace(
         report,
-        status=Status.INCOMPLETE if unread else Status.DONE,
+        status=_status(outcome, unread),
         recalled=cache.recalled,
         instances=len(outcome.instances),
         rejections=outcome.rejections,
@@ -170,14 +198,24 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     return _with_preview(report, written, line.options.out, job, opened, outcome) if line.options.preview else report
 
 
+def _status(outcome: Outcome, unread: Collection[str]) -> Status:
+    if unread:
+        return Status.INCOMPLETE
+    return Status.DONE if outcome.instances else Status.NO_OUTLINES
+
+
 def _with_preview(
     report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, outcome: Outcome
 ) -> ImageReport:
-    # A picture is named as its result is, which may have had to take another name.
+    # Pictures are named as their result is, which may have had to take another name.
     stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
     image = opened.image
-    place = write_preview(out / f"{stem}.png", opened.slide, image.prompts.prompts, outcome, image.class_colors)
-    return replace(report, preview=place.path, written=replace(written, remarks=[*written.remarks, *place.remarks]))
+    pictured = Pictured(job.name, opened.slide, image.prompts.prompts, outcome, image.class_colors, written.path)
+    try:
+        preview = write_preview(out, stem, pictured)
+    except NuclickError as error:  # the results are there
+        return replace(report, remarks=[*report.remarks, f"its pictures were not made: {error}"])
+    return replace(report, preview=preview, remarks=[*report.remarks, *preview.remarks])
 
 
 def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:

@@ -31,6 +31,12 @@ class DataError(NuclickError, ValueError):
     """A folder of training data is not as it must be; the message names the file."""
 
 
+class NothingToCutError(DataError):
+    """No image of any source could be cut into patches."""
+
+    exit_code = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One picture with the outlines of all its objects.

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from nuclick_training.evaluation.intervals import (
 from nuclick_training.evaluation.plots import aji_against_jitter, dice_against_size
 from nuclick_training.evaluation.results import Findings, Trial
 from nuclick_training.evaluation.tables import notes
-from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.models.card import find_model
 from nuclick_wsi.ownership import Origin, blank_seal, namesakes, origin_of, sealed, source_name
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
@@ -31,8 +31,15 @@ RECORD, _SCORES = "scores.json", "scores.csv"
 _FILES = (RECORD, _SCORES, "dice_against_size.png", "worst.png", "aji_against_jitter.png")
 
 
-def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: str) -> None:
+def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: str) -> Sequence[str]:
     """Write scores.csv, scores.json and figures into a folder, in the place of those of an earlier evaluation.
+
+    Figures that cannot be drawn cost nothing else.
+
+    Returns
+    -------
+    sentences
+        Why figures were not drawn, such as for want of matplotlib.
 
     Raises
     ------
@@ -40,18 +47,18 @@ def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: 
         As `earlier_files` does.
     ResultError
         If the folder cannot be written to.
-    PlotError
-        If matplotlib is not installed.
     """
     earlier = earlier_files(folder, asked)
-    files = {_SCORES: _table(findings), **_figures(findings, asked)}
+    figures, faults = _figures(findings, asked)
+    files = {_SCORES: _table(findings), **figures}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     head = {"seal": blank_seal(_source(folder, asked)), "command": command, "files": digests}
-    files[RECORD] = sealed(_record(findings, asked, head))
+    files[RECORD] = sealed((json.dumps(record_of(findings, asked, head), indent=2) + "\n").encode())
     for name, content in files.items():
         replace_if_unchanged(folder / name, content, earlier.get(name))
     for name in earlier.keys() - files.keys():
-        (folder / name).unlink()  # a figure of what was not asked for this time
+        (folder / name).unlink()  # a figure of an earlier evaluation, which these scores have not
+    return faults
 
 
 def earlier_files(folder: Path, asked: Evaluation) -> Mapping[str, Stamp]:
@@ -91,15 +98,23 @@ def _source(folder: Path, asked: Evaluation) -> str:
     return source_name(folder, find_model(asked.model), asked.data)
 
 
-def _figures(findings: Findings, asked: Evaluation) -> dict[str, bytes]:
-    """Return the figures' content by their files' names."""
-    objects, figures = findings.trials[0].objects, {}
+def _figures(findings: Findings, asked: Evaluation) -> tuple[dict[str, bytes], Sequence[str]]:
+    """Return the figures' content by their files' names, and why others could not be drawn."""
+    objects = findings.trials[0].objects
+    wanted: dict[str, Callable[[], bytes]] = {}
     if objects:
-        figures["dice_against_size.png"] = dice_against_size(objects)
-        figures["worst.png"] = gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
+        wanted["dice_against_size.png"] = partial(dice_against_size, objects)
+        wanted["worst.png"] = lambda: gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
     if len(findings.trials) > 1:
-        figures["aji_against_jitter.png"] = aji_against_jitter(findings.trials)
-    return figures
+        wanted["aji_against_jitter.png"] = partial(aji_against_jitter, findings.trials)
+    figures: dict[str, bytes] = {}
+    faults: dict[str, None] = {}
+    for name, draw in wanted.items():
+        try:
+            figures[name] = draw()
+        except NuclickError as error:
+            faults[str(error)] = None
+    return figures, list(faults)
 
 
 def _table(findings: Findings) -> bytes:
@@ -116,9 +131,9 @@ def _table(findings: Findings) -> bytes:
     return text.getvalue().encode()
 
 
-def _record(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -> bytes:
-    """Return a JSON file of the scores in all, and of all that they depend on, after a head of other entries."""
-    record = {
+def record_of(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -> dict[str, object]:
+    """Return the scores in all, and all that they depend on, as JSON has it, after a head of other entries."""
+    return {
         **head,
         "version": version("nuclick-wsi"),
         "model": {"name": findings.card.name, "kind": findings.card.kind, "sha256": findings.sha256},
@@ -135,7 +150,6 @@ def _record(findings: Findings, asked: Evaluation, head: Mapping[str, object]) -
         "intervals": f"95 %, percentiles of {RESAMPLES} bootstrap samples of the images",
         "trials": list(_trials(findings)),
     }
-    return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def _trials(findings: Findings) -> Iterator[dict[str, object]]:

@@ -32,8 +32,8 @@ def new_figure(width: float, height: float) -> "Figure":
         from matplotlib.figure import Figure  # noqa: PLC0415 - needed for figures alone
     except ImportError as error:
         raise PlotError(
-            "Figures need matplotlib, which is not installed. Install it with `pip install matplotlib` (or "
-            "nuclick-wsi with its extra: `pip install '.[train]'`), or ask for none."
+            "There are no figures: they need matplotlib, which is not installed. Install it with `pip install "
+            "matplotlib` (or nuclick-wsi with its extra: `pip install '.[train]'`)."
         ) from error
     return Figure(figsize=(width, height), layout="constrained")
 

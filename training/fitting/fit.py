@@ -39,6 +39,8 @@ _SECOND_MARKS = 0.3
 class DivergedError(NuclickError, ArithmeticError):
     """The loss or its gradient is not finite."""
 
+    exit_code = 1
+
 
 def fit(
     run: Run,
