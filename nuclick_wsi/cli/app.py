@@ -21,7 +21,7 @@ from nuclick_wsi.choices import (
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
-from nuclick_wsi.cli.options import AsJson, Quiet, Verbose
+from nuclick_wsi.cli.options import AsJson, Quiet, Threads, Verbose
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -92,6 +92,7 @@ def run(
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
     batch_size: BatchSize = None,
+    threads: Threads = None,
     as_type: Annotated[ObjectType, typer.Option("--as", help="What outlines become in QuPath.")] = ObjectType.DETECTION,
     gland_mode: Annotated[
         GlandMode, typer.Option(help="Large glands: scaled down to one crop, or tiled at full resolution.")
@@ -161,6 +162,7 @@ def run(
         reader=reader,
         device=device,
         batch_size=batch_size,
+        threads=threads,
         as_type=as_type,
         masks=mask_settings(threshold, smallest, fill_holes),
         gland_mode=gland_mode,
@@ -234,6 +236,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     batch_size: BatchSize = None,
+    threads: Threads = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -258,6 +261,7 @@ def evaluate(
         registered=registered,
         device=device,
         batch_size=batch_size,
+        threads=threads,
     )
     evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]), Screen(quiet, as_json=as_json))
 
@@ -307,6 +311,7 @@ def serve(
     terms: TermsChoice = ModelTerms.ANY,
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
+    threads: Threads = None,
     idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
 ) -> None:
     """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
@@ -316,7 +321,7 @@ def serve(
     from nuclick_wsi.server import server
     from qupath_extension.requested_image import read_image
 
-    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, reader, idle)
+    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, threads, reader, idle)
     server.serve(asked, read_image, lambda text: print(text, flush=True))
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import read_card, shipped_models
+from nuclick_wsi.models.devices import usable_cores
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.slides.readers import READERS
 
@@ -99,7 +100,7 @@ def _readers() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    yield Finding("device cpu", Health.GOOD, f"{torch.get_num_threads()} threads")
+    yield Finding("device cpu", Health.GOOD, f"{usable_cores()} cores")
     for number in range(torch.cuda.device_count()):
         yield Finding(f"device cuda:{number}", Health.GOOD, torch.cuda.get_device_name(number))
     if not torch.cuda.is_available():

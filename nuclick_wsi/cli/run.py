@@ -55,6 +55,7 @@ class RunRequest:
     reader: ReaderChoice = ReaderChoice.AUTO
     device: str = "auto"
     batch_size: int | None = None
+    threads: int | None = None
     as_type: ObjectType = ObjectType.DETECTION
     masks: MaskSettings = MaskSettings()
     gland_mode: GlandMode = GlandMode.CROP
@@ -86,7 +87,9 @@ class _Work:
 def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     work = _work_of(request)
-    registry = ModelRegistry(request.models, request.device, request.batch_size, terms=request.terms)
+    registry = ModelRegistry(
+        request.models, request.device, request.batch_size, terms=request.terms, threads=request.threads
+    )
     if request.objects is not ObjectChoice.AUTO:
         for kind in request.objects.kinds:
             registry.path(kind)  # a kind without a model is wrong before the first image is

@@ -52,6 +52,8 @@ class ServerRequest:
     models: Sequence[str] = ()
     terms: ModelTerms = ModelTerms.ANY
     device: str = "auto"
+    threads: int | None = None
+    """Cores to compute on without a GPU; None takes all that are allowed."""
     reader: ReaderChoice = ReaderChoice.AUTO
     idle_minutes: float | None = None
     """Stop after so long without a request; None goes on until it is stopped."""
@@ -78,7 +80,7 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
         slides = SlideCache(asked.reader)
         # Requests share the cores of a CPU by themselves, and take turns on a GPU.
         turn = NO_TURN if choose_device(asked.device).type == "cpu" else FairLock()
-        registry = ModelRegistry(asked.models, asked.device, turn=turn, terms=asked.terms)
+        registry = ModelRegistry(asked.models, asked.device, turn=turn, terms=asked.terms, threads=asked.threads)
         service = Service(registry, slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)

@@ -117,7 +117,7 @@ def correct(asked: Evaluation, rounds: int = 3, share: float = 0.2, seed: int = 
 def _engine(asked: Evaluation) -> Callable[[_Image], Labels]:
     """Return what outlines an image's prompts and draws the instance map."""
     card = read_card(find_model(asked.model))
-    registry = ModelRegistry([asked.model], asked.device, asked.batch_size)
+    registry = ModelRegistry([asked.model], asked.device, asked.batch_size, threads=asked.threads)
     mpp = settled_mpp(asked.mpp, asked.data.name, card)
     settings = Settings(masks=MaskSettings(threshold=asked.threshold))
 

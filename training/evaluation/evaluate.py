@@ -65,6 +65,7 @@ class Evaluation:
     registered: bool = False
     device: str = "cpu"
     batch_size: int | None = None
+    threads: int | None = None
 
 
 class EvaluationProgress(Protocol):
@@ -105,7 +106,7 @@ def evaluate(asked: Evaluation, progress: EvaluationProgress | None = None) -> F
     card = read_card(find_model(asked.model))
     _check(asked, card)
     mpp = settled_mpp(asked.mpp, asked.data.name, card)
-    registry = ModelRegistry([asked.model], asked.device, asked.batch_size)
+    registry = ModelRegistry([asked.model], asked.device, asked.batch_size, threads=asked.threads)
     runner = _Runner(asked, _seen_as_asked(registry.segmenter(card.kind), asked), mpp, progress or NoProgress())
     trials = tuple(Trial(jitter, tuple(runner.run(name, jitter) for name in names)) for jitter in (0, *asked.jitter))
     return Findings(card, registry.model(card.kind).sha256, _training_overlap(card, asked.data.name, names), trials)
