@@ -77,22 +77,27 @@ NUCLEI_CC0 = dataclasses.replace(
     fit=FitSettings(batch=6, minutes=30),
 )
 
+# A picture of BCCD is 164 x 123 px of the model, and a block 288 px.
+_BCCD = TrainingSource("bccd_wbc", "MIT (BCCD Dataset, Copyright (c) 2017 shenggan)", mpp=0.082, mosaic=3)
 CELLS = Recipe(
     name="cells",
     kind=ObjectKind.CELL,
     architecture="glance",
-    config={},
+    config=_ENCODED,
     crop=128,
     mpp=0.32,
     typical=44,
     sources=(
-        TrainingSource("wbc_jtsc", "research use (Jiangxi Tecom; repository GPL-3)", mpp=PIXEL_SIZE, composed=120),
+        TrainingSource(
+            "wbc_jtsc", "research use (Jiangxi Tecom; repository GPL-3)", mpp=PIXEL_SIZE, share=0.65, composed=120
+        ),
+        dataclasses.replace(_BCCD, share=0.35),
     ),
     smallest_um2=15.0,
     fill_holes_um2=20.0,
     terms="research use (inherited from the Jiangxi Tecom images, whose repository is under GPL-3)",
-    split="white blood cells by source cell, in nuclick_training.datasets.splits; pictures composed of the cells of "
-    "one part",
+    split="white blood cells of wbc_jtsc by source cell, pictures composed of the cells of one part; bccd_wbc by runs "
+    "of files; in nuclick_training.datasets.splits",
     limits="cells of tissue; smears of other stains or of crowded blast cells; cells wider than 30 um",
     fit=FitSettings(batch=6, minutes=45),
 )
@@ -100,10 +105,8 @@ CELLS = Recipe(
 CELLS_OPEN = dataclasses.replace(
     CELLS,
     name="cells-open",
-    config={"encoder": "lite0", "trunk": (8, 32, 48, 64, 96)},
     typical=39,
-    # A picture is 164 x 123 px of the model, and a block 288 px.
-    sources=(TrainingSource("bccd_wbc", "MIT (BCCD Dataset, Copyright (c) 2017 shenggan)", mpp=0.082, mosaic=3),),
+    sources=(_BCCD,),
     terms="any use, with the notices of its sources (MIT: BCCD Dataset, Copyright (c) 2017 shenggan; the encoder's "
     "first weights: Apache-2.0)",
     open_terms=True,

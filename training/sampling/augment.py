@@ -27,7 +27,7 @@ _GREY = np.array([0.299, 0.587, 0.114])
 
 def augmented(image: Rgb, rng: np.random.Generator) -> Image01:
     """Return a randomly stained, lit, blurred and noisy version of an image."""
-    if rng.random() < 0.15:
+    if rng.random() < 0.2:
         image = _coarsened(image, rng)
     picture = unchanged(image)
     if rng.random() < 0.8:
@@ -85,11 +85,11 @@ def _restained(image: Rgb, rng: np.random.Generator) -> Image01:
     """Separate the stains, change their strength and tint, and join them again."""
     stains = _HED_TO_DENSITY * rng.uniform(0.85, 1.15, (3, 3))
     strength = np.exp(rng.normal(0, 0.2, 3))
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         # Haematoxylin with DAB instead of eosin: what was pink turns any shade of brown, at times grey.
         brown = rng.uniform(0.3, 1)
         stains[1] = brown * _DAB + (1 - brown) * rng.choice([_EOSIN, np.full(3, 0.58)])
-        strength[1] *= np.exp(rng.uniform(-1, 0.7))
+        strength[1] *= np.exp(rng.uniform(-1, 1.1))
     mixing = (_DENSITY_TO_HED * strength) @ stains
     density = _DENSITY_OF_BYTE[image] @ mixing.astype(np.float32) + np.float32(rng.uniform(-0.03, 0.05))
     restained: Image01 = np.exp(-np.maximum(density, 0))
