@@ -78,6 +78,7 @@ def test_prompts_have_the_class_of_their_group_and_squiggles_no_closing_edge() -
         (ObjectKind.GLAND, "squiggles", Role.SEGMENT),
         (ObjectKind.GLAND, None, Role.SEGMENT),
         (ObjectKind.NUCLEUS, "Ignore these", Role.EXCLUDE_ONLY),
+        (ObjectKind.GLAND, "Ignore these", Role.EXCLUDE_ONLY),
     ]
     assert found.left_alone == {"region": 1, "result": 1}
     polygon = found.prompts[3].signal

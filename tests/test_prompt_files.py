@@ -117,8 +117,11 @@ def test_a_class_is_a_name_or_an_object(classification: Any, class_name: str | N
 
 
 def test_a_class_to_ignore_only_excludes(tmp_path: Path) -> None:
-    (prompt,) = read(tmp_path, feature("Point", [1, 2], classification="Ignore*")).prompts
-    assert prompt.role is Role.EXCLUDE_ONLY
+    found = read(tmp_path, feature("Point", [1, 2], classification="Ignore*")).prompts
+    assert [(one.kind, one.role) for one in found] == [
+        (ObjectKind.NUCLEUS, Role.EXCLUDE_ONLY),
+        (ObjectKind.GLAND, Role.EXCLUDE_ONLY),
+    ]
 
 
 def test_the_plane_is_kept(tmp_path: Path) -> None:
@@ -298,7 +301,7 @@ def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("head", ["x,y,class\n", "x,y,Classification\n", ""])
 def test_a_third_column_is_the_class(head: str, tmp_path: Path) -> None:
     found = read(tmp_path, head + "1,2,Tumor\n3,4,\n5,6\n7,8,Ignore*\n", "a.csv")
-    assert [prompt.class_name for prompt in found.prompts] == ["Tumor", None, None, "Ignore*"]
+    assert [prompt.class_name for prompt in found.prompts] == ["Tumor", None, None, "Ignore*", "Ignore*"]
     assert found.prompts[3].role is Role.EXCLUDE_ONLY
 
 

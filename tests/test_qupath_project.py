@@ -548,6 +548,7 @@ def test_edge_cases_come_out_as_they_were_made(shared_data: Path) -> None:
     assert Counter((prompt.kind, prompt.role) for prompt in found.prompts) == {
         (ObjectKind.NUCLEUS, Role.SEGMENT): 27,
         (ObjectKind.NUCLEUS, Role.EXCLUDE_ONLY): 4,
+        (ObjectKind.GLAND, Role.EXCLUDE_ONLY): 4,
         (ObjectKind.GLAND, Role.SEGMENT): 4,
     }
     assert [(rejection.reason, rejection.detail) for rejection in found.rejections] == [
@@ -557,7 +558,7 @@ def test_edge_cases_come_out_as_they_were_made(shared_data: Path) -> None:
     assert {prompt.plane for prompt in found.prompts} == {Plane(), Plane(z=3)}
     classes = {None, "Tumor", "Ignore*", "Tumor: Positive", "Tumeur – épithélium ✓"}
     assert {prompt.class_name for prompt in found.prompts} == classes
-    assert len({prompt.id for prompt in found.prompts}) == 35
+    assert len({prompt.id for prompt in found.prompts}) == 39
     assert [len(image.prompts(AUTO).prompts) for image in others] == [5, 5, 5, 0, 1]
     assert [image.refusal is not None for image in (first, *others)] == [False] * 5 + [True]
     assert [image.pixel_size is None for image in (first, *others)] == [False, True, False, False, False, False]
