@@ -101,7 +101,7 @@ def _how(one: Annotation) -> str:
 def _why(kind: AnnotationType) -> str:
     if kind in (AnnotationType.POLYGON, AnnotationType.SPLINE):
         return "a squiggle only in a group that says so"
-    return "a region" if kind is AnnotationType.RECTANGLE else "no shape"
+    return "an area" if kind is AnnotationType.RECTANGLE else "no shape"
 
 
 def _remarks(document: Document, path: Path, choice: AsapChoice) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -165,14 +166,19 @@ def test_only_what_lies_in_a_region_is_known_and_ignored_parts_are_not(tmp_path)
 
 def test_two_regions_are_two_pictures_and_an_image_without_one_is_left_alone(tmp_path, capsys):
     regions = [Drawn(rectangle(0, 0, 50, 50), path_class=REGION), Drawn(rectangle(99, 99, 220, 160), path_class=REGION)]
+    tumor = Drawn(rectangle(0, 0, 50, 50), path_class=PathClass("Tumor"))
     project = write_project(
         tmp_path,
         ProjectImage("a.svs", [*regions, *objects_drawn(discs(SIDE))], 0.25),
-        ProjectImage("no region.svs", objects_drawn(discs(SIDE)), 0.25, has_slide=False),
+        ProjectImage("no region.svs", [tumor, *objects_drawn(discs(SIDE))], 0.25, has_slide=False),
     )
     made = extracted(tmp_path / "store.zarr", project)
     assert [one.known.sum() if one.known is not None else one.labels.size for one in made] == [50 * 50, 121 * 61]
-    assert "no region.svs: has no region, left alone" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "no region.svs: left alone: no area of class Region or Regions or Region*, in which everything" in told
+    assert "its areas are of class Tumor (1)" in told
+    (patches,) = re.findall(r"a\.svs: \d+ patches, (\d+) objects", told)
+    assert f"everything is outlined in areas of class Region* (2); objects there: no class ({patches})" in told
 
 
 def test_patches_cover_their_area_and_stay_on_the_slide():

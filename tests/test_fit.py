@@ -10,7 +10,9 @@ import pytest
 import torch
 from made_pictures import folder_of, picture
 
+from nuclick_training.curves import read_log
 from nuclick_training.datasets.splits import GLAS, SPLITS
+from nuclick_training.evaluation.plots import learning_curves
 from nuclick_training.fitting.calibrate import finish
 from nuclick_training.fitting.fit import DivergedError, fit, mean_dice
 from nuclick_training.fitting.loss import nuclick_loss
@@ -98,6 +100,23 @@ def test_the_loop_learns_and_logs(tmp_path):
     assert lines[0] == "step,minutes,loss,dice,threshold"
     losses = [float(line.split(",")[2]) for line in lines[1:]]
     assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_where_nothing_is_held_out_no_score_is_logged_and_the_curves_do_without(tmp_path, capsys):
+    fit(started(SHORT), CropBatches(click_sampler.ClickSampler([picture()], size=64)), [], SHORT, tmp_path)
+    assert (tmp_path / LOG).read_text().splitlines()[0] == "step,minutes,loss"
+    assert "dice" not in capsys.readouterr().out
+    assert set(read_log(tmp_path / LOG)) == {"minutes", "loss"}
+    assert learning_curves(read_log(tmp_path / LOG)).startswith(b"\x89PNG")
+
+
+def test_checks_are_not_closer_than_ten_steps_unless_asked_for():
+    due = [step for step in range(1, 41) if FitSettings(steps=40).check_is_due(step, 0)]
+    assert due == [10, 20, 30, 40]
+    assert not any(FitSettings(steps=8).check_is_due(step, 0) for step in range(1, 9))
+    assert all(FitSettings(steps=8, check_steps=1).check_is_due(step, 0) for step in range(1, 9))
+    assert FitSettings(steps=2000).check_is_due(100, 0)
+    assert not FitSettings(steps=2000).check_is_due(50, 0)
 
 
 def test_a_terminal_has_a_bar_with_the_held_out_score(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from nuclick_training.__main__ import main
 from nuclick_training.datasets.split_assignment import SplitAssignment
 from nuclick_training.datasets.store_values import StoredPatch, StoredSlide, Terms
 from nuclick_training.datasets.store_writer import StoreWriter
+from nuclick_training.fitting.calibrate import Evidence
 from nuclick_training.fitting.own_data import on_data
 from nuclick_training.fitting.recipe import TrainingSource
 from nuclick_training.fitting.recipes import RECIPES
@@ -243,8 +244,7 @@ def test_a_fine_tuned_model_says_whose_child_it_is(tmp_path, discs, capsys):
     main(["finish", "nuclei-crops", *arguments, "--out", str(tmp_path / "run"), "--model", str(parent)])
     folder_of([picture(name=name) for name in "vwxyz"], tmp_path / "mine")
     arguments = ["--data", str(tmp_path / "mine"), "--mpp", "0.25", "--out", str(out), "--terms", "mine"]
-    quickly = ["--steps", "60", "--check-steps", "60", "--rate", "0.003", "--averaging", "0.5", "--corrections", "0"]
-    main(["fine-tune", str(parent), *arguments, *quickly, *TINY[2:]])
+    main(["fine-tune", str(parent), *arguments, "--steps", "3", "--averaging", "0.5", "--corrections", "0", *TINY[2:]])
     mother, child = load_model(parent), load_model(out / "tuned.safetensors")
     assert child.card.name == "tuned"
     assert [source.name for source in child.card.data] == ["discs", "mine"]
@@ -253,7 +253,9 @@ def test_a_fine_tuned_model_says_whose_child_it_is(tmp_path, discs, capsys):
     assert child.card.settings["parent"]["sha256"] == mother.sha256
     before, after = child.card.scores
     assert (before.data, after.data) == ("test objects of mine, by the parent", "test objects of mine")
-    assert after.value > before.value  # sixty steps on discs, after two
+    assert child.card.threshold == mother.card.threshold, "one image is too few to choose another on"
+    weights = zip(mother.network.parameters(), child.network.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in weights)
     said = re.search(r"mean Dice of test objects: (\S+) before, (\S+) after", capsys.readouterr().out)
     assert said is not None
     assert [float(value) for value in said.groups()] == pytest.approx([before.value, after.value], abs=6e-4)
@@ -301,6 +303,42 @@ def test_without_held_out_objects_fine_tuning_keeps_the_threshold_and_says_so(tm
     main(["fine-tune", str(parent), *arguments, "--resume", "--name", "mine", "--steps", "2", "--threads", "1"])
     child = load_model(tmp_path / "tuned" / "mine.safetensors").card
     assert (child.settings["steps"], child.settings["batch"]) == (2, 2)
+
+
+def test_one_validation_image_chooses_no_threshold(tmp_path, discs, capsys):
+    fit_discs(discs, tmp_path / "run", "--steps", "1")
+    parent = tmp_path / "parent.safetensors"
+    arguments = ["--data", str(discs), "--mpp", "0.25"]
+    finish = ["finish", "nuclei-crops", *arguments, "--out", str(tmp_path / "run")]
+    main([*finish, "--model", str(tmp_path / "other.safetensors")])
+    assert "17 objects of 1 validation image are few to choose a threshold on" in capsys.readouterr().out
+    main([*finish, "--model", str(parent), "--threshold", "0.35"])
+    main(["fine-tune", str(parent), *arguments, "--out", str(tmp_path / "tuned"), "--steps", "8", *TINY[2:]])
+    said = capsys.readouterr().out
+    tuned = load_model(tmp_path / "tuned" / "tuned.safetensors").card
+    assert tuned.threshold == 0.35
+    assert "threshold 0.35, that of nuclei-crops: 17 objects of 1 validation image are too few" in said
+    assert "which chose the threshold" not in said
+    assert len((tmp_path / "tuned" / "log.csv").read_text().splitlines()) == 2, "a run of eight steps is checked once"
+
+
+@pytest.mark.parametrize(("objects", "images", "enough"), [(100, 3, True), (99, 9, False), (5000, 2, False)])
+def test_a_threshold_needs_many_objects_of_several_images(objects, images, enough):
+    assert Evidence(objects, images).is_enough is enough
+
+
+def test_what_a_threshold_is_chosen_on_is_counted(tmp_path):
+    folder_of([picture(name=f"{number:02}") for number in range(15)], tmp_path / "mine")
+    recipe, data = on_data(RECIPES["nuclei-crops"], tmp_path / "mine", 0.25, None)
+    assert str(Evidence.of(recipe, data)) == "51 objects of 3 validation images"
+
+
+def test_fine_tuning_says_its_own_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["fine-tune", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for words in ("--rate RATE default: 0.0005", "--steps STEPS default: 200", "MINUTES instead of --steps"):
+        assert words in said
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from nuclick_training.fitting.calibrate import finish
+from nuclick_training.fitting.calibrate import Evidence, finish
 from nuclick_training.fitting.distributed import TrainingProcess, training_process
-from nuclick_training.fitting.finetune import finish_tuning, tuning_recipe
+from nuclick_training.fitting.finetune import TUNING, finish_tuning, tuning_recipe
 from nuclick_training.fitting.fit import fit
 from nuclick_training.fitting.own_data import on_data
 from nuclick_training.fitting.pixel_sizes import parse_mpp
@@ -47,7 +47,7 @@ def add_fit(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--config", metavar="JSON", help="""its configuration, such as '{"width": 0.25}'""")
     command.add_argument("--preset", choices=PRESETS, help="the recipe's own settings (modern), or the paper's")
-    _add_run(command)
+    _add_run(command, {})
     command.set_defaults(run=_fit)
 
 
@@ -56,7 +56,9 @@ def add_fine_tune(command: argparse.ArgumentParser) -> None:
     command.add_argument("parent", metavar="MODEL", help="name of a shipped model, or a file")
     command.add_argument("--model", type=Path, help="the .safetensors file to write; else NAME.safetensors in --out")
     command.add_argument("--name", help="of the new model; else that of the folder --out")
-    _add_run(command)
+    ends = dict.fromkeys(("minutes", "epochs"), f"instead of --steps; default: {TUNING['steps']} steps")
+    by_model = dict.fromkeys(("batch", "keep"), "default: what suits the model")
+    _add_run(command, {name: f"default: {value}" for name, value in TUNING.items()} | ends | by_model)
     command.set_defaults(run=_fine_tune)
 
 
@@ -83,16 +85,21 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, help="of one process on the CPU; default: torch's choice")
 
 
-def _add_run(command: argparse.ArgumentParser) -> None:
+def _add_run(command: argparse.ArgumentParser, defaults: Mapping[str, str]) -> None:
+    """Give a command the options of a run; `defaults` says those that are the command's own."""
     _add_data(command)
     command.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
-    command.add_argument("--settings", type=Path, help="a TOML file of the settings below, preset and [network]")
+    command.add_argument(
+        "--settings", type=Path, help=f"a TOML file of the settings below{'' if defaults else ', preset and [network]'}"
+    )
     for item in dataclasses.fields(FitSettings):
         flag = "--" + item.name.replace("_", "-")
         if item.type is bool:
             command.add_argument(flag, action="store_true", default=None)
         else:
-            said = f"default: the recipe's ({item.default})"
+            said = defaults.get(
+                item.name, f"default: {'' if defaults else 'that of the recipe, mostly '}{item.default}"
+            )
             command.add_argument(flag, type=type(item.default), choices=CHOICES.get(item.name), help=said)
 
 
@@ -136,14 +143,7 @@ def _fine_tune(options: argparse.Namespace) -> None:
 
 def _write_tuned(recipe: Recipe, parent: Model, data: Path, options: argparse.Namespace) -> None:
     tuned = finish_tuning(recipe, parent, options.out, data, options.model)
-    print(f"{options.model}: threshold {tuned.card.threshold}")
-    if not tuned.part:
-        print("No object was held out to tell whether it is better. Add a slide or image of another patient.")
-        return
-    chose = "" if tuned.part == "test" else ", which chose the threshold"
-    print(f"mean Dice of {tuned.part} objects{chose}: {tuned.before:.3f} before, {tuned.after:.3f} after")
-    if tuned.after <= tuned.before:
-        print(f"It is no better there: keep {parent.card.name}, or give it more objects.")
+    print("\n".join([f"{options.model}: threshold {tuned.card.threshold}, {tuned.threshold_from}", *tuned.verdict]))
 
 
 def _finish(options: argparse.Namespace) -> None:
@@ -154,6 +154,9 @@ def _finish(options: argparse.Namespace) -> None:
     card = finish(recipe, options.out, data, options.model, threshold=options.threshold)
     score = f"{card.scores[0].metric} {card.scores[0].value}" if card.scores else "no object to measure it on"
     print(f"{options.model}: threshold {card.threshold}, {score}")
+    evidence = Evidence.of(recipe, data)
+    if options.threshold is None and not evidence.is_enough:
+        print(f"{evidence} are few to choose a threshold on: try others on images of your own (--threshold).")
 
 
 def _train(
@@ -196,7 +199,10 @@ def _check(settings: FitSettings, has_validation: bool, recipe: Recipe) -> None:
 def _opening(recipe: Recipe, settings: FitSettings, objects: int, process: TrainingProcess) -> str:
     end = f"{settings.steps} steps" if settings.steps else f"{settings.minutes:g} minutes"
     many = f" x {process.processes}" if process.processes > 1 else ""
-    return f"{recipe.name} ({recipe.architecture}): {objects} objects, {end}, on {process.device}{many}"
+    return (
+        f"{recipe.name} ({recipe.architecture}): {objects} objects, {end}, batch {settings.batch}, rate "
+        f"{settings.rate:g}, on {process.device}{many}"
+    )
 
 
 def _built(recipe: Recipe, settings: FitSettings, resumed: bool) -> torch.nn.Module:

@@ -11,7 +11,7 @@ from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.ownership import require_free, write_picture
 
-_COLUMNS = ("minutes", "loss", "dice")
+_COLUMNS = ("minutes", "loss")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_log(path: Path) -> dict[str, list[float]]:
-    """Return the columns of a run's log that are drawn.
+    """Return the columns of a run's log that are drawn; no Dice of a run without validation objects.
 
     Raises
     ------
@@ -45,7 +45,8 @@ def read_log(path: Path) -> dict[str, list[float]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        columns = {name: [float(row[name]) for row in rows] for name in _COLUMNS}
+        names = [*_COLUMNS, *(["dice"] if rows and "dice" in rows[0] else [])]
+        columns = {name: [float(row[name]) for row in rows] for name in names}
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give the folder of a training run.") from error
     except (KeyError, TypeError, ValueError) as error:

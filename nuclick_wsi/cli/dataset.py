@@ -80,8 +80,9 @@ def _what_to_do(rule: OutlineRule, some_failed: bool) -> str:
     if some_failed:
         return "Nothing can be cut from any image; what is wrong with them is said above."
     return (
-        f"No image has a region: draw an annotation of class {' or '.join(rule.regions) or 'Region'} (ASAP: a polygon "
-        "in a group of that name) around a part in which every object is outlined."
+        f"No image has a region: draw an annotation of class {' or '.join(rule.region_classes)} (ASAP: a polygon in a "
+        "group of that name) around a part in which every object is outlined, or name the class that says so with "
+        "--region-class."
     )
 
 
@@ -141,12 +142,13 @@ def _print_slide(console: Console, report: SlideReport, quiet: bool) -> None:
     if report.error is not None or quiet:
         return
     if not report.patches:
-        _say(console, f"{report.name}: has no region, left alone")
+        _say(console, f"{report.name}: {report.classes}")
         return
     enlarged = f", enlarged {report.enlarged:.2g} times" if report.enlarged > _NOTABLY else ""
     _say(console, f"{report.name}: {report.patches} patches, {report.objects} objects{enlarged}")
-    for remark in report.remarks:
-        _say(console, f"  {remark}")
+    for remark in (report.classes, *report.remarks):
+        if remark:
+            _say(console, f"  {remark}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from asap_bridge.selection import GroupRule
 from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_training.datasets.annotated_regions import (
     AnnotatedRegions,
+    NoRegion,
     OutlineRule,
     SlideShapes,
     SlideSource,
@@ -59,12 +60,14 @@ def _refuse(why: str) -> SlideSource:
     raise DataError(why)
 
 
-def _of_project(project: Project, image: ProjectImage, rule: OutlineRule, folders: SlideFolders) -> SlideSource | None:
-    """Return an image of a QuPath project; None where it has no region."""
+def _of_project(
+    project: Project, image: ProjectImage, rule: OutlineRule, folders: SlideFolders
+) -> SlideSource | NoRegion:
+    """Return an image of a QuPath project."""
     objects = image.read_data().objects
     drawn, found = outlined_features(objects, rule.kind)
-    if not any(rule.is_region(one.class_name) for one in drawn):
-        return None
+    if (nothing := rule.regions_in(drawn)) is not None:
+        return nothing
     if image.refusal is not None:
         raise ProjectError(f"Refused: {image.refusal}.")
     shown = SlideShapes(drawn, [*found, *_not_imported(image, {one.id for one in objects})])
@@ -94,12 +97,12 @@ def _not_imported(image: ProjectImage, ids: set[str | None]) -> Sequence[Feature
     return () if ids & {one.id for one in features} else features
 
 
-def _of_asap(path: Path, rule: OutlineRule, folder: SlideFolder | None) -> SlideSource | None:
-    """Return the slide of a file of ASAP; None where it has no region."""
+def _of_asap(path: Path, rule: OutlineRule, folder: SlideFolder | None) -> SlideSource | NoRegion:
+    """Return the slide of a file of ASAP."""
     features = features_of(read_document(path), GroupRule()).features
-    if not any(rule.is_region(one.class_name) for one in features):
-        return None
     shown = SlideShapes([one for one in features if not one.is_result], [one for one in features if one.is_result])
+    if (nothing := rule.regions_in(shown.drawn)) is not None:
+        return nothing
     return SlideSource(path.stem, str(path), find_slide(path, folder), partial(regions_among, shown, rule))
 
 

@@ -39,6 +39,26 @@ class AnnotatedRegions:
     fields: Sequence[Field]
     class_names: Sequence[str | None]
     remarks: Sequence[str] = ()
+    classes: str = ""
+    """Which classes said that everything is outlined, and which the objects have, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoRegion:
+    """What is drawn on a slide where nothing says that everything is outlined: the classes of its areas.
+
+    Attributes
+    ----------
+    accepted
+        The classes that would say it.
+    """
+
+    classes: Counter[str | None]
+    accepted: Sequence[str]
+
+    def __str__(self) -> str:
+        seen = f"its areas are of {in_words(self.classes)}" if self.classes else "no annotation there has an area"
+        return f"left alone: no area of class {' or '.join(self.accepted)}, in which everything is outlined; {seen}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +108,16 @@ class OutlineRule:
             return class_name in self.regions
         return (class_name or "").rstrip("*").lower() in ("region", "regions")
 
+    @property
+    def region_classes(self) -> Sequence[str]:
+        """The classes that say that everything is outlined, as a user writes them."""
+        return self.regions or ("Region", "Regions", "Region*")
+
+    def regions_in(self, shapes: Sequence[Feature]) -> "NoRegion | None":
+        """Return what is there instead, if none of the shapes is an area in which everything is outlined."""
+        areas = [one.class_name for one in shapes if shapely.get_dimensions(one.geometry) == 2]
+        return None if any(map(self.is_region, areas)) else NoRegion(Counter(areas), self.region_classes)
+
     def refusal(self, class_name: str | None, area_um2: float) -> str | None:
         """Return why a shape is not taken for an object; None where it is."""
         named = f"class {class_name}" if class_name else "no class"
@@ -121,6 +151,7 @@ def regions_among(shown: SlideShapes, rule: OutlineRule, pixel_size: PixelSize) 
     Shapes of a class `Ignore*` are cut out of the fields: what they cover is unknown.
     """
     regions, ignored, objects, marks = [], [], [], []
+    said: Counter[str | None] = Counter()
     left_out: Counter[str] = Counter()
     for place, one in enumerate([*shown.drawn, *shown.found]):
         if (one.plane.z, one.plane.t) != (0, 0):
@@ -129,6 +160,7 @@ def regions_among(shown: SlideShapes, rule: OutlineRule, pixel_size: PixelSize) 
             marks.append(one)
         elif place < len(shown.drawn) and rule.is_region(one.class_name):
             regions.append(_valid(one.geometry))
+            said[one.class_name] += 1
         elif is_ignored(one.class_name):
             ignored.append(_valid(one.geometry))
         elif refusal := rule.refusal(one.class_name, one.geometry.area * pixel_size.area_um2):
@@ -145,7 +177,16 @@ def regions_among(shown: SlideShapes, rule: OutlineRule, pixel_size: PixelSize) 
     if not kept:
         remarks.append("no object is outlined in the region")
     parts = [part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"]
-    return AnnotatedRegions([DrawnField(part, shapes) for part in parts], [one.class_name for one in kept], remarks)
+    names = [one.class_name for one in kept]
+    shapely.prepare(whole)
+    there = Counter(one.class_name for one in kept if whole.intersects(one.geometry))
+    classes = f"everything is outlined in areas of {in_words(said)}; objects there: {in_words(there) or 'none'}"
+    return AnnotatedRegions([DrawnField(part, shapes) for part in parts], names, remarks, classes)
+
+
+def in_words(classes: Counter[str | None]) -> str:
+    """Return classes with how often they were there, the most frequent first."""
+    return ", ".join(f"{f'class {name}' if name else 'no class'} ({count})" for name, count in classes.most_common())
 
 
 def is_ignored(class_name: str | None) -> bool:

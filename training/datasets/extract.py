@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nuclick_training.datasets.annotated_regions import AnnotatedRegions, SlideSource
+from nuclick_training.datasets.annotated_regions import AnnotatedRegions, NoRegion, SlideSource
 from nuclick_training.datasets.data import DataError
 from nuclick_training.datasets.fields import Field
 from nuclick_training.datasets.split_assignment import patient_of
@@ -60,10 +60,12 @@ class SlideReport:
     remarks: Sequence[str] = ()
     enlarged: float = 1.0
     error: str | None = None
+    classes: str = ""
+    """What said that everything is outlined, and what was outlined; or why the slide was left alone."""
 
 
-Named = tuple[str, Callable[[], SlideSource | None]]
-"""A slide's name, and what reads its source when its turn comes; None where nothing of it is meant for training."""
+Named = tuple[str, Callable[[], SlideSource | NoRegion]]
+"""A slide's name, and what reads its source when its turn comes."""
 
 
 def extract(
@@ -74,7 +76,10 @@ def extract(
     for name, read in sources:
         try:
             source = read()
-            report = SlideReport(name) if source is None else _extract_slide(source, cutting, writer)
+            if isinstance(source, NoRegion):
+                report = SlideReport(name, classes=str(source))
+            else:
+                report = _extract_slide(source, cutting, writer)
         except NuclickError as error:
             report = SlideReport(name, error=str(error))
         reports.append(report)
@@ -106,7 +111,9 @@ def _extract_slide(source: SlideSource, cutting: Cutting, writer: StoreWriter) -
         count, objects = writer.add(stored, _patches(slide, grid, regions, cutting.patch), regions.class_names)
     if not count:
         raise DataError("no pixel of the slide lies in its region. Draw the region on the slide.")
-    return SlideReport(source.name, count, objects, regions.remarks, max(1.0, 1 / grid.downsample))
+    return SlideReport(
+        source.name, count, objects, regions.remarks, max(1.0, 1 / grid.downsample), classes=regions.classes
+    )
 
 
 def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, regions: AnnotatedRegions) -> StoredSlide:

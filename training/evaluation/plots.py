@@ -84,14 +84,14 @@ def learning_curves(log: Mapping[str, Sequence[float]]) -> bytes:
     Parameters
     ----------
     log
-        The columns `minutes`, `loss` and `dice` of a run's log.
+        The columns `minutes`, `loss` and, where objects were held out, `dice` of a run's log.
     """
     figure = new_figure(8, 6)
-    loss, dice = figure.subplots(2, 1, sharex=True)
-    loss.plot(log["minutes"], log["loss"], color=_BLUE, marker=".")
-    loss.set(ylabel="training loss")
-    dice.plot(log["minutes"], log["dice"], color=_ORANGE, marker=".")
-    dice.set(ylabel="validation Dice", xlabel="minutes of training")
-    for axes in (loss, dice):
+    wanted = [name for name in ("loss", "dice") if name in log]
+    panels = figure.subplots(len(wanted), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, name in zip(panels, wanted, strict=True):
+        axes.plot(log["minutes"], log[name], color=_BLUE if name == "loss" else _ORANGE, marker=".")
+        axes.set(ylabel="training loss" if name == "loss" else "validation Dice")
         axes.grid(alpha=0.3)
+    panels[-1].set(xlabel="minutes of training")
     return as_png(figure)

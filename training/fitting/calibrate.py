@@ -5,12 +5,15 @@ last check.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
+from nuclick_training.datasets.folders import is_store
+from nuclick_training.datasets.store import read_store
 from nuclick_training.fitting.fit import mean_dice
 from nuclick_training.fitting.pretrained import origins
 from nuclick_training.fitting.recipe import Recipe
@@ -25,6 +28,34 @@ from nuclick_wsi.models.weights import fill, save_model
 _METRIC = "mean Dice of a crop's object"
 JUDGED = 1500
 """Objects that the threshold is chosen on: Dice depends on it so little that a few hundred would be too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a threshold is chosen on: validation objects, and the images or slides that they lie in."""
+
+    objects: int
+    images: int
+
+    @classmethod
+    def of(cls, recipe: Recipe, data: Path) -> "Evidence":
+        """Count a recipe's validation objects."""
+        images, objects = 0, 0
+        for source in recipe.sources:
+            folder = data / source.folder
+            pictures = recipe.pictures(data, source, "validation")
+            objects += sum(len(np.unique(picture.labels[picture.labels > 0])) for picture in pictures)
+            in_store = is_store(folder) and sum(slide.part == "validation" for slide in read_store(folder).slides)
+            images += in_store or len(pictures)
+        return cls(objects, images)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether a threshold that is chosen on it can be trusted; that of one image fits its stain and no other."""
+        return self.objects >= 100 and self.images >= 3
+
+    def __str__(self) -> str:
+        return f"{self.objects} objects of {self.images} validation image{'s' if self.images != 1 else ''}"
 
 
 def finish(

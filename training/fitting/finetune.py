@@ -5,11 +5,12 @@ where the parent and the data may.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from nuclick_training.fitting.calibrate import JUDGED, card_of, judged, trained
+from nuclick_training.fitting.calibrate import JUDGED, Evidence, card_of, judged, trained
 from nuclick_training.fitting.recipe import Recipe
 from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run_folder import model_settings, require_own_or_free
@@ -19,6 +20,8 @@ from nuclick_wsi.models.card import ModelCard, Score
 from nuclick_wsi.models.weights import Model, save_model
 
 _METRIC = "mean Dice of a crop's object"
+TUNING: Mapping[str, Any] = {"steps": 200, "rate": 5e-4, "warm_up": 0.1, "averaging": 0.98}
+"""The settings that differ from those of a run from the start, whatever the model."""
 _PIXELS_PER_STEP = 8 * 128 * 128
 
 
@@ -29,14 +32,36 @@ class Tuned:
     Attributes
     ----------
     part
-        The part that these objects are from: test, or validation, which chose the threshold; empty where none is held
-        out.
+        The part that these objects are from: test, or validation, which may have chosen the threshold; empty where none
+        is held out.
     """
 
     card: ModelCard
     part: str
     before: float
     after: float
+    evidence: Evidence
+    """What there was to choose a threshold on; where it is not enough, the card has the parent's."""
+    parent: str
+    """The parent's name."""
+
+    @property
+    def threshold_from(self) -> str:
+        """Where the threshold comes from, in words."""
+        if self.evidence.is_enough:
+            return f"chosen on {self.evidence}"
+        return f"that of {self.parent}: {self.evidence} are too few to choose another"
+
+    @property
+    def verdict(self) -> list[str]:
+        """What the scores say, in sentences."""
+        if not self.part:
+            return ["No object was held out to tell whether it is better. Add a slide or image of another patient."]
+        chose = ", which chose the threshold" if self.part != "test" and self.evidence.is_enough else ""
+        said = [f"mean Dice of {self.part} objects{chose}: {self.before:.3f} before, {self.after:.3f} after"]
+        if self.after <= self.before:
+            said.append(f"It is no better there: keep {self.parent}, or give it more objects.")
+        return said
 
 
 def tuning_recipe(parent: Model, name: str) -> Recipe:
@@ -57,11 +82,8 @@ def tuning_recipe(parent: Model, name: str) -> Recipe:
         fill_holes_um2=card.fill_holes_um2,
         limits=card.limits,
         fit=FitSettings(
-            steps=200,
+            **TUNING,
             batch=2 if blocks else max(1, _PIXELS_PER_STEP // card.crop_size**2),
-            rate=5e-4,
-            warm_up=0.1,
-            averaging=0.98,
             keep=model_of_kind.fit.keep,
         ),
     )
@@ -69,6 +91,8 @@ def tuning_recipe(parent: Model, name: str) -> Recipe:
 
 def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: Path) -> Tuned:
     """Choose the threshold on validation objects, compare with the parent on held-out ones, and write the model.
+
+    Where there are too few of them, the parent's threshold stays.
 
     Parameters
     ----------
@@ -83,7 +107,8 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
     seen = require_own_or_free(target, run)
     network, step = trained(recipe, run)
     validation = recipe.validation(data, JUDGED)
-    threshold = judged(network, validation)[0] if validation else parent.card.threshold
+    evidence = Evidence.of(recipe, data)
+    threshold = judged(network, validation)[0] if evidence.is_enough else parent.card.threshold
     part, held_out = _held_out(recipe, data, validation)
     before = judged(parent.network, held_out, parent.card.threshold)[1]
     after = judged(network, held_out, threshold)[1]
@@ -97,7 +122,7 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
         )
         card = dataclasses.replace(card, scores=scores)
     save_model(target, network, card, half=True, seen=seen)
-    return Tuned(card, part, before, after)
+    return Tuned(card, part, before, after, evidence, parent.card.name)
 
 
 def _held_out(recipe: Recipe, data: Path, validation: Sequence[Batch]) -> tuple[str, Sequence[Batch]]:

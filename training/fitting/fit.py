@@ -85,12 +85,14 @@ def fit(
 
 
 def _check(run: Run, validation: Sequence[Batch], folder: Path, loss: float, log: TrainingLog) -> None:
-    """Score the validation objects, keep the weights if they are the best so far, and write a checkpoint."""
-    dice = mean_dice(fused(run.averaged.network), validation)
-    threshold = max(dice, key=lambda tried: dice[tried])
+    """Score the validation objects if there are any, keep the best weights, and write a checkpoint."""
+    figures = {"loss": loss}
     if validation:
+        dice = mean_dice(fused(run.averaged.network), validation)
+        threshold = max(dice, key=lambda tried: dice[tried])
         run.judged(dice[threshold], folder)
-    log.checked(run.step, run.seconds / 60, {"loss": loss, "dice": dice[threshold], "threshold": threshold})
+        figures |= {"dice": dice[threshold], "threshold": threshold}
+    log.checked(run.step, run.seconds / 60, figures)
     run.save(folder / CHECKPOINT)
 
 

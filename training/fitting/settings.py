@@ -24,6 +24,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 _ENDS = ("minutes", "steps", "epochs")
 _CHECKS = 20
+_LEAST_BETWEEN_CHECKS = 10
+"""Steps: a check scores hundreds of objects, which takes longer than a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class FitSettings:
         auto is bfloat16 (mixed) on CUDA and float32 elsewhere.
     check_minutes, check_steps
         Minutes between two checks, each of which scores the validation objects and writes a checkpoint; in a run by
-        steps or epochs the steps between them, 0 for a twentieth of the run.
+        steps or epochs the steps between them, 0 for a twentieth of the run, but no fewer than ten. One is at the end.
     patience
         Checks without a better score after which the run stops; 0 for never.
     keep
@@ -124,7 +126,7 @@ class FitSettings:
     def check_is_due(self, step: int, seconds: float) -> bool:
         """Return whether to score the validation objects, so many seconds after the last check."""
         if self.steps:
-            return step % (self.check_steps or max(self.steps // _CHECKS, 1)) == 0
+            return step % (self.check_steps or max(self.steps // _CHECKS, _LEAST_BETWEEN_CHECKS)) == 0
         return seconds >= self.check_minutes * 60
 
     def counted(self, objects: int, prompts_per_step: int) -> "FitSettings":

@@ -26,7 +26,7 @@ class TrainingLog(Protocol):
         ...
 
     def checked(self, step: int, minutes: float, figures: Mapping[str, float]) -> None:
-        """The validation objects have been scored."""
+        """The validation objects have been scored; without any, `figures` has the loss alone."""
         ...
 
     def noted(self, text: str) -> None:
@@ -82,7 +82,8 @@ class RunLog:
 
     def checked(self, step: int, minutes: float, figures: Mapping[str, float]) -> None:
         """Append a line to the log and print it."""
-        self._held_out = f", held-out Dice {figures['dice']:.3f}"
+        if "dice" in figures:
+            self._held_out = f", held-out Dice {figures['dice']:.3f}"
         line = {"step": step, "minutes": minutes, **figures}
         fresh = not self._log.exists()
         with self._log.open("a", newline="", encoding="utf-8") as file:
