@@ -15,7 +15,7 @@ HOLES = "NuClick holes"
 """The same for holes, which are polygons of their own in ASAP; these groups are part of those above."""
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_RESULT = re.compile(rf"NuClick ({_UUID}) (\d+)\.(\d+) ([0-9a-f]{{8}})")
+_RESULT = re.compile(rf"NuClick ({_UUID}) (\d+)\.(\d+) ([0-9a-f]{{8}})(?: sure ([01]\.\d\d))?")
 _CARRIED = re.compile(rf"(?s)(.*?) ?\{{({_UUID})(?:/(\d+)\.(\d+))?\}}")
 
 
@@ -31,21 +31,28 @@ class ResultName:
         0 for the outline, from 1 on for its holes.
     digest
         Of the positions, so that it shows when the user has moved one.
+    sureness
+        The Dice that the outline is estimated to reach, two decimals; None where it is not known.
     """
 
     prompt_id: str
     part: int
     ring: int
     digest: str
+    sureness: float | None = None
 
     def __str__(self) -> str:
-        return f"NuClick {self.prompt_id} {self.part}.{self.ring} {self.digest}"
+        sure = "" if self.sureness is None else f" sure {self.sureness:.2f}"
+        return f"NuClick {self.prompt_id} {self.part}.{self.ring} {self.digest}{sure}"
 
     @classmethod
     def parse(cls, name: str) -> "ResultName | None":
         """Return what a name says; None for a name that is not a result's."""
         found = _RESULT.fullmatch(name)
-        return None if found is None else cls(found[1], int(found[2]), int(found[3]), found[4])
+        if found is None:
+            return None
+        sureness = None if found[5] is None else float(found[5])
+        return cls(found[1], int(found[2]), int(found[3]), found[4], sureness)
 
 
 @dataclass(frozen=True, slots=True)

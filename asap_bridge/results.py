@@ -14,14 +14,18 @@ from nuclick_wsi.instances import Instance
 
 def annotations_of_instance(instance: Instance, color: str) -> Iterator[Annotation]:
     """Yield an instance's outlines, each followed by its holes."""
-    yield from result_rings(instance.prompt_id, instance.polygon, instance.class_name, color)
+    yield from result_rings(
+        instance.prompt_id, instance.polygon, instance.class_name, color, sureness=instance.sureness
+    )
 
 
-def result_rings(prompt_id: str, polygon: shapely.Geometry, class_name: str | None, color: str) -> Iterator[Annotation]:
+def result_rings(
+    prompt_id: str, polygon: shapely.Geometry, class_name: str | None, color: str, *, sureness: float | None = None
+) -> Iterator[Annotation]:
     """Yield the rings of a result, of one polygon or several, each under the name that says what it is."""
     for part, one in enumerate(shapely.get_parts(polygon), start=1):
         for ring, points in enumerate(rings_of(one)):
-            name = ResultName(prompt_id, part, ring, digest_of(AnnotationType.POLYGON, points))
+            name = ResultName(prompt_id, part, ring, digest_of(AnnotationType.POLYGON, points), sureness)
             group = result_group(class_name, holes=ring > 0)
             yield Annotation(str(name), AnnotationType.POLYGON, points, group, color)
 

@@ -24,8 +24,8 @@ _DATE = "date"
 _ATTEMPTS = 20
 """How often to read the file anew where another program saves it while it is written."""
 _MERGED = "the file was saved while the run went on; the results were written into what was saved"
-_FOR_SPEED = ("batch_size", "device", "tile_size", "workers")
-"""Settings that decide no result."""
+_DECIDES_NOTHING = ("batch_size", "device", "look_at_below", "tile_size", "workers")
+"""Settings that decide no outline."""
 
 
 def _now() -> datetime:
@@ -159,7 +159,7 @@ def _groups(
     outer, inner = result_group(class_name), result_group(class_name, holes=True)
     color = color_of_class(class_name, results.class_colors)
     used = sorted((model for model in results.models if model.kind in kinds[outer]), key=lambda model: model.kind)
-    deciding = {key: value for key, value in results.settings.items() if key not in _FOR_SPEED}
+    deciding = {key: value for key, value in results.settings.items() if key not in _DECIDES_NOTHING}
     attributes = {
         "model": ", ".join(model.name for model in used),
         "hash": ", ".join(model.sha256 for model in used),

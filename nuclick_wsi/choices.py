@@ -6,6 +6,10 @@ DEFAULT_PORT = 52860
 """Where the local server listens unless told otherwise."""
 
 
+LOOK_AT_BELOW = 0.8
+"""Outlines that are less sure than this are named as worth a look, unless the user sets another limit."""
+
+
 class ReaderChoice(StrEnum):
     """Which library opens a slide; auto tries them in turn."""
 

@@ -3,15 +3,17 @@
 Every prompt ends as exactly one of the two; nothing is dropped in silence, not even what a reader leaves alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shapely import MultiPolygon, Polygon
-
+from nuclick_wsi.choices import LOOK_AT_BELOW
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
+
+if TYPE_CHECKING:  # training decodes masks, and a GPU node may be without shapely
+    from shapely import MultiPolygon, Polygon
 
 
 class Reason(StrEnum):
@@ -72,16 +74,25 @@ class Instance:
     """The outline of one prompt, in slide pixels (level 0).
 
     `area_um2` is that of the polygon, whether it runs between pixels or along their edges; `mean_probability` is the
-    mean over the mask's pixels. Several polygons only where the strokes of one squiggle lie in parts that do not touch.
+    mean over the mask's pixels. `sureness` is the Dice that the outline is estimated to reach, 0 to 1; None where the
+    model's card does not say how sure it is. Several polygons only where the strokes of one squiggle lie in parts that
+    do not touch.
     """
 
     prompt_id: str
     kind: ObjectKind
-    polygon: Polygon | MultiPolygon
+    polygon: "Polygon | MultiPolygon"
     class_name: str | None
     plane: Plane
     area_um2: float
     mean_probability: float
+    sureness: float | None = None
+
+
+def unsure(instances: Iterable[Instance], limit: float = LOOK_AT_BELOW) -> list[Instance]:
+    """Return the instances that are less sure than a limit, the least sure first."""
+    found = [(one.sureness, one.prompt_id, one) for one in instances if one.sureness is not None]
+    return [one for sureness, _, one in sorted(found, key=lambda each: each[:2]) if sureness < limit]
 
 
 @dataclass(frozen=True, slots=True)

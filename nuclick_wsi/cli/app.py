@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nuclick_wsi.choices import (
     DEFAULT_PORT,
+    LOOK_AT_BELOW,
     ClickAt,
     GlandMode,
     ModelTerms,
@@ -114,6 +115,12 @@ def run(
         bool,
         typer.Option("--pixel-edges", help="Outlines along the edges of the model's pixels, not between pixels."),
     ] = False,
+    look_at_below: Annotated[
+        float,
+        typer.Option(
+            help="Outlines whose sureness (the Dice that they may reach, 0 to 1) is below this are worth a look."
+        ),
+    ] = LOOK_AT_BELOW,
     out: Annotated[
         Path | None, typer.Option(help="Folder of results; else `nuclick` in the project, or beside the prompts.")
     ] = None,
@@ -167,6 +174,7 @@ def run(
         masks=mask_settings(threshold, smallest, fill_holes),
         gland_mode=gland_mode,
         outlines=OutlineSettings(tolerance, pixel_edges),
+        look_at_below=look_at_below,
         out=out,
         preview=preview,
         dry_run=dry_run,

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, ProjectAccess, ReaderChoice
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
@@ -61,6 +61,7 @@ class RunRequest:
     gland_mode: GlandMode = GlandMode.CROP
     outlines: OutlineSettings = OutlineSettings()
     out: Path | None = None
+    look_at_below: float = LOOK_AT_BELOW
     preview: bool = False
     dry_run: bool = False
     fresh: bool = False
@@ -98,6 +99,7 @@ def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
         settings=Settings(request.masks, request.gland_mode, request.outlines),
         reader=request.reader,
         pixel_size=_pixel_size(request.mpp),
+        look_at_below=_share("--look-at-below", request.look_at_below),
         preview=request.preview,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
@@ -128,6 +130,12 @@ def _area(option: str, text: str | None) -> Area | None:
         return None if text is None else Area.parse(text)
     except ValueError as error:
         raise SettingsError(f"{option} {text!r}: {error}.") from error
+
+
+def _share(option: str, value: float) -> float:
+    if not 0 <= value <= 1:
+        raise SettingsError(f"{option} is a share from 0 to 1, such as {LOOK_AT_BELOW}, not {value}.")
+    return value
 
 
 def _pixel_size(mpp: float | None) -> PixelSize | None:

@@ -53,8 +53,18 @@ def _print(console: Console, report: RunReport, table: Table, verbose: bool) -> 
     if table.row_count:
         console.print(table)
     details = _details(report) if verbose else ()
-    for line in [*report.notes, *details, *no_prompts_lines(report.images, verbose), *_remarks(report.images)]:
+    lines = [*report.notes, *details, *no_prompts_lines(report.images, verbose)]
+    for line in [*lines, *_to_look_at(report), *_remarks(report.images)]:
         say(console, line)
+
+
+def _to_look_at(report: RunReport) -> Iterable[str]:
+    for image in report.images:
+        if image.unsure:
+            yield (
+                f"{image.name}: {len(image.unsure)} of {image.instances} outlines to look at (sureness below "
+                f"{report.settings['look_at_below']:g}); the run record names them, the least sure first."
+            )
 
 
 def _rows(report: RunReport, verbose: bool) -> list[ImageReport]:

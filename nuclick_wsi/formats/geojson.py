@@ -25,6 +25,8 @@ Color = tuple[int, int, int]
 AREA = "Area µm^2"
 """QuPath's own name for this measurement, so that both fill one column."""
 MEAN_PROBABILITY = "NuClick: Mean probability"
+SURENESS = "NuClick: Sureness"
+"""The Dice that the outline is estimated to reach."""
 
 
 def feature_collection(
@@ -127,10 +129,17 @@ def _cell(cell: Instance, nucleus: Instance, colors: Mapping[str, Color]) -> dic
         f"Cell: {AREA}": round(cell.area_um2, 4),
         f"{MEAN_PROBABILITY} of nucleus": round(nucleus.mean_probability, 4),
         MEAN_PROBABILITY: round(cell.mean_probability, 4),
+        **_sureness(nucleus, f"{SURENESS} of nucleus"),
+        **_sureness(cell, SURENESS),
         MARK: mark_of(cell.prompt_id, "cell", importable(cell.class_name)),
     }
     feature["properties"] |= {"objectType": "cell", "measurements": measurements}
     return {**feature, "nucleusGeometry": _geometry(nucleus.polygon, nucleus.plane)}
+
+
+def _sureness(instance: Instance, name: str) -> dict[str, float]:
+    """Return a measurement, or none where the model does not say how sure it is."""
+    return {} if instance.sureness is None else {name: round(instance.sureness, 4)}
 
 
 def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
@@ -141,6 +150,7 @@ def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color
     properties["measurements"] = {
         AREA: round(instance.area_um2, 4),
         MEAN_PROBABILITY: round(instance.mean_probability, 4),
+        **_sureness(instance, SURENESS),
         MARK: mark_of(instance.prompt_id, as_type.value, name),
     }
     return {

@@ -24,6 +24,9 @@ DEFAULTS: Mapping[ObjectKind, tuple[str, ...]] = {
 }
 """The shipped models that serve a kind unless the user names one: the first that is there and may be taken."""
 
+Calibration = tuple[tuple[float, float], ...]
+"""The Dice that a network expects of an outline, and the one that is reached then; both rise."""
+
 METADATA_KEY = "nuclick_card"
 _LARGEST_HEADER = 100_000_000
 
@@ -66,6 +69,9 @@ class ModelCard:
         Whether that is anything, for anyone, commerce included; naming the authors of its data may be asked for.
     split, settings, limits
         How the data was divided, how the network was fitted, what it is bad at.
+    calibration
+        Which Dice validation objects reached where the network expected how much, from which the sureness of outlines
+        is read; empty where it was not measured.
     choice
         Which other networks it was compared with, and why it is this one; empty where none was.
     """
@@ -88,6 +94,7 @@ class ModelCard:
     scores: tuple[Score, ...] = ()
     choice: str = ""
     open_terms: bool = False
+    calibration: Calibration = ()
 
     def __post_init__(self) -> None:
         if self.crop_size < 32 or self.crop_size % 32:
@@ -98,6 +105,9 @@ class ModelCard:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
         if min(self.smallest_um2, self.fill_holes_um2) < 0:
             raise ValueError("smallest_um2 and fill_holes_um2 cannot be negative")
+        for column in zip(*self.calibration, strict=True):
+            if list(column) != sorted(column) or not 0 <= column[0] <= column[-1] <= 1:
+                raise ValueError(f"calibration must be pairs of shares that rise, not {self.calibration}")
 
     def allows(self, terms: ModelTerms) -> bool:
         """Whether the model may be taken where these terms are asked for."""
@@ -121,6 +131,7 @@ class ModelCard:
             entries["kind"] = ObjectKind(entries["kind"])
             entries["created"] = date.fromisoformat(entries["created"])
             entries["data"] = tuple(DataSource(**source) for source in entries["data"])
+            entries["calibration"] = tuple((float(x), float(y)) for x, y in entries.get("calibration", ()))
             entries["scores"] = tuple(Score(**score) for score in entries["scores"])
             return cls(**entries)
         except KeyError as error:

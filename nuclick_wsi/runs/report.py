@@ -53,6 +53,8 @@ class ImageReport:
     recalled: int = 0
     """How many of them were known from an earlier run and did not go through the network."""
     instances: int = 0
+    unsure: Mapping[str, float] = field(default_factory=dict)
+    """How sure the outlines are that are worth a look, by prompt, the least sure first."""
     rejections: Sequence[Rejection] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
     """What was seen besides prompts that want an outline, counted by what it is."""
@@ -107,6 +109,7 @@ class ImageReport:
             "prompts": dict(self.prompts),
             "recalled": self.recalled,
             "instances": self.instances,
+            "to_look_at": {prompt: round(sureness, 4) for prompt, sureness in self.unsure.items()},
             "rejections_by_reason": dict(self.reasons),
             "rejections": [rejection.as_json() for rejection in self.rejections],
             "left_alone": dict(self.left_alone),

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from nuclick_wsi.choices import ReaderChoice
+from nuclick_wsi.choices import LOOK_AT_BELOW, ReaderChoice
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.instances import Reason, Rejection, unsure
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
@@ -41,6 +41,8 @@ class Options:
     reader: ReaderChoice = ReaderChoice.AUTO
     pixel_size: PixelSize | None = None
     """For slides of which neither the project nor the file says one."""
+    look_at_below: float = LOOK_AT_BELOW
+    """Outlines that are less sure than this are named as worth a look."""
     preview: bool = False
     dry: bool = False
     """Check everything, run no network, write nothing."""
@@ -192,6 +194,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
         status=_status(outcome, unread),
         recalled=cache.recalled,
         instances=len(outcome.instances),
+        unsure={one.prompt_id: one.sureness or 0 for one in unsure(outcome.instances, line.options.look_at_below)},
         rejections=outcome.rejections,
         written=written,
     )
@@ -225,6 +228,7 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
         "device": str(registry.compute.device),
         "batch_size": registry.compute.batch_size,
         "terms": registry.terms.value,
+        "look_at_below": options.look_at_below,
         "reader": options.reader.value,
         "mpp": pixel_size and pixel_size.mean,
         **asdict(options.settings),

@@ -27,6 +27,7 @@ from nuclick_wsi.segmentation.result_cache import NoCache, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, SegmenterSource
 from nuclick_wsi.segmentation.settings import Settings, mask_rule
 from nuclick_wsi.segmentation.stitch import settle_overlaps
+from nuclick_wsi.segmentation.sureness import expected_dice, sureness
 from nuclick_wsi.slides.resample import choose_level, grid_for
 from nuclick_wsi.slides.slide import Slide, SlideInfo
 
@@ -148,9 +149,10 @@ class _SlideWork:
             lambda views: predictor.predict(views, partial(self.on_progress, 0)).patches,
         )
         settled, taken = settle_overlaps([*wanted.patches, *competing], rule.smallest_px)
-        return self._instances(settled, grid, rule), [*wanted.rejections, *too_long, *duplicates, *taken]
+        instances = self._instances(settled, grid, rule, segmenter.card)
+        return instances, [*wanted.rejections, *too_long, *duplicates, *taken]
 
-    def _instances(self, settled: Sequence[Patch], grid: Grid, rule: MaskRule) -> list[Instance]:
+    def _instances(self, settled: Sequence[Patch], grid: Grid, rule: MaskRule, card: ModelCard) -> list[Instance]:
         wanted = [patch for patch in settled if patch.prompt.role is Role.SEGMENT]
         beside = [patch for patch in settled if patch.prompt.role is not Role.SEGMENT]
         size, chosen = self.slide.info.size, self.settings.outlines
@@ -158,9 +160,9 @@ class _SlideWork:
             outlines = [draw_pixel_edges(patch, grid, size) for patch in wanted]
         else:
             outlines = draw_contours(wanted, beside, grid, size, ContourRule(rule.threshold, chosen.tolerance))
-        return [self._instance(patch, outline) for patch, outline in zip(wanted, outlines, strict=True)]
+        return [self._instance(patch, outline, card) for patch, outline in zip(wanted, outlines, strict=True)]
 
-    def _instance(self, patch: Patch, polygon: Outline) -> Instance:
+    def _instance(self, patch: Patch, polygon: Outline, card: ModelCard) -> Instance:
         prompt = patch.prompt
         return Instance(
             prompt_id=prompt.id,
@@ -170,4 +172,5 @@ class _SlideWork:
             plane=prompt.plane,
             area_um2=polygon.area * self.pixel_size.area_um2,
             mean_probability=float(patch.probabilities[patch.mask].mean(dtype=np.float64)),
+            sureness=sureness(expected_dice(patch.mask, patch.probabilities), card.calibration),
         )

@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
-from nuclick_wsi.choices import ModelTerms
+from nuclick_wsi.choices import LOOK_AT_BELOW, ModelTerms
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.formats.geojson import feature_collection
+from nuclick_wsi.instances import unsure
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind, Role
@@ -154,6 +155,8 @@ class Service:
             "prompts": work.asked,
             "known": work.request.known,
             "rejections": [rejection.as_json() for rejection in outcome.rejections],
+            "to_look_at": [one.prompt_id for one in unsure(outcome.instances)],
+            "look_at_below": LOOK_AT_BELOW,
             "left_alone": dict(work.request.prompts.left_alone),
             "models": [_model(self._registry.model(reading.kind)) for reading in outcome.readings],
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],

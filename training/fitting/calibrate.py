@@ -1,4 +1,4 @@
-"""From a finished run to a model file: the threshold is chosen on the validation objects, the card written.
+"""From a finished run to a model file: threshold and sureness are fitted on validation objects, the card written.
 
 Test pictures are not used. The weights are the running average: of the check with the best validation score, or of the
 last check.
@@ -20,6 +20,7 @@ from nuclick_training.fitting.recipe import Recipe
 from nuclick_training.fitting.run import kept_weights
 from nuclick_training.fitting.run_folder import model_settings, network_of, settings_of
 from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.fitting.sureness import calibrated
 from nuclick_training.sampling.batches import Batch
 from nuclick_wsi.models.card import DataSource, ModelCard, Score
 from nuclick_wsi.models.network import build, fused
@@ -77,6 +78,7 @@ def finish(
         command = f"python -m nuclick_training finish {recipe.name} --data DIR --out RUN --model FILE"
         card = replace(card, scores=(Score("validation objects", _METRIC, round(dice, 4), command),))
     card = replace(card, threshold=chosen)
+    card = replace(card, calibration=calibrated(network, batches, card)[0])
     save_model(target, network, card, half=True)
     return card
 

@@ -15,6 +15,7 @@ from nuclick_training.fitting.recipe import Recipe
 from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run_folder import model_settings, require_own_or_free
 from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.fitting.sureness import calibrated
 from nuclick_training.sampling.batches import Batch
 from nuclick_wsi.models.card import ModelCard, Score
 from nuclick_wsi.models.weights import Model, save_model
@@ -113,7 +114,9 @@ def finish_tuning(recipe: Recipe, parent: Model, run: Path, data: Path, target: 
     before = judged(parent.network, held_out, parent.card.threshold)[1]
     after = judged(network, held_out, threshold)[1]
     card = _card(recipe, parent, model_settings(run, step))
-    card = dataclasses.replace(card, threshold=threshold)
+    card = dataclasses.replace(card, threshold=threshold, calibration=parent.card.calibration)
+    if validation:
+        card = dataclasses.replace(card, calibration=calibrated(network, validation, card)[0])
     if held_out:
         where, command = f"{part} objects of {recipe.sources[0].folder}", "python -m nuclick_training fine-tune"
         scores = (
