@@ -27,7 +27,7 @@ def test_a_model_is_loaded_once_and_runs_in_one_segmenter() -> None:
 
 def test_two_models_for_one_kind_are_refused() -> None:
     with pytest.raises(ModelError, match="name one model for each kind"):
-        nw.ModelRegistry(["nuclei", "nuclei-cc0"], device="cpu")
+        nw.ModelRegistry(["nuclei", "nuclei-open"], device="cpu")
 
 
 def test_only_models_for_any_use_are_taken_where_they_are_asked_for() -> None:

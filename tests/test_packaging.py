@@ -100,7 +100,7 @@ def test_every_folder_with_modules_is_a_package_that_is_listed() -> None:
 def test_the_wheel_carries_models_types_scripts_and_the_demo(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     models = {Path(name).stem for name in names if name.startswith("nuclick_wsi/models/shipped/")}
-    assert models == {"nuclei", "nuclei-cc0", "cells", "glands"}
+    assert models == {"nuclei", "nuclei-open", "cells", "cells-open", "glands"}
     assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in FOLDERS}
     assert "qupath_extension/project_scripts/Import_NuClick_results.groovy" in names
     assert "nuclick_wsi/demo_project/project.qpproj" in names
@@ -135,7 +135,7 @@ def test_the_installed_command_line_answers(arguments: list[str], installed: Pat
 def test_the_installed_command_line_finds_its_models(installed: Path) -> None:
     done = run([str(installed / "nuclick-wsi"), "weights", "list"], installed)
     assert done.returncode == 0, done.stderr
-    assert all(model in done.stdout for model in ("nuclei", "nuclei-cc0", "cells", "glands"))
+    assert all(model in done.stdout for model in ("nuclei", "nuclei-open", "cells", "cells-open", "glands"))
 
 
 def test_the_installed_command_line_brings_its_scripts_to_qupath(installed: Path, tmp_path: Path) -> None:

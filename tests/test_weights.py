@@ -319,11 +319,11 @@ def test_a_card_is_shown_with_its_reason_and_with_the_parent_s_name_alone(tmp_pa
 
 
 def test_a_model_beside_another_of_its_name_is_not_the_default(monkeypatch, tmp_path):
-    for name in ("nuclei-cc0", "nuclei"):
+    for name in ("nuclei-open", "nuclei"):
         shutil.copy(shipped_models()["nuclei"], tmp_path / f"{name}.safetensors")
     monkeypatch.setattr("nuclick_wsi.models.card.MODELS", tmp_path)
     assert default_model(ObjectKind.NUCLEUS).stem == "nuclei"
-    assert find_model("nuclei-cc0").stem == "nuclei-cc0"
+    assert find_model("nuclei-open").stem == "nuclei-open"
 
 
 def test_a_kind_without_a_shipped_model_is_refused_with_the_way_out(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ MODELS = Path(__file__).parent / "shipped"
 """The folder of the shipped models."""
 
 DEFAULTS: Mapping[ObjectKind, tuple[str, ...]] = {
-    ObjectKind.NUCLEUS: ("nuclei", "nuclei-open", "nuclei-cc0"),
+    ObjectKind.NUCLEUS: ("nuclei", "nuclei-open"),
     ObjectKind.CELL: ("cells", "cells-open"),
     ObjectKind.GLAND: ("glands",),
 }

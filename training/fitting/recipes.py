@@ -65,18 +65,6 @@ NUCLEI_BY_CROPS = dataclasses.replace(
     NUCLEI, name="nuclei-crops", architecture="nuclick", config={"width": 0.25}, crop=128, fit=FitSettings()
 )
 
-NUCLEI_CC0 = dataclasses.replace(
-    NUCLEI,
-    name="nuclei-cc0",
-    sources=(TrainingSource("dsb2018_histology", "CC0-1.0 (BBBC038)", mpp=None, split=DSB_ALONE),),
-    terms="CC0-1.0: no conditions",
-    open_terms=True,
-    split="dsb2018_histology by image: 96 train, 11 validation (choose the threshold), in "
-    "nuclick_training.datasets.splits; tested on MoNuSeg's test images",
-    limits="most of its pictures are of one stain, purple, and of unknown pixel size: everything else is new to it",
-    fit=FitSettings(batch=6, minutes=30),
-)
-
 # A picture of BCCD is 164 x 123 px of the model, and a block 288 px.
 _BCCD = TrainingSource("bccd_wbc", "MIT (BCCD Dataset, Copyright (c) 2017 shenggan)", mpp=0.082, mosaic=3)
 CELLS = Recipe(
@@ -146,5 +134,5 @@ def known_pixel_size(folder: str) -> float | None:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_OPEN, NUCLEI_CC0, CELLS, CELLS_OPEN, GLANDS)
+    recipe.name: recipe for recipe in (NUCLEI, NUCLEI_BY_CROPS, NUCLEI_OPEN, CELLS, CELLS_OPEN, GLANDS)
 }
