@@ -1,6 +1,7 @@
-"""`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, corrections: see docs/training.md.
+"""`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, corrections, sureness.
 
-Each experiment but the last trains several runs into a folder, by the same commands that users have. All print a table
+See docs/training.md. Each experiment but the last two trains several runs into a folder, by the same commands that users
+have. All print a table
 of scores.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.stats import spearmanr
 
 from nuclick_training.__main__ import main as train
 from nuclick_training.datasets.data import Labels, Rgb, image_path, picture_names, read_image, read_labels
@@ -20,11 +22,16 @@ from nuclick_training.datasets.folders import names_of
 from nuclick_training.datasets.splits import SPLITS, WBC_COPIES
 from nuclick_training.evaluation.correcting import correct
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate
+from nuclick_training.evaluation.sureness_ways import SURENESS_WAYS
+from nuclick_training.fitting.calibrate import JUDGED
+from nuclick_training.fitting.finetune import tuning_recipe
 from nuclick_training.fitting.pixel_sizes import Mpp
 from nuclick_training.fitting.settings import PRESETS
+from nuclick_training.fitting.sureness import decoded
 from nuclick_training.fitting.training_log import LOG
 from nuclick_wsi.models.card import read_card
 from nuclick_wsi.models.network import MULTI_SCALE
+from nuclick_wsi.models.weights import load_model
 
 TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "U-Net": ("unet", {}),
@@ -59,6 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--split", default="validation")
     command.add_argument("--mpp", type=_mpp, default=None, help="microns per pixel, or auto")
     command.set_defaults(run=_corrections)
+    command = commands.add_parser("sureness")
+    command.add_argument("model", help="name of a shipped model, or a file")
+    command.add_argument("--data", type=Path, required=True, help="folder of the recipe's data sets")
+    command.add_argument("--part", default="validation", choices=("validation", "test"))
+    command.add_argument("--objects", type=int, default=JUDGED)
+    command.set_defaults(run=_sureness)
     options, passed_on = parser.parse_known_args(arguments)
     options.run(options, passed_on)
 
@@ -123,6 +136,21 @@ def _corrections(options: argparse.Namespace, _: Sequence[str]) -> None:
             marked = done.marked[number - 1]
             line += f"{marked.sum():12}{dice[marked].mean():12.3f}{done.dice[number - 1][marked].mean():11.3f}"
         print(line, flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------- sureness
+
+
+def _sureness(options: argparse.Namespace, _: Sequence[str]) -> None:
+    """Print how well each way to tell how sure an outline is orders outlines by the Dice that they reach."""
+    model = load_model(options.model)
+    recipe = tuning_recipe(model, model.card.name)
+    batches = recipe.validation(options.data, options.objects, options.part)
+    outlines = list(decoded(model.network, batches, model.card))
+    reached = [one.dice for one in outlines]
+    print(f"{len(outlines)} outlines of {options.part} objects; rank correlation with their Dice")
+    for name, tell in SURENESS_WAYS.items():
+        print(f"{spearmanr([tell(one, model.card.threshold) for one in outlines], reached).statistic:6.3f}  {name}")
 
 
 # ------------------------------------------------------------------------------------------------ corrected objects

@@ -20,6 +20,7 @@ from nuclick_training.evaluation.intervals import (
     pooled_estimates,
 )
 from nuclick_training.evaluation.plots import aji_against_jitter, dice_against_size
+from nuclick_training.evaluation.reliability import reliability, sureness_and_dice
 from nuclick_training.evaluation.results import Findings, Trial
 from nuclick_training.evaluation.tables import notes
 from nuclick_wsi.errors import NuclickError, SettingsError
@@ -28,7 +29,7 @@ from nuclick_wsi.ownership import Origin, blank_seal, namesakes, origin_of, seal
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 RECORD, _SCORES = "scores.json", "scores.csv"
-_FILES = (RECORD, _SCORES, "dice_against_size.png", "worst.png", "aji_against_jitter.png")
+_FILES = (RECORD, _SCORES, "dice_against_size.png", "worst.png", "sureness.png", "aji_against_jitter.png")
 
 
 def save_findings(folder: Path, findings: Findings, asked: Evaluation, command: str) -> Sequence[str]:
@@ -105,6 +106,8 @@ def _figures(findings: Findings, asked: Evaluation) -> tuple[dict[str, bytes], S
     if objects:
         wanted["dice_against_size.png"] = partial(dice_against_size, objects)
         wanted["worst.png"] = lambda: gallery(worst_first(objects)[:WORST], partial(picture_of, asked))
+    if len(sureness_and_dice(objects)):
+        wanted["sureness.png"] = partial(reliability, objects)
     if len(findings.trials) > 1:
         wanted["aji_against_jitter.png"] = partial(aji_against_jitter, findings.trials)
     figures: dict[str, bytes] = {}

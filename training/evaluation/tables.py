@@ -14,6 +14,7 @@ from nuclick_training.evaluation.intervals import (
     pooled_estimates,
 )
 from nuclick_training.evaluation.metrics import HAUSDORFF
+from nuclick_training.evaluation.reliability import reliability_notes
 from nuclick_training.evaluation.results import Findings, Trial
 
 
@@ -22,6 +23,8 @@ def print_findings(findings: Findings, asked: Evaluation, console: Console) -> N
     for line in notes(findings, asked):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_image_table(findings.trials[0]))
+    for line in reliability_notes(findings.trials[0].objects):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if len(findings.trials) > 1:
         console.print(_jitter_table(findings))
 

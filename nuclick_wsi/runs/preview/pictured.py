@@ -44,8 +44,13 @@ class Pictured:
 
 
 def sureness_of(instance: Instance) -> float:
-    """Return how sure the network is of an outline, from 0 to 1."""
-    return instance.mean_probability
+    """Return how sure an outline is, from 0 to 1: its mean probability where the model's card does not say."""
+    return instance.mean_probability if instance.sureness is None else instance.sureness
+
+
+def sureness_text(instance: Instance) -> str:
+    """Return how sure an outline is, in a word or two."""
+    return f"{'p' if instance.sureness is None else 'sure'} {sureness_of(instance):.2f}"
 
 
 def least_sure(instances: Sequence[Instance]) -> list[Instance]:
