@@ -1,8 +1,7 @@
 """`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, corrections, sureness.
 
-See docs/training.md. Each experiment but the last two trains several runs into a folder, by the same commands that users
-have. All print a table
-of scores.
+See docs/training.md. Each experiment but the last two trains several runs into a folder, by the same commands that
+users have. All print a table of scores.
 """
 
 import argparse
