@@ -44,8 +44,13 @@ class Pictured:
 
 
 def sureness_of(instance: Instance) -> float:
-    """Return how sure the network is of an outline, from 0 to 1."""
-    return instance.mean_probability
+    """Return how sure the network is of an outline, 0 to 1; of a model without a calibration the mean probability."""
+    return instance.mean_probability if instance.sureness is None else instance.sureness
+
+
+def told_sureness(instance: Instance) -> str:
+    """Return how sure the network is of an outline, with what the number is."""
+    return f"{'probability' if instance.sureness is None else 'sureness'} {sureness_of(instance):.2f}"
 
 
 def least_sure(instances: Sequence[Instance]) -> list[Instance]:
