@@ -9,9 +9,12 @@ import tomllib
 import venv
 import zipfile
 from email.parser import Parser
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {
@@ -21,6 +24,20 @@ FOLDERS = {
     "nuclick_training": "training",
 }
 UNUSED = {"__pycache__"}
+
+
+def test_the_pinned_versions_are_accepted_and_the_ones_that_the_tests_run_with() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    accepted = map(Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    ranges = {one.name: one.specifier for one in accepted}
+    for pin in pins:
+        (exact,) = pin.specifier
+        assert exact.operator == "=="
+        assert ranges[pin.name].contains(exact.version)
+        installed = Version(version(pin.name)).public  # 2.13.0+cpu is a build of 2.13.0
+        if installed != exact.version:
+            pytest.skip(f"the tests run with {pin.name} {installed}, and not with the one that is pinned")
 
 
 @pytest.fixture(scope="module")

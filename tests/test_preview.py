@@ -1,6 +1,7 @@
 """The pictures of a run: the overview has every outline, crops show the network's pixels, the page holds together."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +20,7 @@ from nuclick_wsi.runs.preview.canvas import Canvas
 from nuclick_wsi.runs.preview.crops import SIDE, Cropper
 from nuclick_wsi.runs.preview.files import Preview, write_preview
 from nuclick_wsi.runs.preview.overview import draw_overview
-from nuclick_wsi.runs.preview.pictured import Pictured, by_class, least_sure
+from nuclick_wsi.runs.preview.pictured import Pictured, by_class, least_sure, told_sureness
 from nuclick_wsi.segmentation.engine import Outcome, Reading
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Slide
@@ -141,6 +142,9 @@ def test_the_least_sure_come_first_and_large_classes_too(make_slide: Callable[..
     instances = [instance for _, instance in made]
     assert [one.prompt_id for one in least_sure(instances)] == [str(n) for n in range(39, 15, -1)]
     assert list(by_class(instances)) == ["many", "one"]
+    told = [replace(one, sureness=1 - one.mean_probability) for one in instances]
+    assert [one.prompt_id for one in least_sure(told)] == [str(n) for n in range(24)], "where there is a calibration"
+    assert (told_sureness(instances[1]), told_sureness(told[1])) == ("probability 0.98", "sureness 0.02")
 
 
 def sheets(written: Preview) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from test_architecture import FLOORS
 
+from nuclick_wsi.models.card import find_model, read_card, shipped_models
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -18,6 +20,20 @@ def test_the_python_example_runs_and_accounts_for_both_clicks(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_scores_in_the_table_of_models_are_those_of_their_cards() -> None:
+    """Both were rounded from what was printed, the cards to four decimals: they may differ by both roundings."""
+    text = README.read_text(encoding="utf-8")
+    (head,) = re.findall(r"^\| model \|.*$", text, flags=re.MULTILINE)
+    columns = [cell.strip() for cell in head.strip("|").split("|")]
+    rows = re.findall(r"^\| `([\w-]+)` \|(.*)\|$", text, flags=re.MULTILINE)
+    assert {name for name, _ in rows} == set(shipped_models())
+    for name, rest in rows:
+        told = dict(zip(columns[1:], (cell.strip() for cell in rest.split("|")), strict=True))
+        card = {score.metric: score.value for score in read_card(find_model(name)).scores}
+        for metric in ("AJI", "Dice", "PQ", "Dice per object"):
+            assert float(told[metric]) == pytest.approx(card[metric], abs=0.00055), (name, metric)
 
 
 def page(path: Path) -> str:

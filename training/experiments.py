@@ -167,8 +167,8 @@ def _corrected(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
     for name in judging:
         _write(held_out, name, *read(name))
     trained = len(names_of(corrected, "train"))
-    print(f"{sum(counts)} corrected objects in {len(giving)} images: {trained} images train, the others choose the")
-    print(f"threshold and test. {len(judging)} other images are held out.", flush=True)
+    print(f"{sum(counts)} corrected objects in {len(giving)} images: {trained} images train, the others validate")
+    print(f"and test. {len(judging)} other images are held out.", flush=True)
     run = options.out / "tuned"
     train(["fine-tune", options.model, "--data", str(corrected), "--mpp", "auto", "--out", str(run), *passed_on])
     tuned = run / f"{run.name}.safetensors"

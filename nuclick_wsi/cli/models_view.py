@@ -26,7 +26,7 @@ def print_models(console: Console) -> None:
             card.kind.value,
             f"{card.crop_size} px of {card.mpp} um",
             f"{path.stat().st_size / 1e6:.1f}",
-            "\n".join(f"{score.metric} {score.value:.3f}" for score in card.scores[:3]),
+            "\n".join(f"{score.metric} {score.value:.4f}" for score in card.scores[:3]),
         )
     console.print(table)
 
@@ -93,7 +93,7 @@ def _entries(card: ModelCard) -> list[tuple[str, str]]:
         ("trained on", "\n".join(f"{source.name} ({source.licence})" for source in card.data)),
         ("split", card.split),
         ("settings", ", ".join(_setting(name, value) for name, value in card.settings.items())),
-        ("scores", "\n".join(f"{s.metric} {s.value:.3f} on {s.data}: {s.command}" for s in card.scores)),
+        ("scores", "\n".join(f"{s.metric} {s.value:.4f} on {s.data}: {s.command}" for s in card.scores)),
         ("bad at", card.limits),
         ("why this network", card.choice or "not compared with another"),
         ("made", card.created.isoformat()),

@@ -18,7 +18,7 @@ from PIL import Image
 from nuclick_wsi.instances import Instance, Rejection
 from nuclick_wsi.runs.preview.canvas import Canvas
 from nuclick_wsi.runs.preview.crops import Crop
-from nuclick_wsi.runs.preview.pictured import Pictured, sureness_text
+from nuclick_wsi.runs.preview.pictured import Pictured, told_sureness
 
 MOST_ROWS = 500
 """Rejections in the page's table; the run record has all."""
@@ -133,7 +133,7 @@ def _figure(crop: Crop, is_first: bool) -> str:
 def _what(crop: Crop) -> str:
     one = crop.shown
     if isinstance(one, Instance):
-        return f"{one.kind}, {sureness_text(one)}, {one.area_um2:.1f} µm²"
+        return f"{one.kind}, {told_sureness(one)}, {one.area_um2:.1f} µm²"
     return f"{one.kind or 'prompt'}: {one.reason}"
 
 

@@ -44,13 +44,13 @@ class Pictured:
 
 
 def sureness_of(instance: Instance) -> float:
-    """Return how sure an outline is, from 0 to 1: its mean probability where the model's card does not say."""
+    """Return how sure the network is of an outline, 0 to 1; of a model without a calibration the mean probability."""
     return instance.mean_probability if instance.sureness is None else instance.sureness
 
 
-def sureness_text(instance: Instance) -> str:
-    """Return how sure an outline is, in a word or two."""
-    return f"{'p' if instance.sureness is None else 'sure'} {sureness_of(instance):.2f}"
+def told_sureness(instance: Instance) -> str:
+    """Return how sure the network is of an outline, with what the number is."""
+    return f"{'probability' if instance.sureness is None else 'sureness'} {sureness_of(instance):.2f}"
 
 
 def least_sure(instances: Sequence[Instance]) -> list[Instance]:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.runs.preview.crops import SIDE, Crop
-from nuclick_wsi.runs.preview.pictured import sureness_text
+from nuclick_wsi.runs.preview.pictured import told_sureness
 
 _COLUMNS = 6
 _GAP = 8
@@ -40,5 +40,5 @@ def contact_sheet(crops: Sequence[Crop], title: str) -> bytes:
 def _caption(crop: Crop) -> tuple[str, str]:
     """Return what a crop shows and where it is."""
     one = crop.shown
-    what = f"{one.kind}  {sureness_text(one)}  {one.area_um2:.0f} um2" if isinstance(one, Instance) else one.reason
+    what = f"{one.kind}, {told_sureness(one)}, {one.area_um2:.0f} um2" if isinstance(one, Instance) else one.reason
     return what, f"x {crop.place.x:.0f}, y {crop.place.y:.0f}"
