@@ -390,6 +390,25 @@ def test_an_image_that_is_not_the_plain_slide_is_refused_with_a_way_out(one: Any
     assert re.search(reason, image.refusal or "")
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"isRGB": True, "pixelType": "UINT8", "channels": [{}, {}, {}]}, None),
+        ({"isRGB": False, "pixelType": "UINT8", "channels": [{}]}, None),
+        ({}, None),
+        ({"isRGB": False, "pixelType": "UINT8", "channels": [{}, {}, {}]}, "3 channels of type UINT8"),
+        ({"isRGB": False, "pixelType": "UINT16", "channels": [{}]}, "1 channel of type UINT16"),
+        ({"isRGB": False, "pixelType": "FLOAT32", "channels": [{}, {}]}, "2 channels of type FLOAT32"),
+        ({"isRGB": False, "pixelType": "UINT16"}, "1 channel of type UINT16"),
+    ],
+)
+def test_an_image_that_is_no_brightfield_picture_to_qupath_is_refused(
+    said: Any, reason: str | None, tmp_path: Path
+) -> None:
+    (image,) = read_project(project_of(tmp_path, builder(metadata={**builder()["metadata"], **said}))).images
+    assert image.refusal is None if reason is None else reason in str(image.refusal)
+
+
 def test_class_colours_come_from_the_project(tmp_path: Path) -> None:
     path = project_of(tmp_path)
     (tmp_path / "classifiers").mkdir()

@@ -62,4 +62,5 @@ class OpenedImage:
             reader=self.slide.info.reader,
             pixel_size=self.pixel_size,
             readings=self.readings,
+            remarks=[*report.remarks, *self.slide.info.remarks],
         )

@@ -74,6 +74,8 @@ class SlideInfo:
     frame: Frame = Frame.FULL
     origin: Point = _CORNER
     """Where (0, 0) of this frame is on the whole slide, in slide pixels."""
+    remarks: tuple[str, ...] = ()
+    """What the user is to know of how the file is read, each a clause."""
 
 
 class Slide(Protocol):
@@ -142,7 +144,7 @@ def resolve_pixel_size(
         raise PixelSizeError(_no_pixel_size(info, from_project))
     if not is_plausible(from_user):
         raise PixelSizeError(
-            f"a pixel size of {_in_microns(from_user)} is not a microscope's: --mpp takes microns per pixel from "
+            f"a pixel size of {in_microns(from_user)} is not a microscope's: --mpp takes microns per pixel from "
             f"{SMALLEST_MPP} to {LARGEST_MPP:g}, such as 0.25 for 40x and 0.5 for 20x"
         )
     return _square(info, from_user, "--mpp")
@@ -173,7 +175,7 @@ def require_size(info: SlideInfo, expected: Size | None, drawn_on: str, advice: 
 def _square(info: SlideInfo, size: PixelSize, source: str) -> PixelSize:
     if not 1 / 1.1 <= size.x_um / size.y_um <= 1.1:
         raise PixelSizeError(
-            f"{info.path}: {source} says that a pixel is {_in_microns(size)}; pixels must be square to 10 %. "
+            f"{info.path}: {source} says that a pixel is {in_microns(size)}; pixels must be square to 10 %. "
             "Correct the pixel size in the QuPath project, or resample the slide."
         )
     return size
@@ -181,7 +183,7 @@ def _square(info: SlideInfo, size: PixelSize, source: str) -> PixelSize:
 
 def _no_pixel_size(info: SlideInfo, from_project: PixelSize | None) -> str:
     refused = from_project or info.refused_pixel_size
-    seen = f" (it says {_in_microns(refused)}, which no microscope gives)" if refused else ""
+    seen = f" (it says {in_microns(refused)}, which no microscope gives)" if refused else ""
     return (
         f"{info.path}: no pixel size is known{seen}. Give it in one of three ways: set it in the QuPath project "
         "(Image tab, double-click on the pixel width); use a file that has it in its metadata; or pass --mpp, "
@@ -189,7 +191,8 @@ def _no_pixel_size(info: SlideInfo, from_project: PixelSize | None) -> str:
     )
 
 
-def _in_microns(size: PixelSize) -> str:
+def in_microns(size: PixelSize) -> str:
+    """Return a pixel size in words."""
     return f"{size.x_um:.5g} x {size.y_um:.5g} um"
 
 
