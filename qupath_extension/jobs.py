@@ -97,5 +97,4 @@ def _read(source: _Source, choice: ObjectChoice) -> ImageInput:
         pixel_size=image.pixel_size,
         size=image.size,
         class_colors={**data.class_colors, **source.project.class_colors},
-        remarks=image.remarks,
     )

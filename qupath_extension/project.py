@@ -70,13 +70,6 @@ class ProjectImage:
         return f"entry {self.entry_id}"
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """What the user is to know of the image beside what is drawn on it."""
-        if self.folder.is_dir():
-            return ()
-        return (f"{self.folder} is not there: nothing was ever saved of the image, or it was not copied",)
-
-    @property
     def data_path(self) -> Path:
         """Where QuPath saves what the user drew."""
         return self.folder / "data.qpdata"
@@ -92,7 +85,7 @@ class ProjectImage:
         return find_slide(self.server.uri, self.project_file, self.previous_uri, folders)
 
     def read_data(self) -> ImageData:
-        """Read what QuPath has saved of the image; empty where nothing was saved yet.
+        """Read what QuPath has saved of the image; empty where its folder is there and nothing was saved yet.
 
         Raises
         ------

@@ -134,14 +134,19 @@ def test_an_image_whose_data_was_not_copied_fails_by_name_and_its_results_stay(
     assert "Copy the folder data/1 from where the project came" in said
 
 
-def test_an_image_that_was_never_looked_at_in_qupath_has_no_prompts_and_the_run_says_why(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_image_without_its_folder_is_incomplete_whether_or_not_anything_was_drawn(
+    dry_run: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]), Image("b.svs"))
     shutil.rmtree(tmp_path / "data" / "2")
-    assert run_target(RunRequest(project, device="cpu", project_access=FILES)) == 0
+    assert run_target(RunRequest(project, device="cpu", project_access=FILES, dry_run=dry_run)) == 1
     said = " ".join(capsys.readouterr().out.split())
-    assert "data/2 is not there: nothing was ever saved of the image, or it was not copied" in said
+    assert (
+        f"b.svs: {tmp_path / 'data' / '2' / 'data.qpdata'} is not there, and the project has no folder data/2" in said
+    )
+    assert "save it if nothing is drawn there" in said
+    assert said.count("failed") == 1
 
 
 def test_a_bad_image_is_named_and_the_others_are_done(tmp_path: Path) -> None:
