@@ -1,7 +1,7 @@
 """Whether an image without a data.qpdata was never saved, or has lost it: a project that was copied by half.
 
-QuPath makes an image's folder when it draws its thumbnail, which it does while it imports the image. It saves data.qpdata
-first and then summary.json, which counts what is in it.
+QuPath makes an image's folder when it draws its thumbnail, which it does while it imports the image. It saves
+data.qpdata first and then summary.json, which counts what is in it.
 """
 
 from pathlib import Path

@@ -258,3 +258,29 @@ def test_the_demo_is_a_project_that_can_be_run_where_it_lies(tmp_path: Path) -> 
     (image,) = read_project(project).images
     assert image.find_slide() == tmp_path / "demo" / "slides" / "colon_ihc.svs"
     assert make_demo(tmp_path / "demo") == project
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "source", "words"),
+    [
+        ({"mpp": 0.25}, 0.5, "its project", "--mpp 0.25 is not used, because its project says"),
+        ({"force_mpp": 0.25}, 0.25, "--force-mpp", "--force-mpp makes a pixel 0.25 x 0.25 um, though its project says"),
+        ({"mpp": 0.5}, 0.5, "its project", None),
+    ],
+)
+def test_the_record_says_whose_pixel_size_was_used_and_the_run_whose_was_not(
+    given: dict[str, float],
+    size: float,
+    source: str,
+    words: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
+    run_target(RunRequest(project, device="cpu", project_access=FILES, **given))
+    kept = record(project)
+    (image,) = kept["images"]
+    assert (image["pixel_size_um"], image["pixel_size_from"]) == ([size, size], source)
+    assert {key: kept["settings"][key] for key in given} == given
+    said = " ".join(capsys.readouterr().out.split())
+    assert words in said if words is not None else "mpp" not in said

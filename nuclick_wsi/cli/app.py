@@ -90,6 +90,9 @@ def run(
     mpp: Annotated[
         float | None, typer.Option(help="Pixel size in um, for slides where neither project nor file says one.")
     ] = None,
+    force_mpp: Annotated[
+        float | None, typer.Option(help="Pixel size in um of all slides, whatever project and file say.")
+    ] = None,
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
     batch_size: BatchSize = None,
@@ -166,6 +169,7 @@ def run(
         terms=terms,
         images=tuple(image or ()),
         mpp=mpp,
+        force_mpp=force_mpp,
         reader=reader,
         device=device,
         batch_size=batch_size,

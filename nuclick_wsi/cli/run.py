@@ -23,9 +23,10 @@ from nuclick_wsi.runs.jobs import GeoJsonSink, ImageInput, Job, file_stem
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
-from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.jobs import ImageChoice, project_jobs
@@ -52,6 +53,7 @@ class RunRequest:
     terms: ModelTerms = ModelTerms.ANY
     images: Sequence[str] = ()
     mpp: float | None = None
+    force_mpp: float | None = None
     reader: ReaderChoice = ReaderChoice.AUTO
     device: str = "auto"
     batch_size: int | None = None
@@ -98,8 +100,8 @@ def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
         out=work.out,
         settings=Settings(request.masks, request.gland_mode, request.outlines),
         reader=request.reader,
-        pixel_size=_pixel_size(request.mpp),
         look_at_below=_share("--look-at-below", request.look_at_below),
+        pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
         preview=request.preview,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
@@ -136,12 +138,6 @@ def _share(option: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise SettingsError(f"{option} is a share from 0 to 1, such as {LOOK_AT_BELOW}, not {value}.")
     return value
-
-
-def _pixel_size(mpp: float | None) -> PixelSize | None:
-    if mpp is not None and not 0.01 <= mpp <= 100:
-        raise SettingsError(f"--mpp is the width of a pixel in um, between 0.01 and 100, not {mpp}.")
-    return None if mpp is None else PixelSize(mpp, mpp)
 
 
 def _work_of(request: RunRequest) -> _Work:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Region, Size
 from nuclick_wsi.scale import PixelSize, Window
+from nuclick_wsi.slides.pixel_sizes import in_microns, is_plausible
 from nuclick_wsi.slides.readers.source import Source
 from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent
-from nuclick_wsi.slides.slide import Frame, Level, SlideInfo, in_microns, is_plausible
+from nuclick_wsi.slides.slide import Frame, Level, SlideInfo
 
 WHITE = 255
 
