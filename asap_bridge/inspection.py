@@ -113,7 +113,7 @@ def _remarks(document: Document, path: Path, choice: AsapChoice) -> Iterator[str
     clicks, squiggles = _named(choice.rule)
     yield f"Point sets are clicks {clicks}; polygons and splines are squiggles {squiggles}."
     try:
-        yield f"Slide: {slide_of(path, choice.slide, None)}"
+        yield f"Slide: {slide_of(path, choice.slide)}"
     except SlideError as error:
         yield f"Slide: {error}"
 

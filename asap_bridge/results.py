@@ -8,7 +8,7 @@ from shapely import Polygon
 
 from asap_bridge.annotations import DEFAULT_COLOR, Annotation, AnnotationType, Rgb, color_text
 from asap_bridge.names import ResultName, digest_of, result_group
-from nuclick_wsi.formats.geojson import color_of
+from nuclick_wsi.formats.colors import color_of
 from nuclick_wsi.instances import Instance
 
 

@@ -107,8 +107,11 @@ class PromptSet:
         What was meant as a prompt and cannot be one.
     left_alone
         How many of what else was there, by what it is: "detection", "region", ...
+    class_colors
+        Red, green and blue of the classes of which a file says the colour.
     """
 
     prompts: tuple[Prompt, ...]
     rejections: tuple[Rejection, ...] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
+    class_colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)

@@ -9,11 +9,11 @@ from nuclick_wsi.errors import ProjectError, SettingsError
 from nuclick_wsi.formats.geojson import find_results
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.access import Access, Entry, results_source
 from qupath_extension.project import Project, ProjectImage
 from qupath_extension.selection import prompts_of
-from qupath_extension.uris import SlideFolders
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,14 @@ from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.json_values import Json, object_at, text_at
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders
 from qupath_extension.json_files import read_json
 from qupath_extension.missing_data import lost_data, sign_of_lost_data
 from qupath_extension.qpdata.contents import packed_color
 from qupath_extension.qpdata.hierarchy import Color, ImageData, read_image_data
 from qupath_extension.selection import prompts_of
 from qupath_extension.server import Server, read_server
-from qupath_extension.uris import SlideFolders, find_slide
-
-_NO_FOLDERS = SlideFolders()
+from qupath_extension.uris import find_slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class ProjectImage:
         """Where QuPath saves what the user drew."""
         return self.folder / "data.qpdata"
 
-    def find_slide(self, folders: SlideFolders = _NO_FOLDERS) -> Path:
+    def find_slide(self, folders: SlideFolders = NOWHERE) -> Path:
         """Return the slide's file, looked for in its place, relative to the project, and by name in `folders`.
 
         Raises

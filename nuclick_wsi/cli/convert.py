@@ -12,7 +12,6 @@ from asap_bridge.document import read_document
 from asap_bridge.feature_annotations import asap_of_features
 from asap_bridge.features import features_of
 from asap_bridge.selection import GroupRule
-from asap_bridge.slides import find_slide
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import make_console
 from nuclick_wsi.errors import NuclickError, PromptError, SettingsError, SlideError
@@ -22,12 +21,12 @@ from nuclick_wsi.formats.features import Features, Lost
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.ownership import require_free
 from nuclick_wsi.runs.jobs import file_stem
+from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.features import features_of as features_of_objects
 from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
-from qupath_extension.uris import SlideFolders
 
 _GEOJSON = (".geojson", ".json")
 _UNSHIFTED = (
@@ -131,7 +130,7 @@ def _origin(slide: Path | None, asap_file: Path) -> tuple[Point, str | None]:
     if slide is not None:
         return _start_of(slide), None
     try:
-        return _start_of(find_slide(asap_file)), None
+        return _start_of(find_slide_of(asap_file)), None
     except SlideError:
         return Point(0, 0), _UNSHIFTED
 

@@ -1,8 +1,7 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,28 +14,27 @@ from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.formats.prompt_files import read_prompts
+from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.ownership import source_name
 from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.runs.jobs import GeoJsonSink, ImageInput, Job, file_stem
+from nuclick_wsi.runs.jobs import Job
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
+from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
 from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
-from nuclick_wsi.slides.slide import Frame
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.jobs import ImageChoice, project_jobs
 from qupath_extension.open_elsewhere import signs_of_use
 from qupath_extension.project import Project, read_project
 
-PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
+PROMPT_FILES = (*GEOJSON, *TABLES, ".gz", ".zip")
 _MOST_PAGES = 3
 """Named on screen."""
-_LINES_ARE_CLICKS = "In a table, each line with an x and a y is a click."
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,23 +214,22 @@ def _asap_choice(request: RunRequest) -> AsapChoice:
 
 
 def _work_on_file(request: RunRequest) -> _Work:
-    if request.slide is None:
-        raise SettingsError(f"{request.target} does not say which slide it is of: add --slide FILE.")
-    if request.images or request.slides:
-        raise SettingsError("--image and --slides are for a project; a file of prompts has the one slide of --slide.")
+    if request.images:
+        raise SettingsError("--image is for a project; of a table of several slides, --slide names the one to work on.")
+    if request.slides is not None and not request.slides.is_dir():
+        raise SettingsError(f"--slides {request.slides} is not a folder.")
     out = request.out or request.target.parent / "nuclick"
-    stem = file_stem(f"{request.target.name} {request.slide.name}")
-    source = source_name(out, request.target, request.slide)
-    read = partial(_read_file, request.target, request.slide, request.objects)
-    job = Job(request.target.name, stem, read, GeoJsonSink(out / f"{stem}.geojson", request.as_type, source), source)
-    return _Work([job], out, _journal(request, out))
-
-
-def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
-    """Read a file of prompts; its positions are QuPath's, which crops a slide to its bounds."""
-    find_slide: Callable[[], Path] = lambda: slide  # noqa: E731
-    found = ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
-    return replace(found, prompts_are=_LINES_ARE_CLICKS) if target.suffix.lower() in (".csv", ".tsv") else found
+    file = PromptFile(
+        path=request.target,
+        out=out,
+        slide=request.slide,
+        folders=SlideFolders([request.slides] if request.slides else []),
+        objects=request.objects,
+        as_type=request.as_type,
+        reader=request.reader,
+        pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
+    )
+    return _Work(file.jobs(), out, _journal(request, out))
 
 
 def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -> None:

@@ -11,10 +11,12 @@ from shapely.geometry import mapping, shape
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import PromptError
+from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NUCLEI
 from nuclick_wsi.formats.features import Feature, Features, Lost
-from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, Color, color_of, importable
+from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, importable
 from nuclick_wsi.formats.geojson_parts import (
+    class_color_of,
     class_name_of,
     features_in,
     object_id,
@@ -53,7 +55,7 @@ def features_of_geojson(data: bytes, source: str) -> Features:
             raise PromptError(f"{source}, feature {number}: its geometry cannot be read ({error}).") from error
         if feature is not None:
             found.append(feature)
-            color = _color(one)
+            color = class_color_of(one)
             if feature.class_name is not None and color is not None:
                 colors[feature.class_name] = color
         if nucleus is not None:
@@ -108,13 +110,6 @@ def _measurements(found: Any) -> tuple[str, ...]:
     if isinstance(found, list):
         return tuple(str(one.get("name")) for one in found if isinstance(one, dict))
     return tuple(found) if isinstance(found, dict) else ()
-
-
-def _color(one: Json) -> Color | None:
-    color = object_at(object_at(one, "properties"), "classification").get("color")
-    if isinstance(color, list) and len(color) == 3 and all(isinstance(part, int) for part in color):
-        return color[0] & 255, color[1] & 255, color[2] & 255
-    return None
 
 
 def _json(one: Feature, colors: Mapping[str, Color]) -> dict[str, Any]:

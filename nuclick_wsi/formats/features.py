@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import shapely
 
-from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Plane
 

@@ -3,8 +3,6 @@
 A cell with its nucleus inside is one feature, under the id of the cell's prompt.
 """
 
-import colorsys
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.formats.cells import nuclei_of_cells
+from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
@@ -21,7 +20,6 @@ from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, 
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.shared_files import replace_if_unchanged
 
-Color = tuple[int, int, int]
 AREA = "Area µm^2"
 """QuPath's own name for this measurement, so that both fill one column."""
 MEAN_PROBABILITY = "NuClick: Mean probability"
@@ -145,7 +143,7 @@ def _sureness(instance: Instance, name: str) -> dict[str, float]:
 def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": as_type.value}
     if name := importable(instance.class_name):
-        color = colors.get(name) or color_of(name)
+        color = colors.get(instance.class_name or "") or colors.get(name) or color_of(name)
         properties["classification"] = {"name": name, "color": list(color)}
     properties["measurements"] = {
         AREA: round(instance.area_um2, 4),
@@ -182,10 +180,3 @@ def importable(class_name: str | None) -> str:
     """Return a class's name without what makes QuPath refuse a file: line breaks, blank parts around a colon."""
     parts = (" ".join(part.splitlines()).strip() for part in (class_name or "").split(":"))
     return ": ".join(part for part in parts if part)
-
-
-def color_of(class_name: str) -> Color:
-    """Return a clear colour that depends on the class's name alone."""
-    hue = int.from_bytes(hashlib.sha256(class_name.encode()).digest()[:2]) / 65536
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.9)
-    return round(red * 255), round(green * 255), round(blue * 255)

@@ -10,7 +10,8 @@ import numpy as np
 import orjson
 
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.formats.geojson import Color, feature_collection
+from nuclick_wsi.formats.colors import Color
+from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import Instance, PromptSet, Rejection
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType
 from nuclick_wsi.errors import RequestError
-from nuclick_wsi.formats.drawings import prompts_of_drawings
-from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.formats.colors import Color
+from nuclick_wsi.formats.drawings import Found, prompts_of_drawings
 from nuclick_wsi.formats.prompt_geojson import drawings_of_content
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
@@ -93,7 +93,7 @@ def read_request(body: bytes, read_image: ReadImage) -> SegmentRequest:
         settings=Settings(
             _masks(options), _choice(options, "gland_mode", GlandMode, GlandMode.CROP), _outlines(options)
         ),
-        class_colors=_colors(_table(content, "class_colors")),
+        class_colors={**prompts.class_colors, **_colors(_table(content, "class_colors"))},
     )
 
 
@@ -126,7 +126,7 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
     asked = drawings_of_content(content["prompts"], "prompts")
     beside = drawings_of_content(content.get("neighbours", []), "neighbours")
     together = (*asked.drawings, *(replace(drawing, is_beside=True) for drawing in beside.drawings))
-    prompts = prompts_of_drawings(together, choice, asked.left_alone)
+    prompts = Found(together, asked.left_alone, asked.class_colors).prompts(choice)
     known = [prompt.id for prompt in prompts.prompts]
     for left_alone in choice.left_alone:
         known += [prompt.id for prompt in prompts_of_drawings(together, left_alone).prompts]
