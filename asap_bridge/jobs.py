@@ -11,6 +11,7 @@ from asap_bridge.names import is_result_group
 from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
 from nuclick_wsi.errors import PromptError, SettingsError
+from nuclick_wsi.paths import closest
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
 from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders, find_slide_of
@@ -109,7 +110,7 @@ def require_named_groups(path: Path, document: Document, rule: GroupRule) -> Non
     known = {group.name for group in document.groups}
     for option, names in (("--clicks-group", rule.clicks), ("--squiggles-group", rule.squiggles)):
         for name in names:
-            if name not in known:
+            if not closest(name, known):
                 has = ", ".join(repr(one) for one in sorted(known)) or "none"
                 raise PromptError(f"{path} has no group {name!r}, which {option} names. Its groups are: {has}.")
 

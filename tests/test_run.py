@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import geojson
@@ -13,6 +14,7 @@ from test_cli import nuclick, said
 from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.runs.jobs import file_stem
 from qupath_extension.project import read_project
 
@@ -284,3 +286,11 @@ def test_the_record_says_whose_pixel_size_was_used_and_the_run_whose_was_not(
     assert {key: kept["settings"][key] for key in given} == given
     said = " ".join(capsys.readouterr().out.split())
     assert words in said if words is not None else "mpp" not in said
+
+
+def test_an_image_is_chosen_by_its_name_in_any_unicode_form_and_case(tmp_path: Path) -> None:
+    project = write_project(tmp_path, Image("é.svs", [clicks(*NUCLEI)]), Image("b.svs", [clicks(*NUCLEI)]))
+    run_target(RunRequest(project, device="cpu", project_access=FILES, images=[unicodedata.normalize("NFD", "É.svs")]))
+    assert [image["name"] for image in record(project)["images"]] == ["é.svs"]
+    with pytest.raises(SettingsError, match=r"No image is named 'c.svs'. The project has b.svs, é.svs"):
+        run_target(RunRequest(project, device="cpu", project_access=FILES, images=["c.svs"]))

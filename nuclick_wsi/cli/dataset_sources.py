@@ -25,6 +25,7 @@ from nuclick_training.datasets.fields import LabelledField
 from nuclick_wsi.errors import ProjectError, SettingsError
 from nuclick_wsi.formats.feature_geojson import features_of_geojson
 from nuclick_wsi.formats.features import Feature
+from nuclick_wsi.paths import existing
 from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.areas import outlined_features
@@ -39,6 +40,7 @@ _ACCEPTED = (
 
 def sources_of(source: Path, rule: OutlineRule, slides: Path | None) -> list[Named]:
     """Return what reads each image that a path means, by the image's name."""
+    source = existing(source)
     if not source.exists():
         raise SettingsError(f"{source} does not exist. {_ACCEPTED}")
     folders = SlideFolders([slides] if slides is not None else [])

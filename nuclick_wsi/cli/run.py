@@ -1,7 +1,7 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
+from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import Job
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
@@ -85,8 +86,9 @@ class _Work:
     """Where the user finds the results, unless it is the files that were written."""
 
 
-def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
+def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
+    request = _found(asked)
     work = _work_of(request)
     registry = ModelRegistry(
         request.models, request.device, request.batch_size, terms=request.terms, threads=request.threads
@@ -157,6 +159,16 @@ def _work_of(request: RunRequest) -> _Work:
         f"{target}: what kind of prompts these are cannot be told from {target.suffix or 'a name without suffix'}. "
         "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and "
         f"prompts as {', '.join(PROMPT_FILES)}."
+    )
+
+
+def _found(asked: RunRequest) -> RunRequest:
+    """Return a request with the paths that it means, which may be written in another case or Unicode form."""
+    return replace(
+        asked,
+        target=existing(asked.target),
+        slide=asked.slide and existing(asked.slide),
+        slides=asked.slides and existing(asked.slides),
     )
 
 

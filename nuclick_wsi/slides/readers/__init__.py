@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.paths import existing
 from nuclick_wsi.slides.readers.framed import FramedSlide
 from nuclick_wsi.slides.readers.image_reader import ImageSource
 from nuclick_wsi.slides.readers.openslide_reader import OpenSlideSource
@@ -58,7 +59,8 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
     Parameters
     ----------
     path
-        The slide's file; of a slide of many files, the one that other programs open (`.mrxs`, any `.dcm`).
+        The slide's file; of a slide of many files, the one that other programs open (`.mrxs`, any `.dcm`). It is found
+        where its name is written in another case or Unicode form, too.
     reader
         The library to use; AUTO tries OpenSlide, TiffSlide and Pillow in this order.
     frame
@@ -70,7 +72,7 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
         If the file is missing, empty or a folder, is no upright brightfield picture of 8 bits, or no reader takes it:
         with what each of them said.
     """
-    path = Path(path)
+    path = existing(Path(path))
     _require_file(path)
     content = _content(path)
     if reader is ReaderChoice.AUTO:
