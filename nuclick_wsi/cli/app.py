@@ -23,6 +23,7 @@ from nuclick_wsi.choices import (
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
 from nuclick_wsi.cli.options import AsJson, Quiet, Threads, Verbose
+from nuclick_wsi.cli.run_file import take_config, take_target
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -68,10 +69,21 @@ def run(
     target: Annotated[
         Path,
         typer.Argument(
-            help="A QuPath project (.qpproj or its folder), ASAP's .xml or a folder of them, or prompts as .geojson "
-            "or .csv."
+            help="A QuPath project (.qpproj or its folder), ASAP's .xml or a folder of them, prompts as .geojson or "
+            ".csv, or a .toml of these options with a target.",
+            callback=take_target,
+            is_eager=True,
         ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .toml of options (mpp = 0.25); those of the command line count before it, and paths in it are as "
+            "seen from it.",
+            callback=take_config,
+            is_eager=True,
+        ),
+    ] = None,
     slide: Annotated[Path | None, typer.Option(help="The slide of a prompts file, or of ASAP's.")] = None,
     slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that are elsewhere.")] = None,
     clicks_group: ClicksGroup = None,

@@ -5,11 +5,13 @@ A cell with its nucleus inside is one feature, under the id of the cell's prompt
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from shapely.geometry import MultiPolygon, Polygon
 
+from nuclick_wsi.accepted import all_of, one_of
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.colors import Color, color_of
@@ -41,6 +43,7 @@ def feature_collection(
     apart
         Prompt ids of nuclei that are put into no cell.
     """
+    as_type = one_of(ObjectType, as_type, "What outlines become")
     # A plain class before those derived from it: QuPath makes up a colour for a parent that it meets too late.
     ordered = sorted(instances, key=lambda instance: ((instance.class_name or "").count(":"), instance.prompt_id))
     # To QuPath a cell is a detection: no annotation has a nucleus.
@@ -58,7 +61,11 @@ def feature_collection(
 
 
 def write_results(
-    path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], source: str = ""
+    path: Path | str,
+    instances: Iterable[Instance],
+    as_type: ObjectType = ObjectType.DETECTION,
+    colors: Mapping[str, Color] = MappingProxyType({}),
+    source: str = "",
 ) -> ResultPlace:
     """Write the results of one image; return where they are.
 
@@ -66,6 +73,10 @@ def write_results(
 
     Parameters
     ----------
+    as_type
+        What QuPath makes of them.
+    colors
+        Red, green and blue of classes by name; a class without one gets a colour that depends on its name alone.
     source
         What the results are made from, as `source_name` says it.
 
@@ -74,8 +85,8 @@ def write_results(
     ResultError
         If the folder cannot be written to, or another program saves the file at this moment.
     """
-    place = results_place(path, source)
-    put_results(place, instances, as_type, colors)
+    place = results_place(Path(path), source)
+    put_results(place, all_of(Instance, instances, "The instances"), as_type, colors)
     return place
 
 

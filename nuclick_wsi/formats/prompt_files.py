@@ -7,13 +7,16 @@ import gzip
 import io
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
+from nuclick_wsi.accepted import one_of
 from nuclick_wsi.errors import PromptError
 from nuclick_wsi.formats.drawings import Found
 from nuclick_wsi.formats.prompt_geojson import drawings_of_geojson
 from nuclick_wsi.formats.prompt_table import FindPixelSize, Table, read_table
 from nuclick_wsi.instances import PromptSet
+from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.scale import PixelSize
 
@@ -29,7 +32,7 @@ def read_prompts(
     choice: ObjectChoice = ObjectChoice.AUTO,
     *,
     slide: Path | str | None = None,
-    pixel_size: PixelSize | FindPixelSize | None = None,
+    pixel_size: PixelSize | float | FindPixelSize | None = None,
 ) -> PromptSet:
     """Read the prompts of a file; which of its drawings are prompts is the same rule as for projects.
 
@@ -38,7 +41,7 @@ def read_prompts(
     slide
         Path or name of the slide whose prompts are wanted, where a table has a column `slide`.
     pixel_size
-        Of that slide, or what says it when it is needed: where a table has positions in microns.
+        Of that slide in microns, or what says it when it is needed: where a table has positions in microns.
 
     Raises
     ------
@@ -46,10 +49,10 @@ def read_prompts(
         The file is missing or not one of these; the message names the line or feature, what it holds, what is
         accepted.
     """
-    path = Path(path)
+    path, choice = existing(Path(path)), one_of(ObjectChoice, choice, "What to outline")
     if not is_table(path):
         return _read_geojson(path).prompts(choice)
-    find_size = (lambda: pixel_size) if isinstance(pixel_size, PixelSize) else pixel_size
+    find_size = pixel_size if callable(pixel_size) or pixel_size is None else partial(PixelSize.of, pixel_size)
     return read_table_file(path).on(None if slide is None else str(slide), find_size).prompts(choice)
 
 

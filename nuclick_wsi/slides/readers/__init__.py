@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 
+from nuclick_wsi.accepted import one_of
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.paths import existing
@@ -72,6 +73,7 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
         If the file is missing, empty or a folder, is no upright brightfield picture of 8 bits, or no reader takes it:
         with what each of them said.
     """
+    reader, frame = one_of(ReaderChoice, reader, "The reader"), one_of(Frame, frame, "The frame")
     path = existing(Path(path))
     _require_file(path)
     content = _content(path)
