@@ -47,6 +47,9 @@ def asap_of_features(features: Features) -> Converted:
     annotations: list[Annotation] = []
     written: list[Feature] = []
     for one in features.features:
+        if one.geometry.is_empty:
+            lost[WITHOUT_SHAPE] += 1
+            continue
         before = len(annotations)
         _count_lost(one, lost)
         group = None if one.class_name is None else safe(one.class_name)
@@ -57,8 +60,6 @@ def asap_of_features(features: Features) -> Converted:
         annotations += _annotations(one, group, color, len(annotations), lost)
         if len(annotations) > before:
             written.append(one)
-        elif one.geometry.is_empty:
-            lost[WITHOUT_SHAPE] += 1
     content = write_document(annotations, _groups(annotations))
     return Converted(content, len(written), sum(one.is_result for one in written), len(annotations), lost)
 
