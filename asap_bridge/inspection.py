@@ -37,7 +37,7 @@ def described_file(path: Path, choice: AsapChoice) -> dict[str, object]:
     require_named_groups(path, document, choice.rule)
     prompts = prompts_of(document.annotations, choice.objects, choice.rule)
     try:
-        slide = str(slide_of(path, choice.slide, None))
+        slide = str(slide_of(path, choice.slide))
     except SlideError:
         slide = None
     return {

@@ -113,9 +113,7 @@ def _extract_slide(source: SlideSource, cutting: Cutting, writer: StoreWriter) -
         count, objects = writer.add(stored, _patches(slide, grid, regions, cutting.patch), regions.class_names)
     if not count:
         raise DataError("no pixel of the slide lies in its region. Draw the region on the slide.")
-    return SlideReport(
-        source.name, count, objects, remarks, max(1.0, 1 / grid.downsample), classes=regions.classes
-    )
+    return SlideReport(source.name, count, objects, remarks, max(1.0, 1 / grid.downsample), classes=regions.classes)
 
 
 def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, remarks: Sequence[str]) -> StoredSlide:
