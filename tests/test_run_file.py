@@ -17,7 +17,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def asked(*arguments: str | Path) -> RunRequest:
         caught: list[RunRequest] = []
-        monkeypatch.setattr("nuclick_wsi.cli.run.run_target", lambda request: caught.append(request) or 0)
+        monkeypatch.setattr("nuclick_wsi.cli.run.run_target", lambda request, _: caught.append(request) or 0)
         monkeypatch.setattr("sys.argv", ["nuclick-wsi", "run", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()

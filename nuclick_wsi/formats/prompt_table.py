@@ -32,6 +32,11 @@ _ACCEPTED = (
     "x_um and y_um for positions in um; or QuPath's columns Centroid X and Centroid Y, in px or µm"
 )
 _ENCODINGS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+ON_ANOTHER_SLIDE = "on another slide"
+ROW_WITHOUT_POSITION = "without a position"
+SEVERAL_POINTS = "annotation of several points, of which a table has no more than the middle"
+"""What a table's rows are that are left alone."""
+
 _NO_POSITION = ("", "nan")
 _POINTS = ("points", "point", "")
 """QuPath's words for the shape of a row that is a place; of other shapes a table has no more than the middle."""
@@ -80,7 +85,7 @@ class Table:
         chosen = [drawing for name, drawing in self.rows if name in ("", *meant)]
         if self.rows and not chosen:
             raise PromptError(f"{self.source} has no mark on {slide}; its slides are {_listed(self.slides)}.")
-        others = Counter({"on another slide": len(self.rows) - len(chosen)}) if len(chosen) < len(self.rows) else {}
+        others = Counter({ON_ANOTHER_SLIDE: len(self.rows) - len(chosen)}) if len(chosen) < len(self.rows) else {}
         left_alone = self.left_alone + Counter(others)
         return Found(tuple(self._in_pixels(chosen, pixel_size)), left_alone, self.class_colors)
 
@@ -175,9 +180,9 @@ class _RowReader:
         columns = self._columns
         kind, shape = columns.cell(row, "object_type").lower(), columns.cell(row, "roi").lower()
         if kind and all(columns.cell(row, axis).lower() in _NO_POSITION for axis in "xy"):
-            return "without a position"
+            return ROW_WITHOUT_POSITION
         if columns.cell(row, "num_points") not in ("", "0", "1", "1.0", "NaN"):
-            return "annotation of several points, of which a table has no more than the middle"
+            return SEVERAL_POINTS
         return "region" if "annotation" in kind and shape not in _POINTS else None
 
     def _number(self, row: Sequence[str], axis: str, place: str) -> float:
