@@ -19,7 +19,7 @@ from asap_bridge.names import CarriedName, result_group
 from asap_bridge.results import color_of_class, result_rings, rings_of
 from asap_bridge.selection import GroupRule, ReadAs, read_as
 from asap_bridge.text import safe
-from nuclick_wsi.formats.features import Feature, Features, Lost
+from nuclick_wsi.formats.features import WITHOUT_SHAPE, Converted, Feature, Features, Lost
 from nuclick_wsi.prompts import Plane
 
 _RULE = GroupRule()
@@ -41,11 +41,16 @@ class _Ring:
     ring: int = 0
 
 
-def asap_of_features(features: Features) -> tuple[bytes, Lost]:
+def asap_of_features(features: Features) -> Converted:
     """Return a file of ASAP that holds objects, and what it cannot hold of them."""
     lost: Lost = Counter(features.lost)
     annotations: list[Annotation] = []
+    written: list[Feature] = []
     for one in features.features:
+        if one.geometry.is_empty:
+            lost[WITHOUT_SHAPE] += 1
+            continue
+        before = len(annotations)
         _count_lost(one, lost)
         group = None if one.class_name is None else safe(one.class_name)
         if group == UNGROUPED:
@@ -53,7 +58,10 @@ def asap_of_features(features: Features) -> tuple[bytes, Lost]:
             group = None
         color = color_of_class(group, features.class_colors)
         annotations += _annotations(one, group, color, len(annotations), lost)
-    return write_document(annotations, _groups(annotations)), lost
+        if len(annotations) > before:
+            written.append(one)
+    content = write_document(annotations, _groups(annotations))
+    return Converted(content, len(written), sum(one.is_result for one in written), len(annotations), lost)
 
 
 def _annotations(one: Feature, group: str | None, color: str, number: int, lost: Lost) -> Iterator[Annotation]:

@@ -37,7 +37,7 @@ def described_file(path: Path, choice: AsapChoice) -> dict[str, object]:
     require_named_groups(path, document, choice.rule)
     prompts = prompts_of(document.annotations, choice.objects, choice.rule)
     try:
-        slide = str(slide_of(path, choice.slide, None))
+        slide = str(slide_of(path, choice.slide))
     except SlideError:
         slide = None
     return {
@@ -113,7 +113,7 @@ def _remarks(document: Document, path: Path, choice: AsapChoice) -> Iterator[str
     clicks, squiggles = _named(choice.rule)
     yield f"Point sets are clicks {clicks}; polygons and splines are squiggles {squiggles}."
     try:
-        yield f"Slide: {slide_of(path, choice.slide, None)}"
+        yield f"Slide: {slide_of(path, choice.slide)}"
     except SlideError as error:
         yield f"Slide: {error}"
 

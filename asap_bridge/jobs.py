@@ -10,10 +10,11 @@ from asap_bridge.document import Document
 from asap_bridge.names import is_result_group
 from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
-from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_wsi.errors import PromptError, SettingsError
+from nuclick_wsi.paths import closest
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders, find_slide_of
 from nuclick_wsi.slides.slide import Frame
 
 _PROMPTS_ARE = (
@@ -69,14 +70,14 @@ def asap_jobs(paths: Sequence[Path], choice: AsapChoice) -> list[Job]:
         raise SettingsError(f"--slide is for one file, and these are {len(paths)}: use --slides DIR.")
     if choice.slide_folder is not None and not choice.slide_folder.is_dir():
         raise SettingsError(f"--slides {choice.slide_folder} is not a folder.")
-    folder = SlideFolder(choice.slide_folder) if choice.slide_folder is not None else None
+    folders = SlideFolders([choice.slide_folder]) if choice.slide_folder is not None else NOWHERE
     is_batch = len(paths) > 1
     sinks = [AsapSink(path) for path in paths]
     return [
         Job(
             sink.path.name,
             file_stem(sink.path.stem),
-            partial(_read, sink, choice, folder, is_batch),
+            partial(_read, sink, choice, folders, is_batch),
             sink,
             sink.path.name,
         )
@@ -84,14 +85,14 @@ def asap_jobs(paths: Sequence[Path], choice: AsapChoice) -> list[Job]:
     ]
 
 
-def _read(sink: AsapSink, choice: AsapChoice, folder: SlideFolder | None, is_batch: bool) -> ImageInput:
+def _read(sink: AsapSink, choice: AsapChoice, folders: SlideFolders, is_batch: bool) -> ImageInput:
     path, document = sink.path, sink.read()
     if not is_batch:
         require_named_groups(path, document, choice.rule)
     colors = {group.name: rgb for group in document.groups if (rgb := rgb_of(group.color)) is not None}
     return ImageInput(
         prompts=prompts_of(document.annotations, choice.objects, choice.rule),
-        find_slide=partial(slide_of, path, choice.slide, folder),
+        find_slide=partial(slide_of, path, choice.slide, folders),
         frame=Frame.FULL,  # ASAP shows the whole slide
         class_colors={name: color for name, color in colors.items() if not is_result_group(name)},
         prompts_are=_PROMPTS_ARE,
@@ -109,11 +110,11 @@ def require_named_groups(path: Path, document: Document, rule: GroupRule) -> Non
     known = {group.name for group in document.groups}
     for option, names in (("--clicks-group", rule.clicks), ("--squiggles-group", rule.squiggles)):
         for name in names:
-            if name not in known:
+            if not closest(name, known):
                 has = ", ".join(repr(one) for one in sorted(known)) or "none"
                 raise PromptError(f"{path} has no group {name!r}, which {option} names. Its groups are: {has}.")
 
 
-def slide_of(path: Path, slide: Path | None, folder: SlideFolder | None) -> Path:
-    """Return the slide of an ASAP file: the one that is named, else the one found; errors as `find_slide`."""
-    return slide if slide is not None else find_slide(path, folder)
+def slide_of(path: Path, slide: Path | None, folders: SlideFolders = NOWHERE) -> Path:
+    """Return the slide of an ASAP file: the one that is named, else the one found; errors as `find_slide_of`."""
+    return slide if slide is not None else find_slide_of(path, folders)

@@ -8,7 +8,7 @@ from shapely import Polygon
 
 from asap_bridge.annotations import DEFAULT_COLOR, Annotation, AnnotationType, Rgb, color_text
 from asap_bridge.names import ResultName, digest_of, result_group
-from nuclick_wsi.formats.geojson import color_of
+from nuclick_wsi.formats.colors import color_of
 from nuclick_wsi.instances import Instance
 
 
@@ -23,7 +23,8 @@ def result_rings(
     prompt_id: str, polygon: shapely.Geometry, class_name: str | None, color: str, *, sureness: float | None = None
 ) -> Iterator[Annotation]:
     """Yield the rings of a result, of one polygon or several, each under the name that says what it is."""
-    for part, one in enumerate(shapely.get_parts(polygon), start=1):
+    surfaces = [one for one in shapely.get_parts(polygon) if not one.is_empty]
+    for part, one in enumerate(surfaces, start=1):
         for ring, points in enumerate(rings_of(one)):
             name = ResultName(prompt_id, part, ring, digest_of(AnnotationType.POLYGON, points), sureness)
             group = result_group(class_name, holes=ring > 0)

@@ -16,6 +16,7 @@ from asap_bridge.names import CarriedName, ResultName, is_result_group
 from asap_bridge.splines import spline_stroke
 from nuclick_wsi.formats.drawings import Drawing, Mark, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
+from nuclick_wsi.paths import comparable
 from nuclick_wsi.prompts import ObjectChoice
 
 
@@ -54,7 +55,9 @@ class GroupRule:
 
 
 def _says(group: str | None, named: Sequence[str], word: str) -> bool:
-    return group in named if named else word in (group or "").lower()
+    if not named:
+        return word in (group or "").lower()
+    return group is not None and comparable(group) in map(comparable, named)
 
 
 def read_as(one: Annotation, rule: GroupRule) -> ReadAs:

@@ -5,9 +5,11 @@ the command line, costs nothing.
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
     from nuclick_wsi.choices import GlandMode as GlandMode
     from nuclick_wsi.choices import ObjectType as ObjectType
     from nuclick_wsi.choices import ReaderChoice as ReaderChoice
@@ -60,6 +62,8 @@ __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("nuclick-wsi")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -4,8 +4,11 @@ Every message names the thing, what was seen, what is accepted and what to do. T
 print the message alone; anything that is not a `NuclickError` is a defect and keeps its traceback.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
+
+from nuclick_wsi.paths import told_apart
 
 
 class NuclickError(Exception):
@@ -67,8 +70,9 @@ class NotAllowedError(NuclickError, PermissionError):
         The folder that would have to be allowed.
     """
 
-    def __init__(self, path: Path, folder: Path) -> None:
-        super().__init__(f"The server may not open {path}: {folder} is not among the folders that it was started with.")
+    def __init__(self, path: Path, folder: Path, allowed: Sequence[Path] = ()) -> None:
+        shown, *_ = told_apart([str(folder), *map(str, allowed)])
+        super().__init__(f"The server may not open {path}: {shown} is not among the folders that it was started with.")
         self.folder = folder
 
 

@@ -16,8 +16,23 @@ class Point:
     y: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.x) and math.isfinite(self.y)):
+        try:
+            is_finite = math.isfinite(self.x) and math.isfinite(self.y)
+        except TypeError as error:
+            raise ValueError(f"a point needs two numbers, Point(x, y), not ({self.x!r}, {self.y!r})") from error
+        if not is_finite:
             raise ValueError(f"a point needs finite coordinates, not ({self.x}, {self.y})")
+
+    @classmethod
+    def of(cls, value: object) -> "Point":
+        """Return a point from itself, or from any pair (x, y); ValueError for anything else."""
+        if isinstance(value, cls):
+            return value
+        try:
+            x, y = map(float, value)  # type: ignore[call-overload]  # what it is shows in the error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"a point is Point(x, y) or a pair (x, y) of numbers, not {value!r:.80}") from error
+        return cls(x, y)
 
 
 @dataclass(frozen=True, slots=True)

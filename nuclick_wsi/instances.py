@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from nuclick_wsi.accepted import all_of
 from nuclick_wsi.choices import LOOK_AT_BELOW
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
@@ -107,8 +108,20 @@ class PromptSet:
         What was meant as a prompt and cannot be one.
     left_alone
         How many of what else was there, by what it is: "detection", "region", ...
+    class_colors
+        Red, green and blue of the classes of which a file says the colour.
     """
 
     prompts: tuple[Prompt, ...]
     rejections: tuple[Rejection, ...] = ()
     left_alone: Mapping[str, int] = field(default_factory=dict)
+    class_colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompts", all_of(Prompt, self.prompts, "The prompts"))
+        object.__setattr__(self, "rejections", all_of(Rejection, self.rejections, "The rejections"))
+
+    @classmethod
+    def of(cls, prompts: "PromptSet | Iterable[Prompt]") -> "PromptSet":
+        """Return a set of prompts from itself, or from prompts alone; SettingsError for anything else."""
+        return prompts if isinstance(prompts, cls) else cls(prompts)  # type: ignore[arg-type]  # made a tuple

@@ -7,7 +7,6 @@ needed. Any other file stays, and the result is written under a free name, which
 import hashlib
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.files import back_up
+from nuclick_wsi.paths import comparable, told_apart
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 _SEAL = re.compile(rb"nuclick-wsi/([0-9a-f]{64})/([0-9a-f]{64})")
@@ -96,7 +96,10 @@ def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> R
     path, whose, seen = _first_not_of_others(wanted, source, origin)
     remarks: tuple[str, ...] = ()
     if path != wanted:
-        remarks += (f"{wanted} is not a result of this input and stays as it is: written to {path.name}",)
+        there = told_apart([*(one.name for one in namesakes(wanted)[:1]), wanted.name])[0]
+        remarks += (
+            f"{wanted.with_name(there)} is not a result of this input and stays as it is: written to {path.name}",
+        )
     if whose is Origin.EDITED:
         remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
     return ResultPlace(path, source, seen, remarks)
@@ -156,8 +159,9 @@ def require_free(target: Path, content: bytes | None = None) -> None:
     if found == [target] and content is not None and not target.is_symlink() and _read(target) == content:
         return
     if found:
+        there = told_apart([found[0].name, target.name])[0]
         raise SettingsError(
-            f"{target} is not written: {found[0].name} is there already, and no file that you name is overwritten. "
+            f"{target} is not written: {there} is there already, and no file that you name is overwritten. "
             "Name another one, or move that one away."
         )
 
@@ -173,7 +177,7 @@ def namesakes(path: Path) -> list[Path]:
         beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
     except OSError as error:
         raise _cannot_read(path.parent, error) from error
-    return [found for found in beside if _folded(found.name) == _folded(path.name)]
+    return [found for found in beside if comparable(found.name) == comparable(path.name)]
 
 
 def _write(wanted: Path, content: bytes, source: str) -> ResultPlace:
@@ -218,10 +222,6 @@ def _found(path: Path, source: str, origin: FindOrigin) -> tuple[Origin | None, 
         return Origin.OTHER, None
     content = _read(path)
     return origin(content, source), Stamp.of(content)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _read(path: Path) -> bytes:

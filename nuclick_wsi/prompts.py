@@ -9,7 +9,10 @@ import math
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 
+from nuclick_wsi.accepted import one_of
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.geometry import Point
 
 
@@ -80,9 +83,13 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """One position inside an object."""
+    """One position inside an object: a point, or any pair (x, y)."""
 
     point: Point
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.point, Point):
+            object.__setattr__(self, "point", Point.of(self.point))
 
     @property
     def strokes(self) -> tuple[tuple[Point, ...], ...]:
@@ -92,7 +99,7 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Squiggle:
-    """One or several strokes inside one object, each of at least two points and some length.
+    """One or several strokes inside one object, each of at least two points, or pairs (x, y), and some length.
 
     Strokes are kept in a canonical order and direction: programs that pass them on may reverse or sort them
     (QuPath does since 0.6), and neither the result nor the id may depend on it.
@@ -101,6 +108,7 @@ class Squiggle:
     strokes: tuple[tuple[Point, ...], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "strokes", _strokes(self.strokes))
         if not self.strokes or any(stroke_length(stroke) == 0 for stroke in self.strokes):
             raise ValueError("every stroke of a squiggle needs at least two different points")
         canonical = tuple(sorted(min(stroke, stroke[::-1]) for stroke in self.strokes))
@@ -121,6 +129,29 @@ class Prompt:
     class_name: str | None = None
     plane: Plane = Plane()
     role: Role = Role.SEGMENT
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.signal, Click | Squiggle):
+            raise SettingsError(f"A prompt's signal is {self.signal!r:.80}; accepted is a Click or a Squiggle.")
+        if not isinstance(self.id, str):
+            raise SettingsError(f"A prompt's id is {self.id!r:.80}; accepted is a text, other than those of others.")
+        if type(self.kind) is not ObjectKind:
+            object.__setattr__(self, "kind", one_of(ObjectKind, self.kind, "A prompt's kind"))
+        if type(self.role) is not Role:
+            object.__setattr__(self, "role", one_of(Role, self.role, "A prompt's role"))
+
+
+def _strokes(strokes: object) -> tuple[tuple[Point, ...], ...]:
+    """Return strokes of points, which may be given as pairs (x, y), and one stroke alone."""
+    try:
+        lines = [list(stroke) for stroke in strokes]  # type: ignore[attr-defined]  # the error says what is accepted
+    except TypeError as error:
+        raise ValueError(
+            f"the strokes of a squiggle are lists of points, [[(x, y), (x, y), ...], ...], not {strokes!r:.80}"
+        ) from error
+    if lines and all(len(line) == 2 and all(isinstance(part, Real) for part in line) for line in lines):
+        lines = [lines]
+    return tuple(tuple(map(Point.of, line)) for line in lines)
 
 
 def stroke_length(stroke: tuple[Point, ...]) -> float:

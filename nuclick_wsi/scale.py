@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,22 @@ class PixelSize:
     y_um: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.x_um < math.inf and 0 < self.y_um < math.inf):
+        if not all(isinstance(side, Real) and 0 < side < math.inf for side in (self.x_um, self.y_um)):
             raise ValueError(f"a pixel size needs two positive numbers of microns, not {self.x_um} x {self.y_um}")
+
+    @classmethod
+    def of(cls, value: object) -> "PixelSize":
+        """Return a pixel size from itself, one number of microns, or two; ValueError for anything else."""
+        if isinstance(value, cls):
+            return value
+        try:
+            sides = (value, value) if isinstance(value, Real) else tuple(value)  # type: ignore[arg-type]
+            x_um, y_um = map(float, sides)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"a pixel size is PixelSize(x, y), or one or two numbers of microns such as 0.25, not {value!r:.80}"
+            ) from error
+        return cls(x_um, y_um)
 
     @property
     def mean(self) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 import shapely
 from shapely import LineString, MultiPoint, Polygon
 
+from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.formats.features import Feature, Features, Lost
-from nuclick_wsi.formats.geojson import Color
 from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 from qupath_extension.qpdata.rois import Roi, RoiKind
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError, SettingsError
 from nuclick_wsi.formats.geojson import find_results
+from nuclick_wsi.paths import closest, told_apart
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.access import Access, Entry, results_source
 from qupath_extension.project import Project, ProjectImage
 from qupath_extension.selection import prompts_of
-from qupath_extension.uris import SlideFolders
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,33 @@ def project_jobs(project: Project, choice: ImageChoice, access: Access) -> list[
     """
     if choice.slide_folder is not None and not choice.slide_folder.is_dir():
         raise SettingsError(f"--slides {choice.slide_folder} is not a folder.")
-    known = {image.name for image in project.images}
-    if unknown := [name for name in choice.names if name not in known]:
-        raise SettingsError(f"No image is named {unknown[0]!r}. The project has {', '.join(sorted(known)) or 'none'}.")
+    chosen = _named_images(project, choice.names)
     folders = SlideFolders([choice.slide_folder] if choice.slide_folder else [])
     jobs = []
     for image in project.images:
-        if not choice.names or image.name in choice.names:
+        if not choice.names or image.name in chosen:
             stem = image_stem(image)
             entry = access.entry(image, stem)
             read = partial(_read, _Source(project, image, entry, folders), choice.objects)
             jobs.append(Job(image.name, stem, read, entry, image.identity))
     return jobs
+
+
+def _named_images(project: Project, names: Sequence[str]) -> set[str]:
+    """Return the names of images that a user wrote, perhaps in another case or Unicode form, as they are."""
+    known = sorted({image.name for image in project.images})
+    found: set[str] = set()
+    for name in names:
+        alike = closest(name, known)
+        if len(alike) == 1:
+            found.update(alike)
+        elif alike:
+            raise SettingsError(f"Several images could be meant by {name!r}: {', '.join(told_apart(alike))}.")
+        else:
+            raise SettingsError(
+                f"No image is named {name!r}. The project has {', '.join(told_apart(known)) or 'none'}."
+            )
+    return found
 
 
 def image_stem(image: ProjectImage) -> str:
@@ -97,5 +113,4 @@ def _read(source: _Source, choice: ObjectChoice) -> ImageInput:
         pixel_size=image.pixel_size,
         size=image.size,
         class_colors={**data.class_colors, **source.project.class_colors},
-        remarks=image.remarks,
     )

@@ -1,7 +1,7 @@
 """Whether an image without a data.qpdata was never saved, or has lost it: a project that was copied by half.
 
-QuPath makes an image's folder when it first draws its thumbnail, so that an image that was never opened has none.
-It saves data.qpdata first and then summary.json, which counts what is in it.
+QuPath makes an image's folder when it draws its thumbnail, which it does while it imports the image. It saves
+data.qpdata first and then summary.json, which counts what is in it.
 """
 
 from pathlib import Path
@@ -12,7 +12,10 @@ from qupath_extension.json_files import read_json
 
 
 def sign_of_lost_data(folder: Path) -> str | None:
-    """Return what shows that an image's folder once held a data.qpdata with objects; None where nothing does.
+    """Return what shows that an image may have had a data.qpdata with objects; None where nothing does.
+
+    An image whose whole folder is missing may have had one: scripts add images without a folder, but to take a
+    half-copied project for an empty one would cost the user's marks.
 
     Raises
     ------
@@ -21,6 +24,8 @@ def sign_of_lost_data(folder: Path) -> str | None:
     """
     if not folder.parent.is_dir():
         return f"the project has no folder {folder.parent.name} at all"
+    if not folder.is_dir():
+        return f"the project has no folder {folder.parent.name}/{folder.name}"
     summary = folder / "summary.json"
     if not summary.exists():
         return None

@@ -13,15 +13,14 @@ from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.json_values import Json, object_at, text_at
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders
 from qupath_extension.json_files import read_json
 from qupath_extension.missing_data import lost_data, sign_of_lost_data
 from qupath_extension.qpdata.contents import packed_color
 from qupath_extension.qpdata.hierarchy import Color, ImageData, read_image_data
 from qupath_extension.selection import prompts_of
 from qupath_extension.server import Server, read_server
-from qupath_extension.uris import SlideFolders, find_slide
-
-_NO_FOLDERS = SlideFolders()
+from qupath_extension.uris import find_slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +69,11 @@ class ProjectImage:
         return f"entry {self.entry_id}"
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """What the user is to know of the image beside what is drawn on it."""
-        if self.folder.is_dir():
-            return ()
-        return (f"{self.folder} is not there: nothing was ever saved of the image, or it was not copied",)
-
-    @property
     def data_path(self) -> Path:
         """Where QuPath saves what the user drew."""
         return self.folder / "data.qpdata"
 
-    def find_slide(self, folders: SlideFolders = _NO_FOLDERS) -> Path:
+    def find_slide(self, folders: SlideFolders = NOWHERE) -> Path:
         """Return the slide's file, looked for in its place, relative to the project, and by name in `folders`.
 
         Raises
@@ -92,7 +84,7 @@ class ProjectImage:
         return find_slide(self.server.uri, self.project_file, self.previous_uri, folders)
 
     def read_data(self) -> ImageData:
-        """Read what QuPath has saved of the image; empty where nothing was saved yet.
+        """Read what QuPath has saved of the image; empty where its folder is there and nothing was saved yet.
 
         Raises
         ------

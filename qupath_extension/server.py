@@ -14,6 +14,8 @@ from nuclick_wsi.scale import PixelSize
 from qupath_extension.json_files import read_json
 from qupath_extension.uris import path_of_uri
 
+_EIGHT_BITS = "UINT8"
+
 # Both micro signs: QuPath writes U+00B5, other writers of the same JSON have used the Greek letter.
 _MICRONS = ("\u00b5m", "\u03bcm", "um")
 
@@ -77,7 +79,7 @@ def read_server(builder: Json, server_file: Path | None = None) -> Server:
         pixel_size=_pixel_size(object_at(metadata, "pixelCalibration")),
         z_count=_count(metadata, "sizeZ") or 1,
         t_count=_count(metadata, "sizeT") or 1,
-        refusal=_refusal(builder, uri, _series(arguments)),
+        refusal=_refusal(builder, uri, _series(arguments)) or _no_brightfield(metadata),
     )
 
 
@@ -113,6 +115,20 @@ def _refusal(builder: Json, uri: str, series: int) -> str | None:
     if path_of_uri(uri) is None:
         return f"{uri} is not a file; download the slide and add the file to the project"
     return None
+
+
+def _no_brightfield(metadata: Json) -> str | None:
+    """Return why pixels are none of a brightfield picture, as QuPath knows them; None where they are, or not known."""
+    if metadata.get("isRGB") is not False:
+        return None
+    channels, pixels = metadata.get("channels"), text_at(metadata, "pixelType") or _EIGHT_BITS
+    count = len(channels) if isinstance(channels, list) else 1
+    if count == 1 and pixels.upper() == _EIGHT_BITS:
+        return None
+    return (
+        f"QuPath shows {count} channel{'' if count == 1 else 's'} of type {pixels}, as of fluorescence, and "
+        "brightfield pictures are read, which are RGB of 8 bits; where it is one, export it as RGB and draw there"
+    )
 
 
 def _series(args: tuple[str, ...]) -> int:

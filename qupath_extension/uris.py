@@ -8,13 +8,13 @@ import ntpath
 import os
 import posixpath
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.paths import existing, told_apart
+from nuclick_wsi.slides.lookup import SlideFolders
 
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -40,27 +40,6 @@ def path_of_uri(uri: str) -> PurePath | None:
     return PureWindowsPath(path.lstrip("/")) if _DRIVE.match(path) else PurePosixPath(path)
 
 
-class SlideFolders:
-    """Folders to look for slides by name, with all that is below them; they are searched once, when first needed."""
-
-    def __init__(self, folders: Iterable[Path] = ()) -> None:
-        self.folders = tuple(folders)
-
-    def candidates(self, path: PurePath) -> list[Path]:
-        """Return the files of the same name whose place agrees best with the path, counted from its end."""
-        found = self._index.get(_comparable(path.name), [])
-        best = max((_common_tail(path, one) for one in found), default=0)
-        return [one for one in found if _common_tail(path, one) == best]
-
-    @cached_property
-    def _index(self) -> dict[str, list[Path]]:
-        index: dict[str, list[Path]] = {}
-        for path in (one for folder in self.folders for one in _walk(folder)):
-            index.setdefault(_comparable(path.name), []).append(path)
-        # The same folder may have been given twice, or one below another.
-        return {name: list(dict.fromkeys(paths)) for name, paths in index.items()}
-
-
 def find_slide(uri: str, project_file: Path, previous_uri: str | None, folders: SlideFolders) -> Path:
     """Return the slide that a project's image shows.
 
@@ -84,15 +63,16 @@ def find_slide(uri: str, project_file: Path, previous_uri: str | None, folders: 
     if path is None:
         raise SlideError(f"{uri} is not a file: download the slide and add the file to the project.")
     looked = list(dict.fromkeys(_places(path, project_file, previous_uri)))
-    for place in looked:
+    for place in map(existing, looked):
         if place.exists():
             return place
     candidates = folders.candidates(path)
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
+        names = ", ".join(told_apart(list(map(str, candidates))))
         raise SlideError(
-            f"{uri} is not there, and {len(candidates)} files of its name are: {', '.join(map(str, candidates))}. "
+            f"{uri} is not there, and {len(candidates)} files of its name are: {names}. "
             "Name a folder with --slides that holds only the right one."
         )
     below = "".join(f", below {folder}" for folder in folders.folders)
@@ -119,31 +99,3 @@ def _places(path: PurePath, project_file: Path, previous_uri: str | None) -> Ite
         return
     # "..", too: a slide beside the project's folder has moved with it more often than not.
     yield Path(os.path.normpath(folder.joinpath(*type(path)(relative).parts)))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield all that is below a folder, links followed, every folder once."""
-    seen = set()
-    for root, names, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            names.clear()
-            continue
-        seen.add(real)
-        names.sort()
-        yield from (Path(root, name) for name in (*sorted(files), *names))
-
-
-def _comparable(name: str) -> str:
-    # macOS hands out file names decomposed; QuPath may have stored them composed.
-    return unicodedata.normalize("NFC", name)
-
-
-def _common_tail(one: PurePath, other: PurePath) -> int:
-    """Return how many last parts of two paths agree."""
-    count = 0
-    for a, b in zip(reversed(one.parts), reversed(other.parts), strict=False):
-        if _comparable(a) != _comparable(b):
-            break
-        count += 1
-    return count

@@ -47,7 +47,7 @@ class ArraySource:
         self.about = SourceInfo(
             reader=ReaderChoice.IMAGE,
             sizes=tuple(Size(level.shape[1], level.shape[0]) for level in levels),
-            pixel_sizes=(PixelSize(0.25, 0.25),),
+            pixel_size=PixelSize(0.25, 0.25),
             bounds=bounds,
         )
 

@@ -62,7 +62,8 @@ results = st.builds(
 
 
 def through_asap(features: Features) -> Features:
-    content, lost = asap_of_features(features)
+    converted = asap_of_features(features)
+    content, lost = converted.content, converted.lost
     assert not lost
     return features_of(Document(parse(content, "x")), GroupRule())
 
@@ -91,7 +92,7 @@ def test_what_both_can_hold_comes_back_from_asap(content: list[Feature]) -> None
 @given(st.lists(annotations | results, max_size=5))
 def test_geojson_keeps_all_that_a_feature_is(content: list[Feature]) -> None:
     features = Features(content, {"abc": (1, 2, 3)})
-    data = geojson_of_features(features)
+    data = geojson_of_features(features).content
     assert geojson.loads(data).is_valid
     back = features_of_geojson(data, "x")
     assert sorted(map(str, map(known, back.features))) == sorted(map(str, map(known, content)))
@@ -238,3 +239,34 @@ def test_a_file_in_the_way_is_kept(tmp_path: Path) -> None:
 def test_features_are_shifted_between_frames() -> None:
     moved = Features([Feature(SQUARE)]).shifted(Point(5, -3)).features[0].geometry
     assert moved.bounds == (15, 7, 35, 27)
+
+
+@pytest.mark.parametrize(
+    ("geometries", "words"),
+    [
+        ([{"type": "Polygon", "coordinates": []}], "0 objects, 0 of them results"),
+        ([{"type": "MultiPoint", "coordinates": []}, mapping(SQUARE)], "1 object, 0 of them results"),
+        ([{"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]}], "1 object as 2 annotations, 0 of them results"),
+        ([{"type": "GeometryCollection", "geometries": []}], "0 objects, 0 of them results"),
+        ([None], "0 objects, 0 of them results"),
+    ],
+)
+def test_convert_counts_what_is_in_the_file_that_it_wrote(
+    geometries: list[Any], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = [{"type": "Feature", "geometry": one, "properties": {}} for one in geometries]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    convert(ConvertRequest(tmp_path / "a.geojson", tmp_path / "a.xml"))
+    said = capsys.readouterr().out
+    assert f"a.xml: {words}" in said
+    assert ("objects without a shape" in said) is ("2 annotations" not in said)
+
+
+def test_results_are_counted_by_what_was_written_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A result without a shape is none in the file."""
+    properties = {"objectType": "detection", "name": "NuClick"}
+    shapes = [mapping(SQUARE), {"type": "Polygon", "coordinates": []}]
+    features = [{"type": "Feature", "id": ID, "geometry": one, "properties": properties} for one in shapes]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    convert(ConvertRequest(tmp_path / "a.geojson", tmp_path / "a.xml"))
+    assert "1 object, 1 of them results" in capsys.readouterr().out

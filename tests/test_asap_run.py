@@ -18,7 +18,6 @@ from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs
 from asap_bridge.names import ResultName
 from asap_bridge.selection import GroupRule, prompts_of
 from asap_bridge.sink import AsapSink
-from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.cli.convert import ConvertRequest, convert
 from nuclick_wsi.cli.run import RunRequest, run_target
@@ -33,6 +32,7 @@ from nuclick_wsi.runs.run import Options
 from nuclick_wsi.runs.run import run as run_jobs
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.pyramid import write_pyramid
 from qupath_extension.access import FileAccess
 from qupath_extension.jobs import ImageChoice, project_jobs
@@ -124,19 +124,19 @@ def test_a_folder_with_a_project_stays_a_project(tmp_path: Path) -> None:
 def test_slides_are_found_as_asap_finds_its_files(tmp_path: Path) -> None:
     file = write_asap(tmp_path / "here" / "case 1.xml", [])
     with pytest.raises(SlideError, match=r"no slide case 1\.\* beside it .*--slides DIR"):
-        find_slide(file)
+        find_slide_of(file)
     elsewhere = tmp_path / "slides" / "deep" / "case 1.NDPI"
     elsewhere.parent.mkdir(parents=True)
     elsewhere.touch()
-    assert find_slide(file, SlideFolder(tmp_path / "slides")) == elsewhere
+    assert find_slide_of(file, SlideFolders([tmp_path / "slides"])) == elsewhere
     for name in ("case 1.png", "case 1.geojson", "case 1.xml.backup", "case 1.ome.tif", "case 10.svs"):
         (file.parent / name).touch()
-    assert find_slide(file) == file.parent / "case 1.png"
+    assert find_slide_of(file) == file.parent / "case 1.png"
     (file.parent / "case 1.svs").touch()
-    assert find_slide(file) == file.parent / "case 1.svs"
+    assert find_slide_of(file) == file.parent / "case 1.svs"
     (file.parent / "case 1.tif").touch()
     with pytest.raises(SlideError, match=r"2 slides have its name: .*case 1\.svs, .*case 1\.tif"):
-        find_slide(file)
+        find_slide_of(file)
 
 
 def test_a_slide_can_be_named_for_one_file(tmp_path: Path) -> None:

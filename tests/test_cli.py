@@ -76,7 +76,7 @@ def test_run_loads_no_module_of_training(arguments: list[str], tmp_path: Path) -
     [
         (["run", "nowhere.qpproj"], "nowhere.qpproj does not exist"),
         (["run", "{csv}"], "add --slide FILE"),
-        (["run", "{csv}", "--slide", "s.png", "--image", "a"], "--image and --slides are for a project"),
+        (["run", "{csv}", "--slide", "s.png", "--image", "a"], "--image is for a project"),
         (["run", "{folder}", "--slide", "s.png"], "--slide is for a file of prompts"),
         (["run", "{text}"], "Accepted are a QuPath project"),
         (["run", "{csv}", "--slide", "s.png", "--mpp", "0"], "--mpp is the width of a pixel"),

@@ -607,7 +607,7 @@ def test_doubtful_instance_maps_are_named():
         (["{data}", "--to", "{out}", "--model", "nuclei", "--kind", "gland"], "nuclei is for a nucleus", 2),
         (["{data}", "--to", "{out}", "--kind", "nucleus", "--patient-from", "("], "no regular expression", 2),
         (["{data}", "--to", "{out}", "--kind", "nucleus", "--test", "1"], "below 1 together", 2),
-        (["{data}", "--to", "{out}", "--kind", "nucleus", "--mpp", "300"], "is not a microscope's", 1),
+        (["{data}", "--to", "{out}", "--kind", "nucleus", "--mpp", "300"], "--mpp is the width of a pixel", 2),
         (["{data}", "--to", "{out}", "--kind", "nucleus"], "no pixel size is known", 1),
         (["{data}/images", "--to", "{out}", "--kind", "nucleus"], "cannot be told", 2),
         (["nowhere", "--to", "{out}", "--kind", "nucleus"], "nowhere does not exist", 2),

@@ -14,6 +14,7 @@ from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectChoice, ObjectKind, Plane, Role, Squiggle
+from nuclick_wsi.scale import PixelSize
 
 UUID = "6423a977-ffff-48db-affc-cd11632010f0"
 AUTO = ObjectChoice.AUTO
@@ -114,6 +115,94 @@ def test_points_are_clicks_and_lines_are_squiggles(tmp_path: Path) -> None:
 def test_a_class_is_a_name_or_an_object(classification: Any, class_name: str | None, tmp_path: Path) -> None:
     (prompt,) = read(tmp_path, feature("Point", [1, 2], classification=classification)).prompts
     assert prompt.class_name == class_name
+
+
+IGNORED = {"name": "Ignore*", "color": [180, 180, 180]}
+
+
+@pytest.mark.parametrize(
+    ("classification", "class_name"),
+    [
+        (json.dumps(IGNORED), "Ignore*"),
+        (json.dumps(IGNORED, indent=2), "Ignore*"),
+        (str(IGNORED), "Ignore*"),
+        (json.dumps({"names": ["Tumor", "Positive"], "color": [1, 2, 3]}), "Tumor: Positive"),
+        (json.dumps({"name": "Tumor", "colorRGB": -3670016}), "Tumor"),
+        ('["Tumor", "Positive"]', "Tumor: Positive"),
+        ("{}", None),
+        ("{a class in braces}", "{a class in braces}"),
+        ("[x]", "[x]"),
+    ],
+)
+def test_a_class_that_a_tool_for_tables_wrote_as_text_is_the_class(
+    classification: str, class_name: str | None, tmp_path: Path
+) -> None:
+    prompt, *_ = read(tmp_path, feature("Point", [1, 2], classification=classification)).prompts
+    assert prompt.class_name == class_name
+    assert (prompt.role is Role.EXCLUDE_ONLY) is (class_name == "Ignore*")
+    row = "x\ty\tclassification\n1\t2\t" + '"' + classification.replace('"', '""') + '"\n'
+    prompt, *_ = read(tmp_path, row, "a.tsv").prompts
+    assert prompt.class_name == class_name
+
+
+@pytest.mark.parametrize("key", ["childObjects", "children"])
+def test_children_that_a_tool_for_tables_wrote_as_text_are_read(key: str, tmp_path: Path) -> None:
+    parent = feature("Polygon", [[[0, 0], [9, 0], [9, 9], [0, 0]]], **{key: json.dumps([POINT])})
+    assert clicked(read(tmp_path, parent)) == [(1, 2)]
+
+
+def test_properties_as_text_are_properties(tmp_path: Path) -> None:
+    content = {**POINT, "properties": json.dumps({"objectType": "detection", "classification": "Tumor"})}
+    assert read(tmp_path, content).left_alone == {"detection": 1}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"classification": {"name": "Tumor", "color": [200, 10, 0]}},
+        {"classification": {"name": "Tumor", "colorRGB": -3667456}},
+        {"classification": {"name": "Tumor", "color": -3667456}},
+        {"classification": {"name": "Tumor", "color": [200.0, 10.0, 0.0]}},
+        {"classification": {"name": "Tumor", "color": "#c80a00"}},
+        {"classification": json.dumps({"name": "Tumor", "color": [200, 10, 0]})},
+        {"classification": {"name": "Tumor"}, "color": [200, 10, 0]},
+        {"classification": "Tumor", "color": [200, 10, 0]},
+        {"classification": "Tumor", "colorRGB": -3667456},
+    ],
+)
+def test_the_colour_of_a_class_is_read_as_all_versions_of_qupath_write_it(
+    properties: dict[str, Any], tmp_path: Path
+) -> None:
+    assert read(tmp_path, feature("Point", [1, 2], **properties)).class_colors == {"Tumor": (200, 10, 0)}
+
+
+@pytest.mark.parametrize("color", [None, "red", [1, 2], [1, 2, "a"], {}, True, 0.5, "[1,2]"])
+def test_what_is_no_colour_is_none(color: Any, tmp_path: Path) -> None:
+    found = read(tmp_path, feature("Point", [1, 2], classification={"name": "Tumor", "color": color}))
+    assert found.class_colors == {}
+
+
+def test_a_table_of_points_may_give_colours(tmp_path: Path) -> None:
+    found = read(tmp_path, "x\ty\tclass\tcolor\n1\t2\tTumor\t-3667456\n3\t4\t\t-1\n", "a.tsv")
+    assert found.class_colors == {"Tumor": (200, 10, 0)}
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.geojsonl", "a.geojsons", "a.ndjson", "a.jsonl", "a.json"])
+@pytest.mark.parametrize(("start", "end"), [("", "\n"), ("", "\r\n"), ("\x1e", "\n"), ("\n", "\n\n")])
+def test_newline_delimited_geojson_is_read(name: str, start: str, end: str, tmp_path: Path) -> None:
+    other = feature("MultiPoint", [[3, 4], [5, 6]], name="ü\u2028")
+    text = "".join(f"{start}{json.dumps(one, ensure_ascii=False)}{end}" for one in (POINT, other))
+    assert clicked(read(tmp_path, text, name)) == [(1, 2), (3, 4), (5, 6)]
+
+
+def test_newline_delimited_geojson_may_be_compressed_and_hold_collections(tmp_path: Path) -> None:
+    line = json.dumps({"type": "FeatureCollection", "features": [POINT]}).encode()
+    assert clicked(read(tmp_path, gzip.compress(line + b"\n" + line), "a.ndjson.gz")) == [(1, 2), (1, 2)]
+
+
+def test_a_broken_line_of_newline_delimited_geojson_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match="line 2 is not JSON"):
+        read(tmp_path, json.dumps(POINT) + "\n" + json.dumps(POINT)[:-9], "a.ndjson")
 
 
 def test_a_class_to_ignore_only_excludes(tmp_path: Path) -> None:
@@ -293,6 +382,97 @@ def test_tables_of_all_spreadsheets_are_read(text: str, tmp_path: Path) -> None:
     assert {prompt.class_name for prompt in found.prompts} == {None}
 
 
+@pytest.mark.parametrize(
+    ("head", "microns"),
+    [
+        ("Centroid X px,Centroid Y px", None),
+        ("centroid x px,CENTROID Y PX", None),
+        ("Centroid X µm,Centroid Y µm", 1),
+        ("Centroid X μm,Centroid Y μm", 1),
+        ("Centroid X um,Centroid Y um", 1),
+        ("Centroid X Âµm,Centroid Y Âµm", 1),
+        ("x_um,y_um", 1),
+        ("X (µm),Y (µm)", 1),
+        ("x [micron],y [micron]", 1),
+        ("x_nm,y_nm", 1e-3),
+        ("x_mm,y_mm", 1e3),
+        ("x_px,y_px", None),
+        ("X [px],Y [px]", None),
+    ],
+)
+def test_a_tables_unit_is_in_the_names_of_its_columns(head: str, microns: float | None, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{head}\n10,20\n", encoding="utf-8")
+    found = read_prompts(tmp_path / "a.csv", AUTO, pixel_size=PixelSize(0.5, 0.25))
+    scale = (1, 1) if microns is None else (microns / 0.5, microns / 0.25)
+    assert clicked(found) == [pytest.approx((10 * scale[0], 20 * scale[1]))]
+
+
+def test_pixels_are_preferred_to_microns(tmp_path: Path) -> None:
+    found = read(tmp_path, "Centroid X µm,Centroid Y µm,x,y\n1,2,10,20\n", "a.csv")
+    assert clicked(found) == [(10, 20)]
+
+
+QUPATH_TABLE = """Image\tObject type\tName\tClassification\tParent\tROI\tCentroid X px\tCentroid Y px\tNum points
+a.svs\tImage\t\t\t\t\tNaN\tNaN\t
+a.svs\tAnnotation\t\tTumor\tRoot object (Image)\tPoints\t10\t20\t1
+a.svs\tAnnotation\t\tTumor\tRoot object (Image)\tPoints\t30\t40\t7
+a.svs\tAnnotation\t\tTumor\tRoot object (Image)\tPolygon\t50\t60\t
+a.svs\tDetection\t\tIgnore*\tAnnotation\tPolygon\t70\t80\t
+b.svs\tCell\t\tTumor\tAnnotation\tGeometry\t90\t100\t
+"""
+
+
+def test_of_qupaths_tables_objects_of_one_place_are_marks_and_all_else_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(QUPATH_TABLE, encoding="utf-8")
+    found = read_prompts(tmp_path / "a.tsv", AUTO, slide=tmp_path / "a.svs")
+    # What is to be ignored counts for each kind of object.
+    assert list(dict.fromkeys(clicked(found))) == [(10, 20), (70, 80)]
+    assert list(dict.fromkeys(prompt.role for prompt in found.prompts)) == [Role.SEGMENT, Role.EXCLUDE_ONLY]
+    assert found.left_alone == {
+        "without a position": 1,
+        "annotation of several points, of which a table has no more than the middle": 1,
+        "region": 1,
+        "on another slide": 1,
+    }
+
+
+SLIDES_TABLE = "slide,x,y\na/s.svs,1,2\nA\\S.SVS,3,4\nb/s.svs,5,6\nt.svs,7,8\n,9,10\n"
+
+
+@pytest.mark.parametrize(
+    ("slide", "expected"),
+    [
+        ("a/s.svs", [(1, 2), (3, 4), (9, 10)]),
+        ("b/s.svs", [(5, 6), (9, 10)]),
+        ("t.svs", [(7, 8), (9, 10)]),
+        (Path("far") / "T.svs", [(7, 8), (9, 10)]),
+        ("t", [(7, 8), (9, 10)]),
+    ],
+)
+def test_a_table_may_hold_marks_of_several_slides(slide: Any, expected: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(SLIDES_TABLE)
+    assert clicked(read_prompts(tmp_path / "a.csv", AUTO, slide=slide)) == expected
+
+
+@pytest.mark.parametrize(
+    ("slide", "message"),
+    [
+        (None, r"marks on 3 slides \(a/s\.svs, b/s\.svs, t\.svs\): say which"),
+        ("c/s.svs", r"marks on 2 slides of the name of c/s\.svs \(a/s\.svs, b/s\.svs\): say which"),
+    ],
+)
+def test_marks_of_another_slide_are_never_taken(slide: str | None, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(SLIDES_TABLE)
+    with pytest.raises(PromptError, match=message):
+        read_prompts(tmp_path / "a.csv", AUTO, slide=slide)
+
+
+def test_a_slide_without_marks_is_refused_with_those_that_have_some(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,x,y\nt.svs,7,8\n")
+    with pytest.raises(PromptError, match=r"has no mark on u\.svs; its slides are t\.svs"):
+        read_prompts(tmp_path / "a.csv", AUTO, slide="u.svs")
+
+
 def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
     found = read(tmp_path, "x\ty\tclass\n1\t2\tépithélium\n".encode("utf-16"), "a.txt")
     assert [(prompt.class_name, prompt.kind) for prompt in found.prompts] == [("épithélium", ObjectKind.NUCLEUS)]
@@ -327,7 +507,9 @@ def test_a_position_that_is_not_a_number_is_rejected_by_line(tmp_path: Path) -> 
     [
         ("", "a.csv is empty; accepted is a header x, y"),
         ("\n\n", "a.csv is empty"),
-        ("Centroid X µm,Centroid Y µm\n1,2\n", "starts with 'Centroid X µm, Centroid Y µm'; accepted is"),
+        ("Area µm^2,Perimeter µm\n1,2\n", "starts with 'Area µm.2, Perimeter µm'; accepted is"),
+        ("Centroid X µm,Centroid Y px\n1,2\n", "starts with 'Centroid X µm, Centroid Y px'; accepted is"),
+        ("Centroid X µm,Centroid Y µm\n1,2\n", "has positions in um, and the pixel size of its slide is not known"),
         ("x\n1\n", "starts with 'x'"),
         ("x,y\n1,2\na,4\n", "line 3: x is 'a', not a number"),
         ("x,y\n1\n", "line 2: y is '', not a number"),

@@ -390,6 +390,25 @@ def test_an_image_that_is_not_the_plain_slide_is_refused_with_a_way_out(one: Any
     assert re.search(reason, image.refusal or "")
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"isRGB": True, "pixelType": "UINT8", "channels": [{}, {}, {}]}, None),
+        ({"isRGB": False, "pixelType": "UINT8", "channels": [{}]}, None),
+        ({}, None),
+        ({"isRGB": False, "pixelType": "UINT8", "channels": [{}, {}, {}]}, "3 channels of type UINT8"),
+        ({"isRGB": False, "pixelType": "UINT16", "channels": [{}]}, "1 channel of type UINT16"),
+        ({"isRGB": False, "pixelType": "FLOAT32", "channels": [{}, {}]}, "2 channels of type FLOAT32"),
+        ({"isRGB": False, "pixelType": "UINT16"}, "1 channel of type UINT16"),
+    ],
+)
+def test_an_image_that_is_no_brightfield_picture_to_qupath_is_refused(
+    said: Any, reason: str | None, tmp_path: Path
+) -> None:
+    (image,) = read_project(project_of(tmp_path, builder(metadata={**builder()["metadata"], **said}))).images
+    assert image.refusal is None if reason is None else reason in str(image.refusal)
+
+
 def test_class_colours_come_from_the_project(tmp_path: Path) -> None:
     path = project_of(tmp_path)
     (tmp_path / "classifiers").mkdir()
@@ -405,7 +424,6 @@ def test_an_image_on_which_nothing_was_saved_has_no_prompts(there: tuple[str, ..
     for name in there:
         (image.folder / name).write_text('{"hierarchy": {"nObjects": 1}}', encoding="utf-8")
     assert image.prompts(AUTO) == PromptSet((), (), {})
-    assert image.remarks == ()
 
 
 @pytest.mark.parametrize(
@@ -421,7 +439,10 @@ def test_an_image_that_has_lost_its_data_is_not_one_without_prompts(
     (image,) = read_project(project_of(tmp_path, builder())).images
     with pytest.raises(ProjectError, match=r"1/data\.qpdata is not there, and the project has no folder data at all"):
         image.prompts(AUTO)
-    image.folder.mkdir(parents=True)
+    image.folder.parent.mkdir()
+    with pytest.raises(ProjectError, match=r"1/data\.qpdata is not there, and the project has no folder data/1"):
+        image.prompts(AUTO)
+    image.folder.mkdir()
     (image.folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     with pytest.raises(ProjectError, match=rf"{sign}: the project was probably copied by half\. Copy .* data/1"):
         image.prompts(AUTO)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import geojson
@@ -13,6 +14,7 @@ from test_cli import nuclick, said
 from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.runs.jobs import file_stem
 from qupath_extension.project import read_project
 
@@ -134,14 +136,19 @@ def test_an_image_whose_data_was_not_copied_fails_by_name_and_its_results_stay(
     assert "Copy the folder data/1 from where the project came" in said
 
 
-def test_an_image_that_was_never_looked_at_in_qupath_has_no_prompts_and_the_run_says_why(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_image_without_its_folder_is_incomplete_whether_or_not_anything_was_drawn(
+    dry_run: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]), Image("b.svs"))
     shutil.rmtree(tmp_path / "data" / "2")
-    assert run_target(RunRequest(project, device="cpu", project_access=FILES)) == 0
+    assert run_target(RunRequest(project, device="cpu", project_access=FILES, dry_run=dry_run)) == 1
     said = " ".join(capsys.readouterr().out.split())
-    assert "data/2 is not there: nothing was ever saved of the image, or it was not copied" in said
+    assert (
+        f"b.svs: {tmp_path / 'data' / '2' / 'data.qpdata'} is not there, and the project has no folder data/2" in said
+    )
+    assert "save it if nothing is drawn there" in said
+    assert said.count("failed") == 1
 
 
 def test_a_bad_image_is_named_and_the_others_are_done(tmp_path: Path) -> None:
@@ -253,3 +260,37 @@ def test_the_demo_is_a_project_that_can_be_run_where_it_lies(tmp_path: Path) -> 
     (image,) = read_project(project).images
     assert image.find_slide() == tmp_path / "demo" / "slides" / "colon_ihc.svs"
     assert make_demo(tmp_path / "demo") == project
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "source", "words"),
+    [
+        ({"mpp": 0.25}, 0.5, "its project", "--mpp 0.25 is not used, because its project says"),
+        ({"force_mpp": 0.25}, 0.25, "--force-mpp", "--force-mpp makes a pixel 0.25 x 0.25 um, though its project says"),
+        ({"mpp": 0.5}, 0.5, "its project", None),
+    ],
+)
+def test_the_record_says_whose_pixel_size_was_used_and_the_run_whose_was_not(
+    given: dict[str, float],
+    size: float,
+    source: str,
+    words: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
+    run_target(RunRequest(project, device="cpu", project_access=FILES, **given))
+    kept = record(project)
+    (image,) = kept["images"]
+    assert (image["pixel_size_um"], image["pixel_size_from"]) == ([size, size], source)
+    assert {key: kept["settings"][key] for key in given} == given
+    said = " ".join(capsys.readouterr().out.split())
+    assert words in said if words is not None else "mpp" not in said
+
+
+def test_an_image_is_chosen_by_its_name_in_any_unicode_form_and_case(tmp_path: Path) -> None:
+    project = write_project(tmp_path, Image("é.svs", [clicks(*NUCLEI)]), Image("b.svs", [clicks(*NUCLEI)]))
+    run_target(RunRequest(project, device="cpu", project_access=FILES, images=[unicodedata.normalize("NFD", "É.svs")]))
+    assert [image["name"] for image in record(project)["images"]] == ["é.svs"]
+    with pytest.raises(SettingsError, match=r"No image is named 'c.svs'. The project has b.svs, é.svs"):
+        run_target(RunRequest(project, device="cpu", project_access=FILES, images=["c.svs"]))

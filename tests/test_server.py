@@ -416,6 +416,13 @@ def test_a_slide_outside_the_folders_is_refused_with_the_way_out(server: Running
         ({"image": {"builder": {"builderType": "uri", "uri": "a.svs"}}}, 400, "no full path"),
         ({"image": {"builder": {"builderType": "rotated", "rotation": "ROTATE_90"}}}, 400, "ROTATE_90"),
         ({"image": []}, 400, "not an object"),
+        ({"image": "a.svs"}, 400, "image is 'a.svs', not the full path of a slide"),
+        ({"image": {"path": 5}}, 400, "image is 5, not the full path"),
+        ({"image": {"paths": "/a.svs"}}, 400, "There is no 'paths' in image"),
+        ({"points": 5}, 400, "points, feature 1: its coordinates are 5"),
+        ({"points": [1, 2]}, 400, "points, feature 1: a position is 1, not [x, y]"),
+        ({"lines": 5}, 400, "lines is 5, not a list of lines"),
+        ({"lines": [[1, 2]]}, 400, "lines, feature 1: a position is 1, not [x, y]"),
         ({"more": 1}, 400, "There is no 'more'"),
         ({"options": {"objects": "cell"}}, 400, "There is no 'objects' in options"),
         ({"options": {"object": "everything"}}, 400, "accepted are auto, nucleus"),
@@ -438,6 +445,35 @@ def test_what_is_wrong_with_a_request_is_named(
     assert (reply.status, set(reply.body)) == (status, {"error", "hint"}), reply.body
     assert words in reply.body["error"]
     assert reply.body["hint"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_path_and_positions_are_a_request(named: bool, server: Running, slide: Path) -> None:
+    places, line = [(300, 60), (70, 200)], [[100, 100], [120, 140], [130, 180]]
+    image: Any = {"path": str(slide), "pixel_size_um": [0.5, 0.5]} if named else str(slide)
+    plain = server.ask("POST", "/segment", {"image": image, "points": places, "lines": [line]})
+    assert plain.status == 200, plain.body
+    assert len(plain.body["nuclick"]["prompts"]) == 3
+    geometries = [{"type": "MultiPoint", "coordinates": places}, {"type": "LineString", "coordinates": line}]
+    assert plain.body["features"] == server.segment(slide, geometries).body["features"]  # type: ignore[arg-type]
+
+
+def test_a_request_without_prompts_says_in_which_ways_they_are_given(server: Running, slide: Path) -> None:
+    reply = server.ask("POST", "/segment", {"image": str(slide)})
+    assert reply.status == 400
+    assert '"points": [[x, y], ...]' in reply.body["error"]
+
+
+def test_a_path_is_opened_only_below_an_allowed_folder(server: Running, tmp_path: Path) -> None:
+    write_pyramid(tmp_path / "a.svs", immunohistochemistry(), PixelSize(0.5, 0.5))
+    assert server.ask("POST", "/segment", {"image": str(tmp_path / "a.svs"), "points": [[1, 2]]}).status == 403
+
+
+def test_the_colour_of_a_class_comes_back_unless_the_request_says_another(server: Running, slide: Path) -> None:
+    drawn = clicks((300, 60), classification={"name": "Tumor", "color": [1, 2, 3]})
+    for more, color in (({}, [1, 2, 3]), ({"class_colors": {"Tumor": [4, 5, 6]}}, [4, 5, 6])):
+        (feature,) = server.segment(slide, drawn, **more).body["features"]
+        assert feature["properties"]["classification"] == {"name": "Tumor", "color": color}
 
 
 def test_a_kind_without_a_model_is_named(

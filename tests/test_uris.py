@@ -4,9 +4,8 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 import pytest
 
 from nuclick_wsi.errors import SlideError
-from qupath_extension.uris import SlideFolders, find_slide, path_of_uri
-
-NOWHERE = SlideFolders()
+from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders
+from qupath_extension.uris import find_slide, path_of_uri
 
 
 def touch(path: Path) -> Path:

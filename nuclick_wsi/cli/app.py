@@ -23,6 +23,7 @@ from nuclick_wsi.choices import (
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
 from nuclick_wsi.cli.options import AsJson, Quiet, Threads, Verbose
+from nuclick_wsi.cli.run_file import take_config, take_target
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind
 
@@ -68,10 +69,21 @@ def run(
     target: Annotated[
         Path,
         typer.Argument(
-            help="A QuPath project (.qpproj or its folder), ASAP's .xml or a folder of them, or prompts as .geojson "
-            "or .csv."
+            help="A QuPath project (.qpproj or its folder), ASAP's .xml or a folder of them, prompts as .geojson or "
+            ".csv, or a .toml of these options with a target.",
+            callback=take_target,
+            is_eager=True,
         ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .toml of options (mpp = 0.25); those of the command line count before it, and paths in it are as "
+            "seen from it.",
+            callback=take_config,
+            is_eager=True,
+        ),
+    ] = None,
     slide: Annotated[Path | None, typer.Option(help="The slide of a prompts file, or of ASAP's.")] = None,
     slides: Annotated[Path | None, typer.Option(help="A folder to look in for slides that are elsewhere.")] = None,
     clicks_group: ClicksGroup = None,
@@ -89,6 +101,9 @@ def run(
     image: Annotated[list[str] | None, typer.Option(help="Only the image of this name; may be repeated.")] = None,
     mpp: Annotated[
         float | None, typer.Option(help="Pixel size in um, for slides where neither project nor file says one.")
+    ] = None,
+    force_mpp: Annotated[
+        float | None, typer.Option(help="Pixel size in um of all slides, whatever project and file say.")
     ] = None,
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
@@ -166,6 +181,7 @@ def run(
         terms=terms,
         images=tuple(image or ()),
         mpp=mpp,
+        force_mpp=force_mpp,
         reader=reader,
         device=device,
         batch_size=batch_size,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.paths import existing
 
 
 def require_slide(slide: Path) -> None:
@@ -13,6 +14,7 @@ def require_slide(slide: Path) -> None:
     SettingsError
         It is not there, or a folder.
     """
+    slide = existing(slide)
     if slide.is_dir():
         raise SettingsError(
             f"--slide {slide}: is a folder, not a slide. Name the file in it that QuPath or ASAP opens."

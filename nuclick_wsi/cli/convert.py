@@ -5,31 +5,31 @@ says how far these are apart.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asap_bridge.document import read_document
 from asap_bridge.feature_annotations import asap_of_features
 from asap_bridge.features import features_of
 from asap_bridge.selection import GroupRule
-from asap_bridge.slides import find_slide
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import make_console
 from nuclick_wsi.errors import NuclickError, PromptError, SettingsError, SlideError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.formats.feature_geojson import features_of_geojson, geojson_of_features
-from nuclick_wsi.formats.features import Features, Lost
+from nuclick_wsi.formats.features import Converted, Features
+from nuclick_wsi.formats.prompt_files import GEOJSON
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.ownership import require_free
+from nuclick_wsi.paths import existing
 from nuclick_wsi.runs.jobs import file_stem
+from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.features import features_of as features_of_objects
 from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
-from qupath_extension.uris import SlideFolders
 
-_GEOJSON = (".geojson", ".json")
 _UNSHIFTED = (
     "The slide was not found, so positions were taken over as they are. That is wrong for slides of which only a part "
     "was scanned: name it with --slide FILE (of a project: --slides DIR)."
@@ -48,8 +48,9 @@ class ConvertRequest:
     squiggles_groups: Sequence[str] = ()
 
 
-def convert(request: ConvertRequest) -> int:
+def convert(asked: ConvertRequest) -> int:
     """Convert one file, or all images of a project; print what was written and what was lost; return the exit code."""
+    request = replace(asked, source=existing(asked.source), slides=asked.slides and existing(asked.slides))
     source, target = request.source.suffix.lower(), request.target.suffix.lower()
     if request.slide is not None:
         require_slide(request.slide)
@@ -57,9 +58,9 @@ def convert(request: ConvertRequest) -> int:
         raise SettingsError(f"{request.source} does not exist. Name an .xml of ASAP, a .geojson or a QuPath project.")
     if request.source.is_dir() or source == ".qpproj":
         return _convert_project(request)
-    if source == ".xml" and target in _GEOJSON:
+    if source == ".xml" and target in GEOJSON[:2]:
         _asap_to_qupath(request)
-    elif source in _GEOJSON and target == ".xml":
+    elif source in GEOJSON and target == ".xml":
         _qupath_to_asap(request)
     else:
         raise SettingsError(
@@ -73,16 +74,13 @@ def _asap_to_qupath(request: ConvertRequest) -> None:
     rule = GroupRule(request.clicks_groups, request.squiggles_groups)
     features = features_of(read_document(request.source), rule)
     origin, remark = _origin(request.slide, request.source)
-    _write(request.target, geojson_of_features(features.shifted(Point(-origin.x, -origin.y))))
-    _report(request.target, features, features.lost, remark)
+    _put(request.target, geojson_of_features(features.shifted(Point(-origin.x, -origin.y))), remark)
 
 
 def _qupath_to_asap(request: ConvertRequest) -> None:
     features = features_of_geojson(_read(request.source), str(request.source))
     origin, remark = _origin(request.slide, request.target)
-    content, lost = asap_of_features(features.shifted(origin))
-    _write(request.target, content)
-    _report(request.target, features, lost, remark)
+    _put(request.target, asap_of_features(features.shifted(origin)), remark)
 
 
 def _convert_project(request: ConvertRequest) -> int:
@@ -112,9 +110,7 @@ def _convert_image(project: Project, image: ProjectImage, folders: SlideFolders,
         [*drawn.features, *made.features], {**made.class_colors, **drawn.class_colors}, drawn.lost + made.lost
     )
     origin, remark = _origin_of_image(image, folders)
-    content, lost = asap_of_features(together.shifted(origin))
-    _write(target, content)
-    _report(target, together, lost, remark)
+    _put(target, asap_of_features(together.shifted(origin)), remark)
 
 
 def _origin_of_image(image: ProjectImage, folders: SlideFolders) -> tuple[Point, str | None]:
@@ -131,7 +127,7 @@ def _origin(slide: Path | None, asap_file: Path) -> tuple[Point, str | None]:
     if slide is not None:
         return _start_of(slide), None
     try:
-        return _start_of(find_slide(asap_file)), None
+        return _start_of(find_slide_of(asap_file)), None
     except SlideError:
         return Point(0, 0), _UNSHIFTED
 
@@ -148,16 +144,12 @@ def _read(path: Path) -> bytes:
         raise PromptError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file where there is none yet."""
-    require_free(path, content)
-    write_atomically(path, content)
-
-
-def _report(target: Path, features: Features, lost: Lost, remark: str | None) -> None:
-    results = sum(one.is_result for one in features.features)
-    _say(f"{target}: {len(features.features)} objects, {results} of them results")
-    for what, count in sorted(lost.items()):
+def _put(path: Path, converted: Converted, remark: str | None) -> None:
+    """Write a file where there is none yet, and say what is in it and what was lost."""
+    require_free(path, converted.content)
+    write_atomically(path, converted.content)
+    _say(f"{path}: {converted}")
+    for what, count in sorted(converted.lost.items()):
         _say(f"  cannot hold, or not taken over: {what} ({count})")
     if remark is not None:
         _say(f"  {remark}")

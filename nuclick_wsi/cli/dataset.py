@@ -26,7 +26,7 @@ from nuclick_wsi.files import write_atomically
 from nuclick_wsi.models.card import default_model, find_model, read_card
 from nuclick_wsi.ownership import require_free
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 
 _NOTABLY = 1.05
 """Enlargement from which on a user is told of it."""
@@ -43,6 +43,7 @@ class ExtractRequest:
     kind: ObjectKind | None = None
     patch_mpp: float | None = None
     mpp: float | None = None
+    force_mpp: float | None = None
     regions: Sequence[str] = ()
     classes: Sequence[str] = ()
     patch: int = 512
@@ -56,7 +57,8 @@ def extract_dataset(request: ExtractRequest, quiet: bool = False) -> int:
     """Cut patches from all sources into a store; return the exit code: 1 where an image could not be used."""
     console = make_console(stderr=quiet)
     terms = _terms(request)
-    cutting = Cutting(terms.mpp, terms.patch, _pixel_size(request.mpp), _pattern(request.patient_from))
+    given = GivenPixelSize.of_options(request.mpp, request.force_mpp)
+    cutting = Cutting(terms.mpp, terms.patch, given, _pattern(request.patient_from))
     rule = OutlineRule(terms.kind, request.regions, request.classes)
     if request.slides is not None and not request.slides.is_dir():
         raise SettingsError(f"--slides {request.slides} is not a folder.")
@@ -123,10 +125,6 @@ def _terms(request: ExtractRequest) -> Terms:
     if not 0.05 <= mpp <= 20:
         raise SettingsError(f"--patch-mpp is the width of a patch's pixel in um, between 0.05 and 20, not {mpp}.")
     return Terms(kind, mpp, request.patch, tuple(request.regions), tuple(request.classes))
-
-
-def _pixel_size(mpp: float | None) -> PixelSize | None:
-    return None if mpp is None else PixelSize(mpp, mpp)
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

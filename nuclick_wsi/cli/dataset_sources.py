@@ -11,7 +11,6 @@ from asap_bridge.document import read_document
 from asap_bridge.features import features_of
 from asap_bridge.jobs import asap_files, is_asap_folder
 from asap_bridge.selection import GroupRule
-from asap_bridge.slides import SlideFolder, find_slide
 from nuclick_training.datasets.annotated_regions import (
     AnnotatedRegions,
     NoRegion,
@@ -26,11 +25,12 @@ from nuclick_training.datasets.fields import LabelledField
 from nuclick_wsi.errors import ProjectError, SettingsError
 from nuclick_wsi.formats.feature_geojson import features_of_geojson
 from nuclick_wsi.formats.features import Feature
+from nuclick_wsi.paths import existing
+from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.areas import outlined_features
 from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
-from qupath_extension.uris import SlideFolders
 
 _ACCEPTED = (
     "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and a folder "
@@ -40,14 +40,14 @@ _ACCEPTED = (
 
 def sources_of(source: Path, rule: OutlineRule, slides: Path | None) -> list[Named]:
     """Return what reads each image that a path means, by the image's name."""
+    source = existing(source)
     if not source.exists():
         raise SettingsError(f"{source} does not exist. {_ACCEPTED}")
+    folders = SlideFolders([slides] if slides is not None else [])
     if source.suffix.lower() == ".xml" or is_asap_folder(source):
-        folder = SlideFolder(slides) if slides is not None else None
-        return [(path.name, partial(_of_asap, path, rule, folder)) for path in asap_files(source)]
+        return [(path.name, partial(_of_asap, path, rule, folders)) for path in asap_files(source)]
     if source.suffix.lower() == ".qpproj" or any(source.glob("*.qpproj")):
         project = read_project(source)
-        folders = SlideFolders([slides] if slides is not None else [])
         return [(image.name, partial(_of_project, project, image, rule, folders)) for image in project.images]
     if (source / "labels").is_dir():
         both, alone = paired_names(source)
@@ -97,13 +97,13 @@ def _not_imported(image: ProjectImage, ids: set[str | None]) -> Sequence[Feature
     return () if ids & {one.id for one in features} else features
 
 
-def _of_asap(path: Path, rule: OutlineRule, folder: SlideFolder | None) -> SlideSource | NoRegion:
+def _of_asap(path: Path, rule: OutlineRule, folders: SlideFolders) -> SlideSource | NoRegion:
     """Return the slide of a file of ASAP."""
     features = features_of(read_document(path), GroupRule()).features
     shown = SlideShapes([one for one in features if not one.is_result], [one for one in features if one.is_result])
     if (nothing := rule.regions_in(shown.drawn)) is not None:
         return nothing
-    return SlideSource(path.stem, str(path), find_slide(path, folder), partial(regions_among, shown, rule))
+    return SlideSource(path.stem, str(path), find_slide_of(path, folders), partial(regions_among, shown, rule))
 
 
 def _of_folder(folder: Path, name: str) -> SlideSource:

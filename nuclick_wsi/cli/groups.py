@@ -182,6 +182,9 @@ def dataset_extract(
     mpp: Annotated[
         float | None, typer.Option(help="Pixel size in um of slides and images that do not say theirs.")
     ] = None,
+    force_mpp: Annotated[
+        float | None, typer.Option(help="Pixel size in um of all slides and images, whatever they say.")
+    ] = None,
     region_class: Annotated[
         list[str] | None,
         typer.Option(
@@ -232,6 +235,7 @@ def dataset_extract(
         kind=kind,
         patch_mpp=patch_mpp,
         mpp=mpp,
+        force_mpp=force_mpp,
         regions=tuple(region_class or ()),
         classes=tuple(objects_class or ()),
         patch=patch,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from nuclick_wsi.formats.prompt_table import ON_ANOTHER_SLIDE, ROW_WITHOUT_POSITION, SEVERAL_POINTS
 from nuclick_wsi.runs.jobs import IGNORED
 from nuclick_wsi.runs.report import ImageReport, Status
 
@@ -14,6 +15,9 @@ _WORDS = {
     _POINTS: ("point that --object did not ask for", "points that --object did not ask for"),
     _LINES: ("line that --object did not ask for", "lines that --object did not ask for"),
     IGNORED: (f"point or line {IGNORED}", f"points or lines {IGNORED}"),
+    ON_ANOTHER_SLIDE: (f"point {ON_ANOTHER_SLIDE}", f"points {ON_ANOTHER_SLIDE}"),
+    ROW_WITHOUT_POSITION: (f"row {ROW_WITHOUT_POSITION}", f"rows {ROW_WITHOUT_POSITION}"),
+    SEVERAL_POINTS: (SEVERAL_POINTS, SEVERAL_POINTS.replace("annotation", "annotations", 1)),
     "to be ignored, but unusable": (f"empty annotation {IGNORED}", f"empty annotations {IGNORED}"),
 }
 _HINTS = {

@@ -1,8 +1,7 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,27 +14,28 @@ from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
-from nuclick_wsi.formats.prompt_files import read_prompts
+from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.ownership import source_name
+from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.runs.jobs import GeoJsonSink, ImageInput, Job, file_stem
+from nuclick_wsi.runs.jobs import Job
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
+from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
-from nuclick_wsi.scale import Area, PixelSize
+from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
-from nuclick_wsi.slides.slide import Frame
+from nuclick_wsi.slides.lookup import SlideFolders
+from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
 from qupath_extension.jobs import ImageChoice, project_jobs
 from qupath_extension.open_elsewhere import signs_of_use
 from qupath_extension.project import Project, read_project
 
-PROMPT_FILES = (".geojson", ".json", ".csv", ".tsv", ".gz", ".zip")
+PROMPT_FILES = (*GEOJSON, *TABLES, ".gz", ".zip")
 _MOST_PAGES = 3
 """Named on screen."""
-_LINES_ARE_CLICKS = "In a table, each line with an x and a y is a click."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class RunRequest:
     terms: ModelTerms = ModelTerms.ANY
     images: Sequence[str] = ()
     mpp: float | None = None
+    force_mpp: float | None = None
     reader: ReaderChoice = ReaderChoice.AUTO
     device: str = "auto"
     batch_size: int | None = None
@@ -85,8 +86,9 @@ class _Work:
     """Where the user finds the results, unless it is the files that were written."""
 
 
-def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
+def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
+    request = _found(asked)
     work = _work_of(request)
     registry = ModelRegistry(
         request.models, request.device, request.batch_size, terms=request.terms, threads=request.threads
@@ -98,8 +100,8 @@ def run_target(request: RunRequest, screen: Screen = Screen()) -> int:
         out=work.out,
         settings=Settings(request.masks, request.gland_mode, request.outlines),
         reader=request.reader,
-        pixel_size=_pixel_size(request.mpp),
         look_at_below=_share("--look-at-below", request.look_at_below),
+        pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
         preview=request.preview,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
@@ -138,12 +140,6 @@ def _share(option: str, value: float) -> float:
     return value
 
 
-def _pixel_size(mpp: float | None) -> PixelSize | None:
-    if mpp is not None and not 0.01 <= mpp <= 100:
-        raise SettingsError(f"--mpp is the width of a pixel in um, between 0.01 and 100, not {mpp}.")
-    return None if mpp is None else PixelSize(mpp, mpp)
-
-
 def _work_of(request: RunRequest) -> _Work:
     target = request.target
     if not target.exists():
@@ -163,6 +159,16 @@ def _work_of(request: RunRequest) -> _Work:
         f"{target}: what kind of prompts these are cannot be told from {target.suffix or 'a name without suffix'}. "
         "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and "
         f"prompts as {', '.join(PROMPT_FILES)}."
+    )
+
+
+def _found(asked: RunRequest) -> RunRequest:
+    """Return a request with the paths that it means, which may be written in another case or Unicode form."""
+    return replace(
+        asked,
+        target=existing(asked.target),
+        slide=asked.slide and existing(asked.slide),
+        slides=asked.slides and existing(asked.slides),
     )
 
 
@@ -220,23 +226,22 @@ def _asap_choice(request: RunRequest) -> AsapChoice:
 
 
 def _work_on_file(request: RunRequest) -> _Work:
-    if request.slide is None:
-        raise SettingsError(f"{request.target} does not say which slide it is of: add --slide FILE.")
-    if request.images or request.slides:
-        raise SettingsError("--image and --slides are for a project; a file of prompts has the one slide of --slide.")
+    if request.images:
+        raise SettingsError("--image is for a project; of a table of several slides, --slide names the one to work on.")
+    if request.slides is not None and not request.slides.is_dir():
+        raise SettingsError(f"--slides {request.slides} is not a folder.")
     out = request.out or request.target.parent / "nuclick"
-    stem = file_stem(f"{request.target.name} {request.slide.name}")
-    source = source_name(out, request.target, request.slide)
-    read = partial(_read_file, request.target, request.slide, request.objects)
-    job = Job(request.target.name, stem, read, GeoJsonSink(out / f"{stem}.geojson", request.as_type, source), source)
-    return _Work([job], out, _journal(request, out))
-
-
-def _read_file(target: Path, slide: Path, objects: ObjectChoice) -> ImageInput:
-    """Read a file of prompts; its positions are QuPath's, which crops a slide to its bounds."""
-    find_slide: Callable[[], Path] = lambda: slide  # noqa: E731
-    found = ImageInput(read_prompts(target, objects), find_slide, Frame.BOUNDS)
-    return replace(found, prompts_are=_LINES_ARE_CLICKS) if target.suffix.lower() in (".csv", ".tsv") else found
+    file = PromptFile(
+        path=request.target,
+        out=out,
+        slide=request.slide,
+        folders=SlideFolders([request.slides] if request.slides else []),
+        objects=request.objects,
+        as_type=request.as_type,
+        reader=request.reader,
+        pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
+    )
+    return _Work(file.jobs(), out, _journal(request, out))
 
 
 def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -> None:

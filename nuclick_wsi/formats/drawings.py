@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.prompts import (
@@ -84,6 +85,26 @@ class Drawing:
         if self.source is not None:
             return self.source
         return f"{self.class_name or ''}|{self.plane.c} {self.plane.z} {self.plane.t}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The drawings of a file, how many other things it holds, by what they are, and the colours of classes."""
+
+    drawings: tuple[Drawing, ...]
+    left_alone: Counter[str] = field(default_factory=Counter)
+    class_colors: Mapping[str, Color] = field(default_factory=dict)
+
+    def __add__(self, other: "Found") -> "Found":
+        return Found(
+            self.drawings + other.drawings,
+            self.left_alone + other.left_alone,
+            {**other.class_colors, **self.class_colors},
+        )
+
+    def prompts(self, choice: ObjectChoice) -> PromptSet:
+        """Return the prompts that the drawings ask for."""
+        return replace(prompts_of_drawings(self.drawings, choice, self.left_alone), class_colors=self.class_colors)
 
 
 def marks_of(leaves: Iterable[tuple[str, NDArray[np.float64]]]) -> tuple[Mark, Parts] | None:

@@ -11,10 +11,12 @@ from shapely.geometry import mapping, shape
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import PromptError
+from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NUCLEI
-from nuclick_wsi.formats.features import Feature, Features, Lost
-from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, Color, color_of, importable
+from nuclick_wsi.formats.features import WITHOUT_SHAPE, Converted, Feature, Features, Lost
+from nuclick_wsi.formats.geojson import MEAN_PROBABILITY, importable
 from nuclick_wsi.formats.geojson_parts import (
+    class_color_of,
     class_name_of,
     features_in,
     object_id,
@@ -53,7 +55,7 @@ def features_of_geojson(data: bytes, source: str) -> Features:
             raise PromptError(f"{source}, feature {number}: its geometry cannot be read ({error}).") from error
         if feature is not None:
             found.append(feature)
-            color = _color(one)
+            color = class_color_of(one)
             if feature.class_name is not None and color is not None:
                 colors[feature.class_name] = color
         if nucleus is not None:
@@ -61,20 +63,25 @@ def features_of_geojson(data: bytes, source: str) -> Features:
     return Features(found, colors, lost)
 
 
-def geojson_of_features(features: Features) -> bytes:
+def geojson_of_features(features: Features) -> Converted:
     """Return objects as a FeatureCollection that QuPath imports; shapes are valid after rounding to 0.01 px."""
+    lost: Lost = Counter(features.lost)
+    shaped = [one for one in features.features if not one.geometry.is_empty]
+    if len(shaped) < len(features.features):
+        lost[WITHOUT_SHAPE] += len(features.features) - len(shaped)
     # A plain class before those derived from it, as in the files of results.
-    ordered = sorted(features.features, key=lambda one: (one.class_name or "").count(":"))
-    return orjson.dumps(
+    ordered = sorted(shaped, key=lambda one: (one.class_name or "").count(":"))
+    content = orjson.dumps(
         {"type": "FeatureCollection", "features": [_json(one, features.class_colors) for one in ordered]}
     )
+    return Converted(content, len(shaped), sum(one.is_result for one in shaped), len(shaped), lost)
 
 
 def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
     properties = object_at(one, "properties")
     geometry = one.get("geometry")
     if geometry is None:
-        lost["objects without a shape"] += 1
+        lost[WITHOUT_SHAPE] += 1
         return None
     read = shapely.force_2d(shape(geometry))
     kind = properties.get("objectType", properties.get("object_type", "annotation"))
@@ -108,13 +115,6 @@ def _measurements(found: Any) -> tuple[str, ...]:
     if isinstance(found, list):
         return tuple(str(one.get("name")) for one in found if isinstance(one, dict))
     return tuple(found) if isinstance(found, dict) else ()
-
-
-def _color(one: Json) -> Color | None:
-    color = object_at(object_at(one, "properties"), "classification").get("color")
-    if isinstance(color, list) and len(color) == 3 and all(isinstance(part, int) for part in color):
-        return color[0] & 255, color[1] & 255, color[2] & 255
-    return None
 
 
 def _json(one: Feature, colors: Mapping[str, Color]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from typing import TypeAlias
 import numpy as np
 import shapely
 
-from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Plane
 
 Lost: TypeAlias = Counter[str]
 """What a format cannot hold, in words, and how often it was there."""
+
+WITHOUT_SHAPE = "objects without a shape"
 
 _PLANE = Plane()
 
@@ -62,3 +64,31 @@ class Features:
             for one in self.features
         ]
         return replace(self, features=moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A file's content that a writer made of objects, and what is really in it.
+
+    Attributes
+    ----------
+    objects, results
+        How many of the objects are in it, and how many of these a run made.
+    annotations
+        How many entries of the format they became.
+    """
+
+    content: bytes
+    objects: int
+    results: int
+    annotations: int
+    lost: Lost
+
+    def __str__(self) -> str:
+        """Return the counts in words."""
+        entries = f" as {_counted(self.annotations, 'annotation')}" if self.annotations != self.objects else ""
+        return f"{_counted(self.objects, 'object')}{entries}, {self.results} of them results"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

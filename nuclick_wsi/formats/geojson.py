@@ -3,17 +3,18 @@
 A cell with its nucleus inside is one feature, under the id of the cell's prompt.
 """
 
-import colorsys
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from shapely.geometry import MultiPolygon, Polygon
 
+from nuclick_wsi.accepted import all_of, one_of
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.formats.cells import nuclei_of_cells
+from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
 from nuclick_wsi.instances import Instance
@@ -21,7 +22,6 @@ from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, 
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.shared_files import replace_if_unchanged
 
-Color = tuple[int, int, int]
 AREA = "Area µm^2"
 """QuPath's own name for this measurement, so that both fill one column."""
 MEAN_PROBABILITY = "NuClick: Mean probability"
@@ -43,6 +43,7 @@ def feature_collection(
     apart
         Prompt ids of nuclei that are put into no cell.
     """
+    as_type = one_of(ObjectType, as_type, "What outlines become")
     # A plain class before those derived from it: QuPath makes up a colour for a parent that it meets too late.
     ordered = sorted(instances, key=lambda instance: ((instance.class_name or "").count(":"), instance.prompt_id))
     # To QuPath a cell is a detection: no annotation has a nucleus.
@@ -60,7 +61,11 @@ def feature_collection(
 
 
 def write_results(
-    path: Path, instances: Iterable[Instance], as_type: ObjectType, colors: Mapping[str, Color], source: str = ""
+    path: Path | str,
+    instances: Iterable[Instance],
+    as_type: ObjectType = ObjectType.DETECTION,
+    colors: Mapping[str, Color] = MappingProxyType({}),
+    source: str = "",
 ) -> ResultPlace:
     """Write the results of one image; return where they are.
 
@@ -68,6 +73,10 @@ def write_results(
 
     Parameters
     ----------
+    as_type
+        What QuPath makes of them.
+    colors
+        Red, green and blue of classes by name; a class without one gets a colour that depends on its name alone.
     source
         What the results are made from, as `source_name` says it.
 
@@ -76,8 +85,8 @@ def write_results(
     ResultError
         If the folder cannot be written to, or another program saves the file at this moment.
     """
-    place = results_place(path, source)
-    put_results(place, instances, as_type, colors)
+    place = results_place(Path(path), source)
+    put_results(place, all_of(Instance, instances, "The instances"), as_type, colors)
     return place
 
 
@@ -145,7 +154,7 @@ def _sureness(instance: Instance, name: str) -> dict[str, float]:
 def _feature(instance: Instance, as_type: ObjectType, colors: Mapping[str, Color]) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": as_type.value}
     if name := importable(instance.class_name):
-        color = colors.get(name) or color_of(name)
+        color = colors.get(instance.class_name or "") or colors.get(name) or color_of(name)
         properties["classification"] = {"name": name, "color": list(color)}
     properties["measurements"] = {
         AREA: round(instance.area_um2, 4),
@@ -182,10 +191,3 @@ def importable(class_name: str | None) -> str:
     """Return a class's name without what makes QuPath refuse a file: line breaks, blank parts around a colon."""
     parts = (" ".join(part.splitlines()).strip() for part in (class_name or "").split(":"))
     return ": ".join(part for part in parts if part)
-
-
-def color_of(class_name: str) -> Color:
-    """Return a clear colour that depends on the class's name alone."""
-    hue = int.from_bytes(hashlib.sha256(class_name.encode()).digest()[:2]) / 65536
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.9)
-    return round(red * 255), round(green * 255), round(blue * 255)

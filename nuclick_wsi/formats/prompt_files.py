@@ -1,29 +1,47 @@
 """Prompts out of files: QuPath's GeoJSON exports, plain or compressed, and tables of positions.
 
-Positions are slide pixels (level 0).
+Positions are slide pixels (level 0); a table may have them in microns, and marks of several slides.
 """
 
 import gzip
 import io
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
+from nuclick_wsi.accepted import one_of
 from nuclick_wsi.errors import PromptError
-from nuclick_wsi.formats.drawings import prompts_of_drawings
-from nuclick_wsi.formats.prompt_geojson import Found, drawings_of_geojson
-from nuclick_wsi.formats.prompt_table import drawings_of_table
+from nuclick_wsi.formats.drawings import Found
+from nuclick_wsi.formats.prompt_geojson import drawings_of_geojson
+from nuclick_wsi.formats.prompt_table import FindPixelSize, Table, read_table
 from nuclick_wsi.instances import PromptSet
+from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.scale import PixelSize
 
-_GEOJSON = (".geojson", ".json")
-_TABLES = (".csv", ".tsv", ".txt")
-ACCEPTED = f"{', '.join(_GEOJSON)} (also as .gz or .zip), {', '.join(_TABLES)}"
+GEOJSON = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
+"""Endings of GeoJSON, as a whole or line by line."""
+TABLES = (".csv", ".tsv", ".txt")
+ACCEPTED = f"{', '.join(GEOJSON)} (also as .gz or .zip), {', '.join(TABLES)}"
 """The endings of prompt files, for messages and help."""
 
 
-def read_prompts(path: Path, choice: ObjectChoice = ObjectChoice.AUTO) -> PromptSet:
+def read_prompts(
+    path: Path | str,
+    choice: ObjectChoice = ObjectChoice.AUTO,
+    *,
+    slide: Path | str | None = None,
+    pixel_size: PixelSize | float | FindPixelSize | None = None,
+) -> PromptSet:
     """Read the prompts of a file; which of its drawings are prompts is the same rule as for projects.
+
+    Parameters
+    ----------
+    slide
+        Path or name of the slide whose prompts are wanted, where a table has a column `slide`.
+    pixel_size
+        Of that slide in microns, or what says it when it is needed: where a table has positions in microns.
 
     Raises
     ------
@@ -31,18 +49,32 @@ def read_prompts(path: Path, choice: ObjectChoice = ObjectChoice.AUTO) -> Prompt
         The file is missing or not one of these; the message names the line or feature, what it holds, what is
         accepted.
     """
+    path, choice = existing(Path(path)), one_of(ObjectChoice, choice, "What to outline")
+    if not is_table(path):
+        return _read_geojson(path).prompts(choice)
+    find_size = pixel_size if callable(pixel_size) or pixel_size is None else partial(PixelSize.of, pixel_size)
+    return read_table_file(path).on(None if slide is None else str(slide), find_size).prompts(choice)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table, by its ending."""
+    return path.suffix.lower() in TABLES
+
+
+def read_table_file(path: Path) -> Table:
+    """Read a table as it is, with the marks of all slides; PromptError as `read_prompts`."""
+    return read_table(_read(path), str(path))
+
+
+def _read_geojson(path: Path) -> Found:
     ending = path.suffix.lower()
-    if ending in _TABLES:
-        return prompts_of_drawings(drawings_of_table(_read(path), str(path)), choice)
-    if ending in _GEOJSON:
-        found = drawings_of_geojson(_read(path), str(path))
-    elif ending == ".gz":
-        found = drawings_of_geojson(_unpacked(path), str(path))
-    elif ending == ".zip":
-        found = _read_archive(path)
-    else:
-        raise PromptError(f"{path} is not a file of prompts that can be read: accepted are {ACCEPTED}.")
-    return prompts_of_drawings(found.drawings, choice, found.left_alone)
+    if ending in GEOJSON:
+        return drawings_of_geojson(_read(path), str(path))
+    if ending == ".gz":
+        return drawings_of_geojson(_unpacked(path), str(path))
+    if ending == ".zip":
+        return _read_archive(path)
+    raise PromptError(f"{path} is not a file of prompts that can be read: accepted are {ACCEPTED}.")
 
 
 def _read(path: Path) -> bytes:
@@ -62,11 +94,11 @@ def _unpacked(path: Path) -> bytes:
 def _read_archive(path: Path) -> Found:
     try:
         with zipfile.ZipFile(io.BytesIO(_read(path))) as archive:
-            names = [name for name in archive.namelist() if Path(name).suffix.lower() in _GEOJSON]
+            names = [name for name in archive.namelist() if Path(name).suffix.lower() in GEOJSON]
             contents = [archive.read(name) for name in names]
     except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise PromptError(f"{path} is cut short or no zip file ({error}): export it again.") from error
     if not names:
-        raise PromptError(f"{path} holds no {' or '.join(_GEOJSON)}: export objects from QuPath as GeoJSON.")
+        raise PromptError(f"{path} holds no {' or '.join(GEOJSON[:2])}: export objects from QuPath as GeoJSON.")
     parts = [drawings_of_geojson(data, f"{path}: {name}") for name, data in zip(names, contents, strict=True)]
     return sum(parts[1:], parts[0])

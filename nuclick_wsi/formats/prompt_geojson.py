@@ -6,17 +6,18 @@ all of RFC 7946.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.errors import PromptError
-from nuclick_wsi.formats.drawings import Drawing, marks_of
+from nuclick_wsi.formats.colors import Color
+from nuclick_wsi.formats.drawings import Drawing, Found, marks_of
 from nuclick_wsi.formats.geojson_parts import (
     REGIONS,
     SINGLE,
+    class_color_of,
     class_name_of,
     features_in,
     list_at,
@@ -36,17 +37,6 @@ _OLD_TYPES = {
     "TMACoreObject": "tmaCore",
 }
 _OTHERS = frozenset(_OLD_TYPES.values()) - {"annotation"}
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The drawings of a file, and how many other objects it holds, by what they are."""
-
-    drawings: tuple[Drawing, ...]
-    left_alone: Counter[str]
-
-    def __add__(self, other: "Found") -> "Found":
-        return Found(self.drawings + other.drawings, self.left_alone + other.left_alone)
 
 
 def drawings_of_geojson(data: bytes, source: str) -> Found:
@@ -69,17 +59,21 @@ def drawings_of_content(content: Any, source: str) -> Found:
     """Return what GeoJSON holds that is parsed already; as `drawings_of_geojson`."""
     drawings: list[Drawing] = []
     left_alone: Counter[str] = Counter()
+    colors: dict[str, Color] = {}
     for number, feature in enumerate(features_in(content, source), start=1):
         try:
             label = _left_alone(feature)
             drawing = None if label else _drawing(feature, number)
         except (ValueError, TypeError, OverflowError) as error:
             raise PromptError(f"{source}, feature {number}: {error}.") from error
-        if drawing is not None:
-            drawings.append(drawing)
-        else:
+        if drawing is None:
             left_alone[label or "region"] += 1
-    return Found(tuple(drawings), left_alone)
+            continue
+        drawings.append(drawing)
+        color = class_color_of(feature)
+        if drawing.class_name is not None and color is not None:
+            colors[drawing.class_name] = color
+    return Found(tuple(drawings), left_alone, colors)
 
 
 def _left_alone(feature: Json) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
+from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectKind
 
 MODELS = Path(__file__).parent / "shipped"
@@ -203,10 +204,11 @@ def find_model(model: str | Path) -> Path:
     shipped = shipped_models()
     if str(model) in shipped:
         return shipped[str(model)]
-    if not Path(model).is_file():
+    path = existing(Path(model))
+    if not path.is_file():
         names = ", ".join(shipped) or "none"
         raise ModelError(f"{model} is neither a file nor a shipped model ({names}).")
-    return Path(model)
+    return path
 
 
 def _metadata(path: Path) -> dict[str, str]:

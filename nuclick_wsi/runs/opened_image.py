@@ -10,7 +10,8 @@ from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.context_keys import context_keys
 from nuclick_wsi.segmentation.engine import Reading
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.slides.slide import Slide, fingerprint, require_size, resolve_pixel_size
+from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, ResolvedPixelSize, resolve_pixel_size
+from nuclick_wsi.slides.slide import Slide, fingerprint, require_size
 
 _OTHER_SLIDE = "Point --slides at the right file, or choose another --reader."
 
@@ -23,17 +24,20 @@ class OpenedImage:
     slide: Slide
     fingerprint: str
     """Of the slide's content."""
-    pixel_size: PixelSize
+    resolved: ResolvedPixelSize
+    """Its pixel size, and why it is that."""
     readings: Sequence[Reading]
 
     @classmethod
-    def of(cls, image: ImageInput, slide: Slide, fallback: PixelSize | None, registry: ModelRegistry) -> "OpenedImage":
+    def of(
+        cls, image: ImageInput, slide: Slide, given: GivenPixelSize | None, registry: ModelRegistry
+    ) -> "OpenedImage":
         """Check a slide against its image.
 
         Parameters
         ----------
-        fallback
-            The pixel size where neither the project nor the slide says one.
+        given
+            The user's pixel size.
 
         Raises
         ------
@@ -45,9 +49,14 @@ class OpenedImage:
             If there is no model for a kind of object.
         """
         require_size(slide.info, image.size, "the project drew on a slide of", _OTHER_SLIDE)
-        pixel_size = resolve_pixel_size(slide.info, image.pixel_size, fallback)
-        readings = [Reading.of(slide.info, pixel_size, registry.card(kind)) for kind in sorted(image.wanted)]
-        return cls(image, slide, fingerprint(slide.info.path), pixel_size, readings)
+        resolved = resolve_pixel_size(slide.info, image.pixel_size, given)
+        readings = [Reading.of(slide.info, resolved.size, registry.card(kind)) for kind in sorted(image.wanted)]
+        return cls(image, slide, fingerprint(slide.info.path), resolved, readings)
+
+    @property
+    def pixel_size(self) -> PixelSize:
+        """Of level 0."""
+        return self.resolved.size
 
     def context_keys(self, registry: ModelRegistry) -> dict[ObjectKind, bytes]:
         """Return the keys of a result cache: they change with the slide, its reader, a model or the program."""
@@ -61,5 +70,7 @@ class OpenedImage:
             fingerprint=self.fingerprint,
             reader=self.slide.info.reader,
             pixel_size=self.pixel_size,
+            pixel_size_source=self.resolved.source,
             readings=self.readings,
+            remarks=[*report.remarks, *self.slide.info.remarks, *self.resolved.remarks],
         )

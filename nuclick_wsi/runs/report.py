@@ -47,6 +47,8 @@ class ImageReport:
     fingerprint: str | None = None
     reader: str | None = None
     pixel_size: PixelSize | None = None
+    pixel_size_source: str | None = None
+    """Who says that it is this."""
     readings: Sequence[Reading] = ()
     prompts: Mapping[str, int] = field(default_factory=dict)
     """How many prompts of each kind asked for an outline."""
@@ -102,6 +104,7 @@ class ImageReport:
             "fingerprint": self.fingerprint,
             "reader": self.reader,
             "pixel_size_um": size and [size.x_um, size.y_um],
+            "pixel_size_from": self.pixel_size_source,
             "readings": [
                 {"kind": r.kind.value, "level": r.level, "downsample": r.downsample, "upsampled": r.upsampled}
                 for r in self.readings

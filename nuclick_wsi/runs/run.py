@@ -23,11 +23,11 @@ from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
-from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.prompt_validation import refuse_misplaced
 from nuclick_wsi.segmentation.settings import Settings
+from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from nuclick_wsi.slides.readers import open_slide
 
 
@@ -39,10 +39,9 @@ class Options:
     """The folder of what a run makes beside the results: records and previews."""
     settings: Settings = Settings()
     reader: ReaderChoice = ReaderChoice.AUTO
-    pixel_size: PixelSize | None = None
-    """For slides of which neither the project nor the file says one."""
     look_at_below: float = LOOK_AT_BELOW
     """Outlines that are less sure than this are named as worth a look."""
+    pixel_size: GivenPixelSize | None = None
     preview: bool = False
     dry: bool = False
     """Check everything, run no network, write nothing."""
@@ -223,14 +222,15 @@ def _with_preview(
 
 def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
-    pixel_size = options.pixel_size
+    given = options.pixel_size
     return {
         "device": str(registry.compute.device),
         "batch_size": registry.compute.batch_size,
         "terms": registry.terms.value,
         "look_at_below": options.look_at_below,
         "reader": options.reader.value,
-        "mpp": pixel_size and pixel_size.mean,
+        "mpp": given.size.mean if given is not None and not given.is_forced else None,
+        "force_mpp": given.size.mean if given is not None and given.is_forced else None,
         **asdict(options.settings),
     }
 

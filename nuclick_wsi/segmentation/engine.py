@@ -1,6 +1,6 @@
 """Every prompt on a slide becomes an instance or a named rejection; docs/architecture.md names the steps in order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -10,7 +10,8 @@ import numpy as np
 import orjson
 
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.formats.geojson import Color, feature_collection
+from nuclick_wsi.formats.colors import Color
+from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import Instance, PromptSet, Rejection
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
@@ -81,9 +82,9 @@ class Outcome:
 
 def segment(  # noqa: PLR0913 - the last two have nothing in common with each other, nor with the settings
     slide: Slide,
-    prompts: PromptSet,
+    prompts: PromptSet | Iterable[Prompt],
     segmenters: SegmenterSource,
-    pixel_size: PixelSize,
+    pixel_size: PixelSize | float,
     settings: Settings = Settings(),
     *,
     on_progress: Progress = lambda _: None,
@@ -98,10 +99,16 @@ def segment(  # noqa: PLR0913 - the last two have nothing in common with each ot
     segmenters
         Provides one for every kind of object among the prompts, such as a `ModelRegistry`.
     pixel_size
-        Of level 0.
+        Of level 0, in microns; one number for square pixels.
     cache
         Results of earlier runs; it decides how fast this is, and no result.
+
+    Raises
+    ------
+    ValueError
+        If the prompts or the pixel size are none; the message says what is accepted.
     """
+    prompts, pixel_size = PromptSet.of(prompts), PixelSize.of(pixel_size)
     kept, misplaced = refuse_misplaced(prompts.prompts, slide.info)
     work = _SlideWork(slide, pixel_size, settings, cache, on_progress)
     instances: list[Instance] = []

@@ -20,7 +20,7 @@ class ModelRegistry:
     Parameters
     ----------
     models
-        Names of shipped models or files; each serves the kind that its card names, in place of the default.
+        Names of shipped models or files, or one; each serves the kind that its card names, in place of the default.
     device
         auto, cpu, cuda, cuda:N or mps.
     batch_size
@@ -42,7 +42,7 @@ class ModelRegistry:
 
     def __init__(
         self,
-        models: Sequence[str | Path] = (),
+        models: str | Path | Sequence[str | Path] = (),
         device: str = "auto",
         batch_size: int | None = None,
         turn: AbstractContextManager[object] = NO_TURN,
@@ -54,7 +54,7 @@ class ModelRegistry:
         self._models: dict[ObjectKind, Model] = {}
         self._segmenters: dict[ObjectKind, Segmenter] = {}
         self._paths: dict[ObjectKind, Path] = {}
-        for model in models:
+        for model in [models] if isinstance(models, str | Path) else models:
             path = find_model(model)
             card = read_card(path)
             require_terms(card, terms)

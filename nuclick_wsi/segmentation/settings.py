@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nuclick_wsi.accepted import one_of
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.models.card import ModelCard
@@ -20,13 +21,16 @@ _LARGEST_TOLERANCE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MaskSettings:
-    """How a probability map becomes a mask; None takes what the model's card says."""
+    """How a probability map becomes a mask; None takes what the model's card says. Areas may be texts, as `8um2`."""
 
     threshold: float | None = None
     smallest: Area | None = None
     fill_holes: Area | None = None
 
     def __post_init__(self) -> None:
+        for name in ("smallest", "fill_holes"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, Area.parse(text))
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise SettingsError(f"The threshold is a probability between 0 and 1, such as 0.5, not {self.threshold}.")
 
@@ -62,6 +66,9 @@ class Settings:
     """Side of a unit of reading in grid pixels: what is decoded of a slide at once."""
     workers: int = 2
     """Threads that read ahead of the network, and as many that trace behind it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gland_mode", one_of(GlandMode, self.gland_mode, "The mode of glands"))
 
 
 def mask_rule(card: ModelCard, masks: MaskSettings, grid: Grid) -> MaskRule:

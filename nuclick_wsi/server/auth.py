@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nuclick_wsi.errors import NotAllowedError, ResultError, SettingsError
+from nuclick_wsi.paths import existing
 
 STATE_VARIABLE = "NUCLICK_WSI_STATE"
 """The environment variable that names another folder for the token."""
@@ -116,7 +117,14 @@ class AllowedFolders:
             If it is not below one of the folders, whether it exists or not.
         """
         # Resolving the path of a share would send the user's credentials to the server that the path names.
-        real = Path(os.path.normpath(path) if path.drive.startswith("\\\\") else os.path.realpath(path))
-        if not any(real.is_relative_to(folder) for folder in self.folders):
-            raise NotAllowedError(path, real.parent)
+        is_share = path.drive.startswith("\\\\")
+        real = Path(os.path.normpath(path) if is_share else os.path.realpath(existing(path)))
+        # A folder may be written in two ways (Unicode form, case) and be one, which only the system can tell.
+        is_below = any(real.is_relative_to(folder) for folder in self.folders)
+        if not is_below and (is_share or not any(_is_below(real, folder) for folder in self.folders)):
+            raise NotAllowedError(path, real.parent, self.folders)
         return real
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return any(parent.exists() and parent.samefile(folder) for parent in path.parents)

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType
 from nuclick_wsi.errors import RequestError
-from nuclick_wsi.formats.drawings import prompts_of_drawings
-from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.formats.colors import Color
+from nuclick_wsi.formats.drawings import Found, prompts_of_drawings
 from nuclick_wsi.formats.prompt_geojson import drawings_of_content
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
@@ -25,9 +25,9 @@ from nuclick_wsi.slides.slide import Frame
 _Json: TypeAlias = dict[str, Any]
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-_ENTRIES = ("image", "prompts", "neighbours", "options", "class_colors")
+_ENTRIES = ("image", "prompts", "points", "lines", "neighbours", "options", "class_colors")
 _OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes", "tolerance", "pixel_edges", "terms")
-_IMAGE = ("builder", "width", "height", "pixel_size_um")
+_IMAGE = ("path", "builder", "width", "height", "pixel_size_um")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def read_request(body: bytes, read_image: ReadImage) -> SegmentRequest:
     _only(options, _OPTIONS, "options")
     prompts, known = _prompts(content, _choice(options, "object", ObjectChoice, ObjectChoice.AUTO))
     return SegmentRequest(
-        image=_image(_table(content, "image"), read_image),
+        image=_image(content, read_image),
         prompts=prompts,
         known=known,
         as_type=_choice(options, "as", ObjectType, ObjectType.DETECTION),
@@ -93,7 +93,7 @@ def read_request(body: bytes, read_image: ReadImage) -> SegmentRequest:
         settings=Settings(
             _masks(options), _choice(options, "gland_mode", GlandMode, GlandMode.CROP), _outlines(options)
         ),
-        class_colors=_colors(_table(content, "class_colors")),
+        class_colors={**prompts.class_colors, **_colors(_table(content, "class_colors"))},
     )
 
 
@@ -121,12 +121,10 @@ def _table(content: _Json, key: str) -> _Json:
 
 def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str, ...]]:
     """Return the prompts with the neighbours behind them, and the ids of all that was drawn."""
-    if "prompts" not in content:
-        raise RequestError("prompts is missing: a GeoJSON FeatureCollection, as QuPath exports it.")
-    asked = drawings_of_content(content["prompts"], "prompts")
+    asked = _asked(content)
     beside = drawings_of_content(content.get("neighbours", []), "neighbours")
     together = (*asked.drawings, *(replace(drawing, is_beside=True) for drawing in beside.drawings))
-    prompts = prompts_of_drawings(together, choice, asked.left_alone)
+    prompts = Found(together, asked.left_alone, asked.class_colors).prompts(choice)
     known = [prompt.id for prompt in prompts.prompts]
     for left_alone in choice.left_alone:
         known += [prompt.id for prompt in prompts_of_drawings(together, left_alone).prompts]
@@ -137,13 +135,41 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
     return prompts, tuple(known)
 
 
-def _image(image: _Json, read_image: ReadImage) -> ImageAsked:
+def _asked(content: _Json) -> Found:
+    """Return what was drawn: GeoJSON, or bare positions of clicks and of squiggles of one stroke."""
+    parts = []
+    if "prompts" in content:
+        parts.append(drawings_of_content(content["prompts"], "prompts"))
+    if "points" in content:
+        parts.append(drawings_of_content({"type": "MultiPoint", "coordinates": content["points"]}, "points"))
+    if "lines" in content:
+        lines = content["lines"]
+        if not isinstance(lines, list):
+            raise RequestError(f"lines is {lines!r:.60}, not a list of lines, each [[x, y], [x, y], ...].")
+        parts.append(drawings_of_content([{"type": "LineString", "coordinates": line} for line in lines], "lines"))
+    if not parts:
+        raise RequestError(
+            'prompts is missing: a GeoJSON FeatureCollection, as QuPath exports it; or "points": [[x, y], ...] and '
+            '"lines": [[[x, y], [x, y], ...], ...], in pixels of the full resolution.'
+        )
+    return sum(parts[1:], parts[0])
+
+
+def _image(content: _Json, read_image: ReadImage) -> ImageAsked:
     """Return the image; what the client says of its size and pixel size counts more than its description."""
+    image = {"path": content["image"]} if isinstance(content.get("image"), str) else _table(content, "image")
     _only(image, _IMAGE, "image")
-    asked = read_image(_table(image, "builder"))
+    asked = _image_at(image["path"]) if "path" in image else read_image(_table(image, "builder"))
     if "width" in image or "height" in image:
         asked = replace(asked, size=Size(_whole(image, "width"), _whole(image, "height")))
     return replace(asked, pixel_size=_pixel_size(image) or asked.pixel_size)
+
+
+def _image_at(path: object) -> ImageAsked:
+    """Return a slide by its path; positions are counted as in QuPath, and as `run` does for files of prompts."""
+    if not isinstance(path, str) or not Path(path).is_absolute():
+        raise RequestError(f"image is {path!r:.200}, not the full path of a slide on this machine.")
+    return ImageAsked(Path(path), Frame.BOUNDS, None, None)
 
 
 def _whole(image: _Json, key: str) -> int:

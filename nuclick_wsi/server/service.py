@@ -4,7 +4,7 @@ A service keeps no state of an image or a client; several threads may use it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,8 @@ from nuclick_wsi.server.auth import AllowedFolders
 from nuclick_wsi.server.recent_results import RecentResults, SlideResultCache
 from nuclick_wsi.server.segment_request import ReadImage, SegmentRequest, read_request
 from nuclick_wsi.server.slide_cache import CachedSlide, SlideCache
-from nuclick_wsi.slides.slide import require_size, resolve_pixel_size
+from nuclick_wsi.slides.pixel_sizes import resolve_pixel_size
+from nuclick_wsi.slides.slide import require_size
 
 _FEW = 16
 """Up to so many prompts, threads of their own cost more than they win: 20 ms for one click, measured on two cores."""
@@ -43,6 +44,8 @@ class Work:
     request: SegmentRequest
     path: Path
     pixel_size: PixelSize
+    remarks: Sequence[str] = ()
+    """What the user is to know of how the slide is read, each a clause."""
 
     @property
     def asked(self) -> list[str]:
@@ -110,8 +113,9 @@ class Service:
         path = self._allowed.admit(request.image.path)
         with self._slides.lease(path, request.image.frame) as opened:
             require_size(opened.slide.info, request.image.size, "the image in QuPath has", _OPEN_WITH_OPENSLIDE)
-            pixel_size = resolve_pixel_size(opened.slide.info, request.image.pixel_size)
-        work = Work(request, path, pixel_size)
+            resolved = resolve_pixel_size(opened.slide.info, request.image.pixel_size)
+            remarks = (*opened.slide.info.remarks, *resolved.remarks)
+        work = Work(request, path, resolved.size, remarks)
         for kind in work.kinds:
             _require_terms(self._registry.card(kind), request.terms)
         return work
@@ -160,6 +164,7 @@ class Service:
             "left_alone": dict(work.request.prompts.left_alone),
             "models": [_model(self._registry.model(reading.kind)) for reading in outcome.readings],
             "pixel_size_um": [work.pixel_size.x_um, work.pixel_size.y_um],
+            "remarks": work.remarks,
             "enlarged": [reading.kind for reading in outcome.readings if reading.upsampled],
         }
 

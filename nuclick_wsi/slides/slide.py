@@ -15,13 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import ReaderChoice
-from nuclick_wsi.errors import PixelSizeError, SlideError
+from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.scale import PixelSize
-
-SMALLEST_MPP = 0.05
-LARGEST_MPP = 20.0
-"""Microns per pixel that a microscope gives; the 72, 96 and 300 dpi that programs write unasked are above."""
 
 _CORNER = Point(0, 0)
 
@@ -74,6 +70,8 @@ class SlideInfo:
     frame: Frame = Frame.FULL
     origin: Point = _CORNER
     """Where (0, 0) of this frame is on the whole slide, in slide pixels."""
+    remarks: tuple[str, ...] = ()
+    """What the user is to know of how the file is read, each a clause."""
 
 
 class Slide(Protocol):
@@ -116,38 +114,6 @@ class Slide(Protocol):
     ) -> None: ...
 
 
-def is_plausible(size: PixelSize) -> bool:
-    """Whether a microscope gives pixels of this size."""
-    return all(SMALLEST_MPP <= side <= LARGEST_MPP for side in (size.x_um, size.y_um))
-
-
-def resolve_pixel_size(
-    info: SlideInfo, from_project: PixelSize | None = None, from_user: PixelSize | None = None
-) -> PixelSize:
-    """Return the pixel size to go by: the project's, else the slide's, else the user's.
-
-    The project comes first because its user may have set it there. A size of the project that no microscope gives
-    counts as none: QuPath takes over the 72 dpi of a plain TIFF as 352.78 um.
-
-    Raises
-    ------
-    PixelSizeError
-        If none of the three has one, the pixels are not square to 10 %, or the user's is not of a microscope.
-    """
-    if from_project is not None and is_plausible(from_project):
-        return _square(info, from_project, "its project")
-    if info.pixel_size is not None:
-        return _square(info, info.pixel_size, "its file")
-    if from_user is None:
-        raise PixelSizeError(_no_pixel_size(info, from_project))
-    if not is_plausible(from_user):
-        raise PixelSizeError(
-            f"a pixel size of {_in_microns(from_user)} is not a microscope's: --mpp takes microns per pixel from "
-            f"{SMALLEST_MPP} to {LARGEST_MPP:g}, such as 0.25 for 40x and 0.5 for 20x"
-        )
-    return _square(info, from_user, "--mpp")
-
-
 def require_size(info: SlideInfo, expected: Size | None, drawn_on: str, advice: str) -> None:
     """Refuse a slide that is not the one that was annotated: outlines in wrong places are worse than none.
 
@@ -168,29 +134,6 @@ def require_size(info: SlideInfo, expected: Size | None, drawn_on: str, advice: 
             f"{info.path} has {info.size.width} x {info.size.height} px as {info.reader} reads it; {drawn_on} "
             f"{expected.width} x {expected.height} px. {advice}"
         )
-
-
-def _square(info: SlideInfo, size: PixelSize, source: str) -> PixelSize:
-    if not 1 / 1.1 <= size.x_um / size.y_um <= 1.1:
-        raise PixelSizeError(
-            f"{info.path}: {source} says that a pixel is {_in_microns(size)}; pixels must be square to 10 %. "
-            "Correct the pixel size in the QuPath project, or resample the slide."
-        )
-    return size
-
-
-def _no_pixel_size(info: SlideInfo, from_project: PixelSize | None) -> str:
-    refused = from_project or info.refused_pixel_size
-    seen = f" (it says {_in_microns(refused)}, which no microscope gives)" if refused else ""
-    return (
-        f"{info.path}: no pixel size is known{seen}. Give it in one of three ways: set it in the QuPath project "
-        "(Image tab, double-click on the pixel width); use a file that has it in its metadata; or pass --mpp, "
-        "microns per pixel, such as 0.25 for 40x and 0.5 for 20x."
-    )
-
-
-def _in_microns(size: PixelSize) -> str:
-    return f"{size.x_um:.5g} x {size.y_um:.5g} um"
 
 
 def fingerprint(path: Path) -> str:

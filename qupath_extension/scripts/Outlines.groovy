@@ -71,6 +71,7 @@ Outcome put(imageData, JsonObject result) {
     outcome.rejections = about.rejections
     outcome.remarks = exchange.remarksOn(done.kept)
     if (about.to_look_at) outcome.remarks << "${about.to_look_at.size()} outlines to look at (NuClick: Sureness below ${about.look_at_below}).".toString()
+    about.remarks?.each { outcome.remarks << "${it.capitalize()}.".toString() }
     if (about.enlarged) outcome.remarks << "The slide is coarser than the model's pixel size (${about.enlarged.join(', ')}): outlines are less exact.".toString()
     outcome
 }

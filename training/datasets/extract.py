@@ -18,10 +18,11 @@ from nuclick_training.datasets.split_assignment import patient_of
 from nuclick_training.datasets.store_values import StoredPatch, StoredSlide
 from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_wsi.errors import NuclickError
-from nuclick_wsi.scale import Grid, PixelSize, Window
+from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, resolve_pixel_size
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import grid_for, read_window
-from nuclick_wsi.slides.slide import Slide, fingerprint, require_size, resolve_pixel_size
+from nuclick_wsi.slides.slide import Slide, fingerprint, require_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,14 @@ class Cutting:
     mpp, patch
         Microns per pixel, and the side in pixels.
     pixel_size
-        Of slides that do not say theirs.
+        That the user gives for the slides.
     patient
         What finds the patient in an image's name; see `patient_of`.
     """
 
     mpp: float
     patch: int
-    pixel_size: PixelSize | None = None
+    pixel_size: GivenPixelSize | None = None
     patient: re.Pattern[str] | None = None
 
 
@@ -104,19 +105,18 @@ def _start(start: int, length: int, covered: int, end: int) -> int:
 def _extract_slide(source: SlideSource, cutting: Cutting, writer: StoreWriter) -> SlideReport:
     with open_slide(source.path, frame=source.frame) as slide:
         require_size(slide.info, source.size, "the project drew on a slide of", "Point --slides at the right file.")
-        pixel_size = resolve_pixel_size(slide.info, source.pixel_size, cutting.pixel_size)
-        grid = grid_for(slide.info, pixel_size, cutting.mpp)
-        regions = source.read_regions(pixel_size)
-        stored = _stored(source, slide, cutting, grid, regions)
+        resolved = resolve_pixel_size(slide.info, source.pixel_size, cutting.pixel_size)
+        grid = grid_for(slide.info, resolved.size, cutting.mpp)
+        regions = source.read_regions(resolved.size)
+        remarks = (*slide.info.remarks, *resolved.remarks, *regions.remarks)
+        stored = _stored(source, slide, cutting, grid, remarks)
         count, objects = writer.add(stored, _patches(slide, grid, regions, cutting.patch), regions.class_names)
     if not count:
         raise DataError("no pixel of the slide lies in its region. Draw the region on the slide.")
-    return SlideReport(
-        source.name, count, objects, regions.remarks, max(1.0, 1 / grid.downsample), classes=regions.classes
-    )
+    return SlideReport(source.name, count, objects, remarks, max(1.0, 1 / grid.downsample), classes=regions.classes)
 
 
-def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, regions: AnnotatedRegions) -> StoredSlide:
+def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, remarks: Sequence[str]) -> StoredSlide:
     info = slide.info
     extent = grid.extent(info.size)
     return StoredSlide(
@@ -130,7 +130,7 @@ def _stored(source: SlideSource, slide: Slide, cutting: Cutting, grid: Grid, reg
         mpp=math.sqrt(grid.pixel_area_um2),
         columns=extent.width,
         rows=extent.height,
-        remarks=tuple(regions.remarks),
+        remarks=tuple(remarks),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from nuclick_wsi.errors import SlideError
-from nuclick_wsi.formats.geojson import Color
+from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point, Region, Size
 from nuclick_wsi.prompts import Click, Prompt
 from nuclick_wsi.scale import Grid, Window

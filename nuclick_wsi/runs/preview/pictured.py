@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nuclick_wsi.formats.geojson import Color, color_of
+from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.segmentation.engine import Outcome

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 
+from nuclick_wsi.accepted import one_of
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.paths import existing
 from nuclick_wsi.slides.readers.framed import FramedSlide
 from nuclick_wsi.slides.readers.image_reader import ImageSource
 from nuclick_wsi.slides.readers.openslide_reader import OpenSlideSource
 from nuclick_wsi.slides.readers.source import Source
-from nuclick_wsi.slides.readers.tiff_check import is_tiff
+from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent, examine_tiff
+from nuclick_wsi.slides.readers.tiff_directories import is_tiff
 from nuclick_wsi.slides.readers.tiffslide_reader import TiffSlideSource
 from nuclick_wsi.slides.slide import Frame, Slide
 
@@ -57,7 +60,8 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
     Parameters
     ----------
     path
-        The slide's file; of a slide of many files, the one that other programs open (`.mrxs`, any `.dcm`).
+        The slide's file; of a slide of many files, the one that other programs open (`.mrxs`, any `.dcm`). It is found
+        where its name is written in another case or Unicode form, too.
     reader
         The library to use; AUTO tries OpenSlide, TiffSlide and Pillow in this order.
     frame
@@ -66,15 +70,26 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
     Raises
     ------
     SlideError
-        If the file is missing, empty or a folder, or no reader takes it: with what each of them said.
+        If the file is missing, empty or a folder, is no upright brightfield picture of 8 bits, or no reader takes it:
+        with what each of them said.
     """
-    path = Path(path)
+    reader, frame = one_of(ReaderChoice, reader, "The reader"), one_of(Frame, frame, "The frame")
+    path = existing(Path(path))
     _require_file(path)
+    content = _content(path)
     if reader is ReaderChoice.AUTO:
-        source = _open_any(path)
+        source = _open_any(path, content)
     else:
-        source = _try(path, [known for known in READERS if known.name == reader])
-    return FramedSlide(path, source, frame)
+        source = _try(path, [known for known in READERS if known.name == reader], content)
+    return FramedSlide(path, source, frame, content)
+
+
+def _content(path: Path) -> TiffContent:
+    """Return what a TIFF holds; nothing is known of other files before they are opened."""
+    try:
+        return examine_tiff(path) if is_tiff(path) else NOTHING_KNOWN
+    except SlideError as error:
+        raise SlideError(f"{path}: {error}.") from error
 
 
 def _require_file(path: Path) -> None:
@@ -92,8 +107,8 @@ def _require_file(path: Path) -> None:
         raise SlideError(f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
-def _open_any(path: Path) -> Source:
-    source = _try(path, READERS)
+def _open_any(path: Path, content: TiffContent) -> Source:
+    source = _try(path, READERS, content)
     about = source.about
     # OpenSlide reads no more than the first level of an OME-TIFF whose pyramid is in sub-directories.
     may_hide_levels = len(about.sizes) == 1 and max(about.sizes[0].width, about.sizes[0].height) >= _WORTH_A_PYRAMID
@@ -113,11 +128,21 @@ def _with_more_levels(path: Path, source: Source) -> Source:
     return other if sees_more else source
 
 
-def _try(path: Path, readers: Sequence[Reader]) -> Source:
+def _whole(source: Source, content: TiffContent) -> Source:
+    """Return a source, unless its level 0 is not the largest picture of the file."""
+    try:
+        content.require_whole(source.about.sizes[0])
+    except SlideError:
+        source.close()
+        raise
+    return source
+
+
+def _try(path: Path, readers: Sequence[Reader], content: TiffContent) -> Source:
     said = []
     for reader in readers:
         try:
-            return reader.open(path)
+            return _whole(reader.open(path), content)
         except SlideError as error:
             said.append(f"  {reader.name}: {error}")
     advice = (

@@ -5,6 +5,7 @@ black ones, plain images nothing.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,22 +15,30 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Region, Size
-from nuclick_wsi.scale import Window
+from nuclick_wsi.scale import PixelSize, Window
+from nuclick_wsi.slides.pixel_sizes import in_microns, is_plausible
 from nuclick_wsi.slides.readers.source import Source
+from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent
 from nuclick_wsi.slides.slide import Frame, Level, SlideInfo
 
 WHITE = 255
+
+_SAME_SHAPE = 0.01
+"""How far, beyond rounding, width and height of a level may be shrunk by different factors."""
 
 
 class FramedSlide:
     """A slide over one library's file; keeps the `Slide` protocol."""
 
-    def __init__(self, path: Path, source: Source, frame: Frame) -> None:
+    def __init__(self, path: Path, source: Source, frame: Frame, content: TiffContent = NOTHING_KNOWN) -> None:
         about = source.about
         region = Region.of(about.sizes[0])
         if frame is Frame.BOUNDS and about.bounds is not None:
             region = about.bounds
-        extents = [_LevelExtent.of(about.sizes[0], size, region) for size in about.sizes]
+        self._places = _levels_in_order(about.sizes)
+        extents = [_LevelExtent.of(about.sizes[0], about.sizes[place], region) for place in self._places]
+        stated = [one for one in (content.described_size, about.pixel_size, content.resolution) if one is not None]
+        plausible = next(filter(is_plausible, stated), None)
         self._source = source
         self._windows = [extent.window for extent in extents]
         self._closed = False
@@ -38,10 +47,11 @@ class FramedSlide:
             reader=about.reader,
             size=Size(int(region.width), int(region.height)),
             levels=tuple(extent.level for extent in extents),
-            pixel_size=about.pixel_size,
-            refused_pixel_size=None if about.pixel_size else next(iter(about.pixel_sizes), None),
+            pixel_size=plausible,
+            refused_pixel_size=None if plausible else next(iter(stated), None),
             frame=frame,
             origin=Point(region.x, region.y),
+            remarks=(*about.remarks, *content.remarks, *_doubts(content.described_size, plausible)),
         )
 
     @property
@@ -65,7 +75,7 @@ class FramedSlide:
         if self._closed:
             raise SlideError(f"{self._info.path}: was closed before it was read.")
         try:
-            return self._source.read_inside(level, window.x, window.y, Size(window.width, window.height))
+            return self._source.read_inside(self._places[level], window.x, window.y, Size(window.width, window.height))
         except SlideError as error:
             raise SlideError(
                 f"{self._info.path}: level {level} cannot be read at x {window.x}, y {window.y} "
@@ -88,6 +98,32 @@ class FramedSlide:
     ) -> None:
         """Close the slide."""
         self.close()
+
+
+def _levels_in_order(sizes: Sequence[Size]) -> list[int]:
+    """Return which of a library's levels are those of its level 0, the finest first.
+
+    Some files list their levels in another order, and some libraries count a label or an overview as one.
+    """
+    full = sizes[0]
+    alike = [place for place, size in enumerate(sizes) if _has_shape(full, size)]
+    return sorted(alike, key=lambda place: -sizes[place].width)
+
+
+def _has_shape(full: Size, size: Size) -> bool:
+    ratios = full.width / size.width, full.height / size.height
+    rounding = 1 / size.width + 1 / size.height
+    return min(ratios) >= 1 and max(ratios) / min(ratios) <= 1 + rounding + _SAME_SHAPE
+
+
+def _doubts(described: PixelSize | None, used: PixelSize | None) -> tuple[str, ...]:
+    """Return a remark where a file says one size that no microscope gives, and another that is used."""
+    if described is None or used is None or is_plausible(described):
+        return ()
+    return (
+        f"the file's description says that a pixel is {in_microns(described)}, which no microscope gives; its other "
+        f"statement, {in_microns(used)}, is used",
+    )
 
 
 class _LevelExtent:

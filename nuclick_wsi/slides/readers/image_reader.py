@@ -4,6 +4,7 @@ Orientation in EXIF data is not applied: QuPath and ASAP count the pixels as the
 """
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,13 @@ from PIL import Image, UnidentifiedImageError
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.readers.source import SourceInfo
-from nuclick_wsi.slides.readers.tiff_check import is_tiff, require_complete
+from nuclick_wsi.slides.readers.tiff_check import require_complete
+from nuclick_wsi.slides.readers.tiff_directories import is_tiff
 
 _OPAQUE = ("1", "L", "P", "RGB", "YCbCr")
 _TRANSPARENT = ("LA", "PA", "RGBA", "La", "RGBa")
-_BITS_PER_SAMPLE, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 258, 282, 283, 296
-_MICRONS = {2: 25_400.0, 3: 10_000.0}
-"""Of TIFF's resolution units: inch and centimetre. Without one, a resolution is a ratio and no length."""
+_ORIENTATION, _UPRIGHT = 0x0112, 1
 
 
 class ImageSource:
@@ -36,7 +35,7 @@ class ImageSource:
                 warnings.simplefilter("ignore")
                 with Image.open(path) as image:
                     _require_eight_bits(image)
-                    pixel_size = _pixel_size(image)
+                    remarks = tuple(_remarks(image))
                     self._pixels = np.array(_over_white(image))
         except Image.DecompressionBombError as error:
             raise SlideError(
@@ -51,7 +50,7 @@ class ImageSource:
         self.about = SourceInfo(
             reader=ReaderChoice.IMAGE,
             sizes=(Size(width, height),),
-            pixel_sizes=(pixel_size,) if pixel_size else (),
+            remarks=remarks,
         )
 
     def read_inside(self, level: int, x: int, y: int, size: Size) -> NDArray[np.uint8]:
@@ -81,11 +80,23 @@ def _is_deep(image: Image.Image) -> bool:
     if image.format == "PNG":
         # The bit depth is byte 24 of every PNG file.
         with Path(image.filename).open("rb") as file:  # type: ignore[attr-defined]
-            depth: int = file.read(25)[24]
-            return depth > 8
+            return file.read(25)[24] > 8
+    return False
 
-    bits: tuple[int, ...] = image.tag_v2.get(_BITS_PER_SAMPLE, ()) if image.format == "TIFF" else ()  # type: ignore[attr-defined]
-    return max(bits, default=8) > 8
+
+def _remarks(image: Image.Image) -> Iterator[str]:
+    """Yield what is not done that the file asks for; a TIFF's tags are examined before this."""
+    if image.format == "TIFF":
+        return
+    count = getattr(image, "n_frames", 1)
+    if count > 1:
+        yield f"the file holds {count} pictures, of which the first is read"
+    turned = image.getexif().get(_ORIENTATION, _UPRIGHT)
+    if turned != _UPRIGHT:
+        yield (
+            f"the file asks to be shown turned or mirrored (EXIF orientation {turned}), which is not done: positions "
+            "are those of the pixels as they are stored, as in QuPath and ASAP"
+        )
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -95,15 +106,3 @@ def _over_white(image: Image.Image) -> Image.Image:
     white = Image.new("RGB", image.size, "white")
     white.paste(image, mask=image.getchannel("A"))
     return white
-
-
-def _pixel_size(image: Image.Image) -> PixelSize | None:
-    """Return the pixel size of a TIFF; the resolution of a PNG or JPEG is one for printing."""
-    if image.format != "TIFF":
-        return None
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    unit = _MICRONS.get(tags.get(_RESOLUTION_UNIT, 0))
-    resolution = tags.get(_X_RESOLUTION), tags.get(_Y_RESOLUTION)
-    if unit is None or not all(resolution):
-        return None
-    return PixelSize(*(unit / float(side) for side in resolution))

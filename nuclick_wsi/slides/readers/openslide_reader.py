@@ -1,7 +1,7 @@
 """OpenSlide's adapter: Aperio, Hamamatsu, Leica, MIRAX, DICOM, Philips, Ventana, Zeiss and tiled TIFF files."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from PIL import Image
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.scale import PixelSize, Window
-from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, ome_pixel_size, pixel_size_of
+from nuclick_wsi.scale import Window
+from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, pixel_size_of
 
 if TYPE_CHECKING:
     import openslide
@@ -32,10 +32,13 @@ class OpenSlideSource:
         # Asked now: after an error the handle answers nothing any more.
         self._downsamples = self._handle.level_downsamples
         properties = self._handle.properties
+        if "FLUORESCENCE" in properties.get("mirax.GENERAL.SLIDE_TYPE", ""):
+            self._handle.close()
+            raise SlideError("holds fluorescence; brightfield pictures are read")
         self.about = SourceInfo(
             reader=ReaderChoice.OPENSLIDE,
             sizes=tuple(Size(*size) for size in self._handle.level_dimensions),
-            pixel_sizes=tuple(_pixel_sizes(properties)),
+            pixel_size=pixel_size_of(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y")),
             bounds=bounds_of(properties, "openslide"),
         )
 
@@ -109,9 +112,3 @@ def _blocks(window: Window) -> Iterator[Window]:
             part = Window(left, top, _BLOCK, _BLOCK).intersection(window)
             if part is not None:
                 yield part
-
-
-def _pixel_sizes(properties: Mapping[str, str]) -> Iterator[PixelSize]:
-    from_ome = ome_pixel_size(properties.get("tiff.ImageDescription", ""))
-    stated = pixel_size_of(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"))
-    yield from (size for size in (from_ome, stated) if size is not None)

@@ -3,7 +3,6 @@
 An adapter opens a file or raises a `SlideError` with the library's own reason; it then reads inside its levels only.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.geometry import Region, Size
 from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.slides.slide import is_plausible
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +22,12 @@ class SourceInfo:
     reader: ReaderChoice
     sizes: tuple[Size, ...]
     """Of all levels, finest first."""
-    pixel_sizes: tuple[PixelSize, ...] = ()
-    """Of level 0, all that the file says, the most reliable first."""
+    pixel_size: PixelSize | None = None
+    """Of level 0, as the library says."""
     bounds: Region | None = None
     """The part that was scanned, whole slide pixels; None where that is everything."""
-
-    @property
-    def pixel_size(self) -> PixelSize | None:
-        """The first pixel size that a microscope gives."""
-        return next((size for size in self.pixel_sizes if is_plausible(size)), None)
+    remarks: tuple[str, ...] = ()
+    """What the user is to know of how it is read, each a clause."""
 
 
 class Source(Protocol):
@@ -61,27 +56,6 @@ def pixel_size_of(x_um: object, y_um: object) -> PixelSize | None:
         return PixelSize(float(str(x_um)), float(str(y_um)))
     except ValueError:
         return None
-
-
-_IN_MICRONS = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
-
-
-def ome_pixel_size(description: str) -> PixelSize | None:
-    """Return the pixel size in the OME-XML of a TIFF's description; None where it has none.
-
-    Only the first image counts, which is the one that is read. Two attributes need no XML parser, and thus none of
-    the attacks on one.
-    """
-    found = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", description)
-    attributes = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', found.group())) if found else {}
-    sides = []
-    for axis in "XY":
-        unit = _IN_MICRONS.get(attributes.get(f"PhysicalSize{axis}Unit", "").replace("&#181;", "µ"))
-        value = pixel_size_of(attributes.get(f"PhysicalSize{axis}"), 1)
-        if unit is None or value is None:
-            return None
-        sides.append(value.x_um * unit)
-    return PixelSize(*sides)
 
 
 def bounds_of(properties: Mapping[str, object], prefix: str) -> Region | None:

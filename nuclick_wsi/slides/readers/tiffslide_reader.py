@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.scale import PixelSize
-from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, ome_pixel_size, pixel_size_of
-from nuclick_wsi.slides.readers.tiff_check import is_tiff, require_complete
+from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, pixel_size_of
+from nuclick_wsi.slides.readers.tiff_check import require_complete
+from nuclick_wsi.slides.readers.tiff_directories import is_tiff
 
 if TYPE_CHECKING:
     import tiffslide
+
+_WHITE = 255
 
 
 class TiffSlideSource:
@@ -31,7 +33,7 @@ class TiffSlideSource:
         self._handle = _open(path)
         try:
             with _in_our_words():
-                _require_rgb(self._handle)
+                _require_colours(self._handle)
                 _fill_gaps_with_white(self._handle)
                 self.about = _about(self._handle)
         except SlideError:
@@ -44,7 +46,7 @@ class TiffSlideSource:
         corner = _slide_pixel_of(x, downsample), _slide_pixel_of(y, downsample)
         with _in_our_words():
             pixels = self._handle.read_region(corner, level, (size.width, size.height), as_array=True, padding=False)
-        return np.require(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, np.uint8, ["C", "W"])
+        return np.require(_rgb_over_white(np.asarray(pixels, np.uint8)), np.uint8, ["C", "W"])
 
     def close(self) -> None:
         """Let go of the file."""
@@ -76,13 +78,13 @@ def _about(handle: "tiffslide.TiffSlide") -> SourceInfo:
     return SourceInfo(
         reader=ReaderChoice.TIFFSLIDE,
         sizes=tuple(Size(*size) for size in handle.level_dimensions),
-        pixel_sizes=tuple(_pixel_sizes(properties)),
+        pixel_size=pixel_size_of(properties.get("tiffslide.mpp-x"), properties.get("tiffslide.mpp-y")),
         bounds=bounds_of(properties, "tiffslide"),
     )
 
 
-def _require_rgb(handle: "tiffslide.TiffSlide") -> None:
-    """Refuse what would come out in wrong colours: palettes, 16 bits, fluorescence channels, inverted grey."""
+def _require_colours(handle: "tiffslide.TiffSlide") -> None:
+    """Refuse what TiffSlide would give in wrong colours, as it does not convert them: palettes, inverted grey."""
     from tifffile import COMPRESSION, PHOTOMETRIC  # noqa: PLC0415  (imported already, by TiffSlide)
 
     series = handle.ts_tifffile.series[handle.properties["tiffslide.series-index"]]
@@ -93,16 +95,23 @@ def _require_rgb(handle: "tiffslide.TiffSlide") -> None:
         raise SlideError(f"holds {page.photometric!s} colours; RGB, YCbCr and grey are read")
     if page.photometric == PHOTOMETRIC.YCBCR and page.compression not in (COMPRESSION.JPEG, COMPRESSION.OJPEG):
         raise SlideError(f"holds YCbCr colours under {page.compression!s}; they are read under JPEG only")
-    channels = dict(zip(series.axes, series.shape, strict=True)).get("S" if "S" in series.axes else "C", 1)
-    if channels not in (1, 3):
-        raise SlideError(f"holds {channels} channels; one (grey) or three (RGB) are read")
+
+
+def _rgb_over_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey or colours, with an opacity last or without one, as red, green and blue over white."""
+    samples = pixels.shape[2]
+    rgb = np.repeat(pixels[..., :1], 3, axis=2) if samples < 3 else pixels[..., :3]
+    if samples not in (2, 4):
+        return rgb
+    opacity = pixels[..., -1:].astype(np.float32) / _WHITE
+    return np.rint(rgb * opacity + _WHITE * (1 - opacity)).astype(np.uint8)
 
 
 def _fill_gaps_with_white(handle: "tiffslide.TiffSlide") -> None:
     """Make the tiles that a scanner left out white, as OpenSlide does, and not black."""
     for series in handle.ts_tifffile.series:
         for level in series.levels:
-            level.keyframe.nodata = 255
+            level.keyframe.nodata = _WHITE
 
 
 def _slide_pixel_of(position: int, downsample: float) -> int:
@@ -111,9 +120,3 @@ def _slide_pixel_of(position: int, downsample: float) -> int:
     while int(pixel / downsample) < position:
         pixel += 1
     return pixel
-
-
-def _pixel_sizes(properties: dict[str, Any]) -> Iterator[PixelSize]:
-    from_ome = ome_pixel_size(str(properties.get("tiff.ImageDescription", "")))
-    stated = pixel_size_of(properties.get("tiffslide.mpp-x"), properties.get("tiffslide.mpp-y"))
-    yield from (size for size in (from_ome, stated) if size is not None)
