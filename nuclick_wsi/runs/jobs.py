@@ -53,8 +53,9 @@ class ImageInput:
     @property
     def left_alone(self) -> dict[str, int]:
         """What was seen besides prompts that want an outline, counted by what it is."""
-        ignored = sum(prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts.prompts)
-        return {**self.prompts.left_alone, **({IGNORED: ignored} if ignored else {})}
+        # Each counts once for every kind of object.
+        ignored = Counter(prompt.kind for prompt in self.prompts.prompts if prompt.role is Role.EXCLUDE_ONLY)
+        return {**self.prompts.left_alone, **({IGNORED: max(ignored.values())} if ignored else {})}
 
     @property
     def wanted(self) -> Counter[ObjectKind]:
