@@ -52,7 +52,8 @@ class ImageInput:
     @property
     def left_alone(self) -> dict[str, int]:
         """What was seen besides prompts that want an outline, counted by what it is."""
-        ignored = sum(prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts.prompts)
+        # One drawing may be ignored by several kinds of object.
+        ignored = len({(one.signal, one.plane) for one in self.prompts.prompts if one.role is Role.EXCLUDE_ONLY})
         return {**self.prompts.left_alone, **({IGNORED: ignored} if ignored else {})}
 
     @property
