@@ -15,7 +15,6 @@ from nuclick_wsi.prompts import ObjectChoice
 
 AUTO = ObjectChoice.AUTO
 POINT = {"type": "Point", "coordinates": [60.0, 60.0]}
-LINE = {"type": "LineString", "coordinates": [[20.0, 40.0], [60.0, 120.0]]}
 AREA = {"type": "Polygon", "coordinates": [[[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 0.0]]]}
 IGNORED = {"objectType": "annotation", "classification": {"name": "Ignore*"}}
 
@@ -30,7 +29,6 @@ def feature(geometry: object, **properties: object) -> dict:
         ([feature(POINT, objectType="detection")] * 4, AUTO, "left alone: 4 detections. Prompts are annotations"),
         ([feature(AREA)], AUTO, "left alone: 1 area (polygon, rectangle, ...). Prompts are annotations"),
         ([feature(POINT)] * 2, ObjectChoice.GLAND, "left alone: 2 points that --object did not ask for. Points are"),
-        ([feature(LINE)], ObjectChoice.CELL, "left alone: 1 line that --object did not ask for. Lines are"),
         ([feature(POINT, **IGNORED)], AUTO, "left alone: 1 point or line of a class Ignore*. What has"),
         ([], AUTO, "Nothing is drawn there. Prompts are annotations"),
     ],
@@ -88,8 +86,8 @@ def test_images_without_prompts_are_one_line_however_many_there_are(tmp_path: Pa
 def test_marks_that_were_not_asked_for_are_named_beside_those_that_were(tmp_path: Path) -> None:
     drawn = [Drawn(points((149.5, 62.0))), Drawn(polyline((20, 40), (60, 120)))]
     project = write_project(tmp_path, Image("a.svs", drawn))
-    result = nuclick("run", project, "--device", "cpu", "--object", "nucleus")
-    assert "a.svs: left alone: 1 line that --object did not ask for." in said(result)
+    result = nuclick("run", project, "--device", "cpu", "--object", "gland")
+    assert "a.svs: left alone: 1 point that --object did not ask for." in said(result)
 
 
 def test_the_first_places_of_rejections_are_on_screen_and_all_are_in_a_table_and_the_record(tmp_path: Path) -> None:

@@ -7,13 +7,12 @@ from nuclick_wsi.formats.prompt_table import ON_ANOTHER_SLIDE, ROW_WITHOUT_POSIT
 from nuclick_wsi.runs.jobs import IGNORED
 from nuclick_wsi.runs.report import ImageReport, Status
 
-_POINTS, _LINES = "points: not asked for", "lines: not asked for"
+_POINTS = "points: not asked for"
 _WORDS = {
     "region": ("area (polygon, rectangle, ...)", "areas (polygons, rectangles, ...)"),
     "tmaCore": ("TMA core", "TMA cores"),
     "result": ("outline of an earlier run", "outlines of earlier runs"),
     _POINTS: ("point that --object did not ask for", "points that --object did not ask for"),
-    _LINES: ("line that --object did not ask for", "lines that --object did not ask for"),
     IGNORED: (f"point or line {IGNORED}", f"points or lines {IGNORED}"),
     ON_ANOTHER_SLIDE: (f"point {ON_ANOTHER_SLIDE}", f"points {ON_ANOTHER_SLIDE}"),
     ROW_WITHOUT_POSITION: (f"row {ROW_WITHOUT_POSITION}", f"rows {ROW_WITHOUT_POSITION}"),
@@ -22,7 +21,6 @@ _WORDS = {
 }
 _HINTS = {
     _POINTS: "Points are outlined with --object auto, nucleus, cell or cell+nucleus.",
-    _LINES: "Lines are outlined with --object auto or gland.",
     IGNORED: "What has a class Ignore* gets no outline; it only keeps its neighbours' outlines off.",
 }
 _FEW = 3
@@ -36,7 +34,7 @@ def counted(left_alone: Mapping[str, int]) -> list[str]:
 
 def not_asked_for(image: ImageReport) -> Iterator[str]:
     """Yield a line where an image that was worked on has marks that the user may have wanted outlined too."""
-    skipped = {what: count for what, count in image.left_alone.items() if what in (_POINTS, _LINES)}
+    skipped = {what: count for what, count in image.left_alone.items() if what == _POINTS}
     if skipped:
         yield f"{image.name}: left alone: {', '.join(counted(skipped))}."
 

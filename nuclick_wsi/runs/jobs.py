@@ -13,9 +13,8 @@ import orjson
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.files import back_up
-from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.formats.earlier_results import earlier_results
-from nuclick_wsi.formats.geojson import find_results, put_results, results_place
+from nuclick_wsi.formats.geojson import Color, find_results, put_results, results_place
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.prompts import ObjectKind, Role
@@ -53,9 +52,9 @@ class ImageInput:
     @property
     def left_alone(self) -> dict[str, int]:
         """What was seen besides prompts that want an outline, counted by what it is."""
-        # Each counts once for every kind of object.
-        ignored = Counter(prompt.kind for prompt in self.prompts.prompts if prompt.role is Role.EXCLUDE_ONLY)
-        return {**self.prompts.left_alone, **({IGNORED: max(ignored.values())} if ignored else {})}
+        # One drawing may be ignored by several kinds of object.
+        ignored = len({(one.signal, one.plane) for one in self.prompts.prompts if one.role is Role.EXCLUDE_ONLY})
+        return {**self.prompts.left_alone, **({IGNORED: ignored} if ignored else {})}
 
     @property
     def wanted(self) -> Counter[ObjectKind]:
