@@ -55,6 +55,7 @@ def add_fine_tune(command: argparse.ArgumentParser) -> None:
     """Give a command the options of `fine-tune`."""
     command.add_argument("parent", metavar="MODEL", help="name of a shipped model, or a file")
     command.add_argument("--model", type=Path, help="the .safetensors file to write; else NAME.safetensors in --out")
+    command.add_argument("--recipe", help="whose data sets --data holds; default: the model's own")
     command.add_argument("--name", help="of the new model; else that of the folder --out")
     ends = dict.fromkeys(("minutes", "epochs"), f"instead of --steps; default: {TUNING['steps']} steps")
     by_model = dict.fromkeys(("batch", "keep"), "default: what suits the model")
@@ -133,7 +134,7 @@ def _fine_tune(options: argparse.Namespace) -> None:
     name = options.name or options.out.resolve().name
     options.model = options.model or options.out / f"{name}.safetensors"
     require_own_or_free(options.model, options.out)
-    recipe, data = _recipe_on_data(tuning_recipe(parent, name), options)
+    recipe, data = _recipe_on_data(tuning_recipe(parent, name, options.recipe), options)
     if options.resume:
         network_of(options.out, recipe)
     is_main = _train(recipe, data, [file.fit, _flags(options)], options, lambda _: load_model(options.parent).network)

@@ -13,8 +13,9 @@ import orjson
 
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.files import back_up
+from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.formats.earlier_results import earlier_results
-from nuclick_wsi.formats.geojson import Color, find_results, put_results, results_place
+from nuclick_wsi.formats.geojson import find_results, put_results, results_place
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.prompts import ObjectKind, Role

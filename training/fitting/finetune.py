@@ -17,6 +17,7 @@ from nuclick_training.fitting.run_folder import model_settings, require_own_or_f
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.fitting.sureness import calibrated
 from nuclick_training.sampling.batches import Batch
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.models.card import ModelCard, Score
 from nuclick_wsi.models.weights import Model, save_model
 
@@ -65,11 +66,19 @@ class Tuned:
         return said
 
 
-def tuning_recipe(parent: Model, name: str) -> Recipe:
-    """Return the recipe to fine-tune a model; its sources are still those of its own recipe, or of one for its kind."""
+def tuning_recipe(parent: Model, name: str, sources_of: str | None = None) -> Recipe:
+    """Return the recipe to fine-tune a model.
+
+    Parameters
+    ----------
+    sources_of
+        The recipe whose data sets it has; None takes the model's own, or one for its kind of object.
+    """
     card = parent.card
     of_kind = {recipe.name: recipe for recipe in RECIPES.values() if recipe.kind is card.kind}
-    model_of_kind = of_kind.get(card.name) or next(iter(of_kind.values()))
+    if sources_of is not None and sources_of not in of_kind:
+        raise SettingsError(f"--recipe {sources_of} is not one for a {card.kind}: these are {', '.join(of_kind)}.")
+    model_of_kind = of_kind.get(sources_of or card.name) or next(iter(of_kind.values()))
     blocks = card.architecture == "glance"
     return dataclasses.replace(
         model_of_kind,
