@@ -1,6 +1,6 @@
 """`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, corrections, sureness.
 
-See docs/training.md. Each experiment but the last two trains several runs into a folder, by the same commands that
+See docs/scores.md. Each experiment but the last two trains several runs into a folder, by the same commands that
 users have. All print a table of scores.
 """
 

@@ -1,7 +1,7 @@
 """Segmentation scores of two instance maps, the true and the predicted one, by way of sums that add up over images.
 
 Labels are 2-D whole numbers, 0 for background; every other number is one object, connected or not. Definitions are in
-docs/training.md.
+docs/scores.md.
 """
 
 from collections.abc import Mapping, Sequence
