@@ -16,6 +16,8 @@ from nuclick_training.datasets.splits import SPLITS
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate
 from nuclick_training.evaluation.intervals import mean_estimates
 from nuclick_training.evaluation.tables import print_findings
+from nuclick_training.fitting.pixel_sizes import Mpp
+from nuclick_training.fitting.recipes import known_pixel_size
 from nuclick_training.synthesis.cell_library import read_library
 from nuclick_training.synthesis.compose import PIXEL_SIZE, compose_pool
 from nuclick_training.synthesis.composing import COMPOSED, LIBRARY, write_pictures
@@ -70,7 +72,9 @@ def _test_scores(path: Path, folder: Path, console: Console) -> list[Score]:
     if folder.name not in SPLITS or not SPLITS[folder.name].has_test:
         return []
     command = f"nuclick-wsi evaluate {path.stem} {folder.name} --split test"
-    return _measured(Evaluation(path, folder, split="test"), f"{folder.name} test", command, console)
+    mpp: Mpp = None if known_pixel_size(folder.name) else "auto"
+    command += "" if mpp is None else " --mpp auto"
+    return _measured(Evaluation(path, folder, mpp, "test"), f"{folder.name} test", command, console)
 
 
 def _composed_scores(path: Path, library: Path, console: Console) -> list[Score]:
