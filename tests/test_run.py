@@ -227,7 +227,7 @@ def test_a_file_of_prompts_gives_the_same_outlines_as_the_project(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "nowhere.safetensors"], "neither a file nor a shipped model (cells, glands, nuclei"),
+        (["--model", "nowhere.safetensors"], "neither a file nor a shipped model (cells, cells-open, glands, nuclei"),
         (["--model", "{csv}"], "is not a safetensors file"),
         (["--model", "nuclei", "--model", "nuclei"], "are both for a nucleus"),
         (["--device", "cuda:99"], "is not on this machine"),

@@ -53,7 +53,6 @@ def ended(arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
         "run c.csv",
         "run c.csv --slide nowhere.svs",
         "run c.csv --slide empty",
-        "run c.csv --slide s.png --slides empty",
         "run project --slides nowhere",
         "run project --image nobody",
         "run project --project-access paquo --out elsewhere",

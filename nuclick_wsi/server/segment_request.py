@@ -132,7 +132,7 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
         # An earlier request may have asked for a neighbour's cell too, whose outline stays.
         clicks = (prompt for prompt in prompts.prompts if isinstance(prompt.signal, Click))
         known += [cell_id(click.id) for click in clicks if click.role is Role.NEIGHBOUR]
-    return prompts, tuple(known)
+    return prompts, tuple(dict.fromkeys(known))
 
 
 def _asked(content: _Json) -> Found:
