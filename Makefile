@@ -44,7 +44,7 @@ types: install
 	mkdir -p .mypy
 	for name in nuclick_wsi qupath_extension asap_bridge; do ln -sfn ../$$name .mypy/$$name; done
 	ln -sfn ../training .mypy/nuclick_training
-	cd .mypy && ../$(BIN)/mypy --config-file ../pyproject.toml nuclick_wsi qupath_extension asap_bridge nuclick_training
+	cd .mypy && ../$(BIN)/mypy --config-file ../pyproject.toml nuclick_wsi qupath_extension asap_bridge nuclick_training ../examples/*.py
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -49,7 +49,7 @@ def test_every_file_that_a_page_links_to_is_there(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=page)
 def test_every_module_that_a_page_names_is_there(path: Path) -> None:
     names = set(re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8")))
-    folders = ("nuclick_wsi", "qupath_extension", "asap_bridge", "training", "tests", "benchmarks")
+    folders = ("nuclick_wsi", "qupath_extension", "asap_bridge", "training", "tests", "benchmarks", "examples")
     modules = ["/" + page(module) for folder in folders for module in (ROOT / folder).rglob("*.py")]
     assert not {name for name in names if not any(module.endswith(f"/{name}") for module in modules)}
 
