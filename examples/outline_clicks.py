@@ -14,6 +14,7 @@ from pathlib import Path
 import nuclick_wsi as nw
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.slides.pixel_sizes import resolve_pixel_size
+from nuclick_wsi.slides.slide import Frame
 
 DEMO_CLICKS = [(421.2, 46.3), (455.4, 66.8), (9000.0, 66.8)]
 """Two in nuclei, and one outside the slide, which is rejected."""
@@ -38,7 +39,8 @@ def main() -> None:
         parser.error("--slide and --prompts go together")
 
     path = options.slide or make_demo(Path("nuclick-demo")).parent / "slides" / "colon_ihc.svs"
-    with nw.open_slide(path) as slide:
+    # As QuPath counts positions: from the corner of the scanned part, where the file says which that is.
+    with nw.open_slide(path, frame=Frame.BOUNDS) as slide:
         size = resolve_pixel_size(slide.info).size
         prompts = nw.read_prompts(options.prompts, slide=path, pixel_size=size) if options.prompts else demo_prompts()
         outcome = nw.segment(slide, prompts, nw.ModelRegistry(), size)
