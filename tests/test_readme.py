@@ -61,8 +61,6 @@ def test_every_page_is_in_the_menu_of_the_site() -> None:
     listed = re.findall(r"[\w/-]+\.md\b", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
     assert sorted(listed) == sorted(pages)
-        path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")
-    )
 
 
 def test_scores_in_the_table_of_models_are_those_of_their_cards() -> None:
