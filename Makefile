@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := $(VENV)/.installed-dev
 
-.PHONY: install demo groovy test test-slow test-gpu lint types bench clean
+.PHONY: install demo groovy test test-slow test-gpu lint types docs bench clean
 
 install: $(INSTALLED)
 
@@ -44,10 +44,18 @@ types: install
 	mkdir -p .mypy
 	for name in nuclick_wsi qupath_extension asap_bridge; do ln -sfn ../$$name .mypy/$$name; done
 	ln -sfn ../training .mypy/nuclick_training
-	cd .mypy && ../$(BIN)/mypy --config-file ../pyproject.toml nuclick_wsi qupath_extension asap_bridge nuclick_training
+	cd .mypy && ../$(BIN)/mypy --config-file ../pyproject.toml nuclick_wsi qupath_extension asap_bridge nuclick_training ../examples/*.py
+
+# The site of docs/, in site/: a dead link fails.
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build
+
+$(VENV)/.installed-docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	touch $@
 
 bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .groovy .mypy build dist demo *.egg-info
+	rm -rf $(VENV) .groovy .mypy build dist site demo *.egg-info

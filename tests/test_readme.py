@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from test_architecture import FLOORS
 
+import nuclick_wsi as nw
 from nuclick_wsi.models.card import find_model, read_card, shipped_models
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,46 @@ def test_the_python_example_runs_and_accounts_for_both_clicks(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """Return the fenced blocks of a page of docs."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_blocks_of_the_page_on_python_run_one_after_the_other(tmp_path: Path) -> None:
+    code = "\n".join(blocks("python.md", "python"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "missing.svs" in done.stdout  # the last block
+
+
+@pytest.mark.parametrize(("language", "ending", "clicks"), [("csv", "csv", [2, 1]), ("json", "geojson", [3])])
+def test_the_files_that_the_page_on_tables_shows_are_read(
+    tmp_path: Path, language: str, ending: str, clicks: list[int]
+) -> None:
+    found = []
+    for block in blocks("tables.md", language):
+        path = tmp_path / f"shown.{ending}"
+        path.write_text(block, encoding="utf-8")
+        prompts = nw.read_prompts(path, slide="a.svs", pixel_size=0.5)
+        assert not prompts.rejections
+        found.append(len(prompts.prompts))
+    assert found == clicks
+
+
+def test_the_api_reference_has_every_public_name() -> None:
+    named = re.findall(
+        r"^::: nuclick_wsi\.(\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(named) == set(nw.__all__) - {"Shelf"}  # the old name of ModelRegistry
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    listed = re.findall(r"[\w/-]+\.md\b", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert sorted(listed) == sorted(pages)
 
 
 METRICS = ("AJI", "Dice", "PQ", "Dice per object")
@@ -55,7 +96,7 @@ def test_every_file_that_a_page_links_to_is_there(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=page)
 def test_every_module_that_a_page_names_is_there(path: Path) -> None:
     names = set(re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8")))
-    folders = ("nuclick_wsi", "qupath_extension", "asap_bridge", "training", "tests", "benchmarks")
+    folders = ("nuclick_wsi", "qupath_extension", "asap_bridge", "training", "tests", "benchmarks", "examples")
     modules = ["/" + page(module) for folder in folders for module in (ROOT / folder).rglob("*.py")]
     assert not {name for name in names if not any(module.endswith(f"/{name}") for module in modules)}
 
