@@ -54,7 +54,7 @@ def test_the_api_reference_has_every_public_name() -> None:
     named = re.findall(
         r"^::: nuclick_wsi\.(\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert set(named) == set(nw.__all__) - {"Shelf"}  # the old name of ModelRegistry
+    assert set(named) - {"errors"} == set(nw.__all__) - {"Shelf"}  # a module; the old name of ModelRegistry
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:
