@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from projects import SIDE
 from skimage.data import immunohistochemistry
@@ -16,7 +17,7 @@ from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.pyramid import write_pyramid
 
-NUCLEI = [(93.6, 129.0), (149.4, 104.4)]
+NUCLEI = [(236.0, 141.0), (190.0, 37.0)]
 MPP = 0.5
 
 
@@ -133,3 +134,18 @@ def test_a_class_to_ignore_that_is_text_gets_no_outline(slide: Path, tmp_path: P
     assert run(tmp_path / "s.geojson") == 0
     ((feature,),) = results(tmp_path).values()
     assert "classification" not in feature["properties"]
+
+
+@pytest.mark.parametrize(
+    ("head", "reach", "told"), [("x,y", 180, True), ("x,y", 380, False), ("x_um,y_um", 180, False)]
+)
+def test_a_table_whose_positions_may_be_microns_gets_a_hint(
+    head: str, reach: int, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    glass = np.full((400, 400, 3), 243, np.uint8)
+    write_pyramid(tmp_path / "s.svs", glass, PixelSize(MPP, MPP))
+    rows = [f"{reach * n // 6},{reach}" for n in range(1, 7)]
+    (tmp_path / "s.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
+    assert run(tmp_path / "s.csv") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("name the columns x_um and y_um" in said) is told

@@ -49,6 +49,8 @@ class ImageInput:
     """What the user is to know of the image, each a clause."""
     prompts_are: str = _PROMPTS_ARE
     """What counts as a prompt where these came from, as a sentence for a user whose drawings are none."""
+    names_no_unit: bool = False
+    """Whether positions are of a table, where they are pixels unless its columns say um."""
 
     @property
     def left_alone(self) -> dict[str, int]:

@@ -92,7 +92,7 @@ class PromptFile:
             self.path, self.objects, slide=slide, pixel_size=lambda: self._pixel_size_of(find_slide())
         )
         found = ImageInput(prompts, find_slide, Frame.BOUNDS, class_colors=prompts.class_colors)
-        return replace(found, prompts_are=_LINES_ARE_CLICKS) if is_table(self.path) else found
+        return replace(found, prompts_are=_LINES_ARE_CLICKS, names_no_unit=True) if is_table(self.path) else found
 
     def _find(self, slide: Path | str) -> Path:
         """Return a slide's file: as it is named, as seen from the table or from here, else by its name."""

@@ -19,6 +19,7 @@ from nuclick_wsi.instances import Reason, Rejection, unsure
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
+from nuclick_wsi.runs.positions_in_microns import hint_of_microns
 from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
@@ -188,6 +189,8 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     described = _described(line.options, registry)
     written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
     cache.forget_others({prompt.id for prompt in image.prompts.prompts})
+    size = opened.slide.info.size
+    hint = hint_of_microns(image.prompts, outcome.rejections, size, opened.pixel_size) if image.names_no_unit else None
     report = replace(
         report,
         status=_status(outcome, unread),
@@ -196,6 +199,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
         unsure={one.prompt_id: one.sureness or 0 for one in unsure(outcome.instances, line.options.look_at_below)},
         rejections=outcome.rejections,
         written=written,
+        remarks=[*report.remarks, *([hint] if hint else [])],
     )
     return _with_preview(report, written, line.options.out, job, opened, outcome) if line.options.preview else report
 
