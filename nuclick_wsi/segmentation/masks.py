@@ -4,6 +4,7 @@ The result is the mask of one prompt's object, or the reason why there is none. 
 map of a batch at a time.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,12 +131,18 @@ def without_excluded(probabilities: Probabilities, excluded: Pixels, signal: Pix
         return probabilities
     inside = probabilities >= rule.threshold
     depth = np.full(inside.shape, np.inf) if inside.all() else ndimage.distance_transform_edt(inside)
-    rows, columns = np.ogrid[: probabilities.shape[0], : probabilities.shape[1]]
     left = probabilities.copy()
     for row, column in wrong.tolist():
         to_signal = np.hypot(*(signal - (row, column)).T).min()
         radius = min(depth[row, column] + 0.5, to_signal - 0.5)
-        left[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = 0
+        if radius < 0:  # it is on the prompt itself
+            continue
+        # A line has many pixels, and an array of a large gland millions: each disc is drawn in its own box.
+        reach = math.ceil(radius)
+        box = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+        rows, columns = np.ogrid[box[0], box[1]]
+        part = left[box]
+        part[((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)[: part.shape[0], : part.shape[1]]] = 0
     return left
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from nuclick_wsi.geometry import Region
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.prompts import ObjectKind, Plane, Prompt, Role
+from nuclick_wsi.prompts import ObjectKind, Plane, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.signals import REACH
 from nuclick_wsi.slides.slide import SlideInfo
@@ -59,8 +59,9 @@ def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple
     rejections: list[Rejection] = []
     longest = REACH * crop
     for prompt in prompts:
-        spans = _span(prompt, grid)
-        if prompt.kind is ObjectKind.GLAND or prompt.role is Role.EXCLUDE_ONLY or spans <= longest:
+        # A slide may have a million clicks, and these have no length.
+        may_be_long = isinstance(prompt.signal, Squiggle) and prompt.kind is not ObjectKind.GLAND
+        if not may_be_long or prompt.role is Role.EXCLUDE_ONLY or (spans := _span(prompt, grid)) <= longest:
             kept.append(prompt)
         elif prompt.role is Role.SEGMENT:
             um = math.sqrt(grid.pixel_area_um2)

@@ -21,6 +21,9 @@ from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.slides.slide import Frame
 
+_RULES = 2
+"""Raised where the same inputs come to give another mask, so that results of earlier programs are not taken."""
+
 Decoded = Patch | Rejection
 """The result of one prompt before overlaps are settled."""
 
@@ -153,7 +156,7 @@ def context_key(fingerprint: str, reader: str, frame: Frame, model_sha256: str) 
     reader
         Library and version that read the slide.
     """
-    seen = (fingerprint, reader, frame.value, model_sha256)
+    seen = (_RULES, fingerprint, reader, frame.value, model_sha256)
     return hashlib.sha256(f"nuclick-wsi {_version()} {seen}".encode()).digest()
 
 
