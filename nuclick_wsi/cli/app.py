@@ -1,9 +1,8 @@
-"""The main commands of the command line: their arguments, options and help.
+"""The command line: all commands, and the arguments, options and help of `run` and `convert`.
 
 This module imports nothing heavy, so that `--help` answers at once; what a command needs is imported when it is called.
 """
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +11,7 @@ import typer
 from rich.console import Console
 
 from nuclick_wsi.choices import (
-    DEFAULT_PORT,
     LOOK_AT_BELOW,
-    ClickAt,
     GlandMode,
     ModelTerms,
     ObjectType,
@@ -22,10 +19,12 @@ from nuclick_wsi.choices import (
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
-from nuclick_wsi.cli.options import AsJson, Quiet, Threads, Verbose
+from nuclick_wsi.cli.local_commands import demo, doctor, serve
+from nuclick_wsi.cli.model_commands import evaluate, train
+from nuclick_wsi.cli.options import AsJson, BatchSize, Device, ModelChoice, Quiet, TermsChoice, Threads, Verbose
 from nuclick_wsi.cli.run_file import take_config, take_target
 from nuclick_wsi.errors import NuclickError
-from nuclick_wsi.prompts import ObjectChoice, ObjectKind
+from nuclick_wsi.prompts import ObjectChoice
 
 app = typer.Typer(
     name="nuclick-wsi",
@@ -50,18 +49,6 @@ def _main(
 
         typer.echo(f"nuclick-wsi {version_of('nuclick-wsi')}")
         raise typer.Exit
-
-
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
-ModelChoice = Annotated[
-    list[str] | None,
-    typer.Option("--model", help="Name of a shipped model or a .safetensors file, one for each kind of object."),
-]
-TermsChoice = Annotated[
-    ModelTerms,
-    typer.Option("--terms", help="open: take only models that may be used for anything; `weights list` shows which."),
-]
 
 
 @app.command()
@@ -225,128 +212,11 @@ def convert(
     raise typer.Exit(convert.convert(asked))
 
 
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Argument(help="Name of a shipped model, or a file.")],
-    data: Annotated[Path, typer.Argument(help="A folder of images/ and instance maps of the same names in labels/.")],
-    split: Annotated[
-        str, typer.Option(help="train, validation or test of a data set that the project divides; or all.")
-    ] = "all",
-    objects: Annotated[ObjectKind | None, typer.Option("--object", help="Else what the model is for.")] = None,
-    mpp: Annotated[
-        str | None,
-        typer.Option(
-            help="Pixel size in um of the images, unless it is known; auto scales each image until its median object "
-            "has the usual size."
-        ),
-    ] = None,
-    click_at: Annotated[ClickAt, typer.Option(help="Where each object is clicked.")] = ClickAt.CENTROID,
-    jitter: Annotated[
-        str | None,
-        typer.Option(help="Distances in pixels, such as 1,3,5,10: once more with clicks moved by each of them."),
-    ] = None,
-    no_exclusion: Annotated[
-        bool, typer.Option("--no-exclusion", help="Leave exclusion maps empty: no prompt sees another.")
-    ] = False,
-    tta: Annotated[bool, typer.Option("--tta", help="Take the mean of all eight turns and flips.")] = False,
-    registered: Annotated[
-        bool,
-        typer.Option("--registered", help="First move each map of dark objects onto its image, by the contrast alone."),
-    ] = False,
-    threshold: Annotated[float | None, typer.Option(help="Else the model's own.")] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(help="A folder for scores.csv, scores.json and, where matplotlib is installed, figures."),
-    ] = None,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    threads: Threads = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Score a model: the engine outlines every object of labelled images from simulated clicks or squiggles."""
-    from nuclick_training.evaluation.evaluate import Evaluation
-    from nuclick_training.fitting.pixel_sizes import parse_mpp
-    from nuclick_training.sampling.simulate import parse_jitter
-    from nuclick_wsi.cli.evaluate import evaluate_model
-    from nuclick_wsi.cli.screen import Screen
-
-    asked = Evaluation(
-        model=model,
-        data=data,
-        mpp=parse_mpp(mpp),
-        split=split,
-        kind=objects,
-        click_at=click_at,
-        threshold=threshold,
-        jitter=parse_jitter(jitter),
-        exclusion=not no_exclusion,
-        tta=tta,
-        registered=registered,
-        device=device,
-        batch_size=batch_size,
-        threads=threads,
-    )
-    evaluate_model(asked, save, shlex.join(["nuclick-wsi", *sys.argv[1:]]), Screen(quiet, as_json=as_json))
-
-
-@app.command(
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def train(context: typer.Context) -> None:
-    """Train a model on labelled data, or a shipped one on, on objects that you corrected: fit, finish, fine-tune."""
-    from nuclick_training import __main__ as training
-
-    training.main(context.args, "nuclick-wsi train")
-
-
-@app.command()
-def demo(
-    folder: Annotated[Path, typer.Argument(help="Where the demo's project goes; made if need be.")] = Path(
-        "nuclick-demo"
-    ),
-    device: Device = "auto",
-    quiet: Quiet = False,
-) -> None:
-    """Build a slide and a QuPath project from a real tissue picture, outline its clicks and squiggles, show where."""
-    from nuclick_wsi.cli.demo import run_demo
-    from nuclick_wsi.cli.screen import Screen
-
-    raise typer.Exit(run_demo(folder, device, Screen(quiet)))
-
-
-@app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Show what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
-    from nuclick_wsi.cli import doctor
-    from nuclick_wsi.cli.screen import Screen
-
-    raise typer.Exit(doctor.examine(Screen(as_json=as_json)))
-
-
-@app.command()
-def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free one.")] = DEFAULT_PORT,
-    allow: Annotated[
-        list[Path] | None, typer.Option(help="A folder below which slides may be opened; may be repeated.")
-    ] = None,
-    model: ModelChoice = None,
-    terms: TermsChoice = ModelTerms.ANY,
-    reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
-    device: Device = "auto",
-    threads: Threads = None,
-    idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
-) -> None:
-    """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
-
-    Requests need the token in the file that it names, and only slides below --allow are opened.
-    """
-    from nuclick_wsi.server import server
-    from qupath_extension.requested_image import read_image
-
-    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, threads, reader, idle)
-    server.serve(asked, read_image, lambda text: print(text, flush=True))
+app.command()(evaluate)
+app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command()(demo)
+app.command()(doctor)
+app.command()(serve)
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from nuclick_wsi.choices import ModelTerms
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that is known.")]
 Threads = Annotated[
@@ -12,4 +14,14 @@ Threads = Annotated[
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON for a program, and nothing else, on the standard output.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
+ModelChoice = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="Name of a shipped model or a .safetensors file, one for each kind of object."),
+]
+TermsChoice = Annotated[
+    ModelTerms,
+    typer.Option("--terms", help="open: take only models that may be used for anything; `weights list` shows which."),
 ]

@@ -1,0 +1,57 @@
+"""Commands about this machine: `demo`, `doctor` and `serve`, their arguments, options and help.
+
+As in `app`, what a command needs is imported when it is called.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, ReaderChoice
+from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, Quiet, TermsChoice, Threads
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo's project goes; made if need be.")] = Path(
+        "nuclick-demo"
+    ),
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Build a slide and a QuPath project from a real tissue picture, outline its clicks and squiggles, show where."""
+    from nuclick_wsi.cli.demo import run_demo
+    from nuclick_wsi.cli.screen import Screen
+
+    raise typer.Exit(run_demo(folder, device, Screen(quiet)))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show what is installed and found (readers, devices, models, QuPath), and what to do about what is missing."""
+    from nuclick_wsi.cli import doctor
+    from nuclick_wsi.cli.screen import Screen
+
+    raise typer.Exit(doctor.examine(Screen(as_json=as_json)))
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free one.")] = DEFAULT_PORT,
+    allow: Annotated[
+        list[Path] | None, typer.Option(help="A folder below which slides may be opened; may be repeated.")
+    ] = None,
+    model: ModelChoice = None,
+    terms: TermsChoice = ModelTerms.ANY,
+    reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
+    device: Device = "auto",
+    threads: Threads = None,
+    idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
+) -> None:
+    """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
+
+    Requests need the token in the file that it names, and only slides below --allow are opened.
+    """
+    from nuclick_wsi.server import server
+    from qupath_extension.requested_image import read_image
+
+    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, threads, reader, idle)
+    server.serve(asked, read_image, lambda text: print(text, flush=True))
