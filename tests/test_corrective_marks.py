@@ -9,7 +9,7 @@ from nuclick_training.sampling.batches import Batch
 from nuclick_training.sampling.blocks import BlockSampler
 from nuclick_training.sampling.corrections import LEAST_DEPTH, corrected, corrective_mark
 from nuclick_training.sampling.glands import SquiggleSampler
-from nuclick_training.sampling.nothing import empty_places
+from nuclick_training.sampling.nothing import empty_places, with_glass_beside
 from nuclick_training.sampling.sampling import BACKGROUND, OBJECT, UNKNOWN
 from nuclick_wsi.segmentation.blocks import distance_maps
 from nuclick_wsi.segmentation.signals import guiding_signals
@@ -123,6 +123,17 @@ def test_clicks_and_squiggles_on_glass_are_to_find_nothing() -> None:
     assert 0.05 < shares[0] < 0.5
     assert 0 < shares[2] < 0.3
     assert shares[1] == shares[3] == 0
+
+
+def test_the_tissue_may_end_beside_a_gland_which_stays_as_it_is() -> None:
+    image = np.full((SIDE, SIDE, 3), (150, 60, 120), np.uint8)
+    generator, shares = rng(), []
+    for _ in range(20):
+        ended = with_glass_beside(image, LEFT, generator)
+        assert np.array_equal(ended[LEFT], image[LEFT])
+        shares.append((ended.min(axis=2) > 200).mean())
+    assert 0.1 < np.mean(shares) < 0.6
+    assert np.array_equal(with_glass_beside(image, np.zeros_like(LEFT), rng()), image)
 
 
 def test_some_nuclei_are_drawn_through_with_a_line_on_them() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from nuclick_training.datasets.data import Picture, objects_of
-from nuclick_training.sampling.nothing import NOWHERE, empty_places
+from nuclick_training.sampling.nothing import NOWHERE, empty_places, with_glass_beside
 from nuclick_training.sampling.sampling import (
     CropWindow,
     Example,
@@ -28,6 +28,8 @@ _SECOND_LOOKS = 0.6
 when it has found that they do not."""
 _ASTRAY = 0.08
 """Share of the squiggles that are drawn on glass or on the palest ground, where there is no gland."""
+_AT_THE_BORDER = 0.12
+"""Share of the examples beside whose gland the tissue ends."""
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
 
 
@@ -98,6 +100,8 @@ class SquiggleSampler:
         window = self._window(np.concatenate(strokes), corners, step, rng, plain)
         resample = _FILTERS[0] if plain else _FILTERS[int(rng.integers(len(_FILTERS)))]
         image, labels = self._padded[which].cut(window, resample)
+        if not plain and rng.random() < _AT_THE_BORDER:
+            image = with_glass_beside(image, labels == number, rng)
         others = [other for other in self._glands[which] if other.number != number]
         keep = np.ones(len(others), bool) if plain else kept_others(len(others), rng)
         drawn = [o.neighbour_squiggle(rng, plain) for o, kept in zip(others, keep, strict=True) if kept]
