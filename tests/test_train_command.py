@@ -228,6 +228,17 @@ def test_two_networks_are_trained_alike_and_compared(tmp_path, discs, capsys):
     assert [(row[0], row[-1]) for row in rows] == [("nuclick", "2"), ("glance", "2")]
 
 
+def test_encoders_of_three_sizes_are_trained_alike_and_compared(tmp_path, discs, capsys):
+    arguments = ["--recipe", "nuclei", "--data", str(discs), "--mpp", "0.25", "--out", str(tmp_path / "runs")]
+    experiments.main(["encoders", *arguments, *TINY[2:], "--random-start", "--steps", "1", "--check-steps", "1"])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-3:]] == ["lite0", "lite1", "lite2"]
+    blocks = [
+        sum("project" in name for name in torch.load(tmp_path / "runs" / size / CHECKPOINT, weights_only=True)["network"])
+        for size in experiments.ENCODERS
+    ]
+    assert blocks[0] < blocks[1] == blocks[2]
+
+
 def test_the_network_that_looks_once_is_refused_for_squiggles(tmp_path, discs):
     arguments = ["--data", str(discs), "--mpp", "1.24", "--out", str(tmp_path / "run"), "--architecture", "glance"]
     with pytest.raises(SettingsError, match="train squiggle"):

@@ -1,4 +1,4 @@
-"""`python -m nuclick_training.experiments`: presets, networks, ablation, corrected, corrections, sureness.
+"""`python -m nuclick_training.experiments`: presets, encoders, networks, ablation, corrected, corrections, sureness.
 
 See docs/scores.md. Each experiment but the last two trains several runs into a folder, by the same commands that
 users have. All print a table of scores.
@@ -38,6 +38,7 @@ TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "SegNet": ("segnet", {}),
     **{f"NuClick, {n} multi-scale": ("nuclick", {"multi_scale": MULTI_SCALE[:n]}) for n in range(5)},
 }
+ENCODERS = ("lite0", "lite1", "lite2")
 NETWORKS: Mapping[str, tuple[str, Mapping[str, object]]] = {"nuclick": ("nuclick", {}), "glance": ("glance", {})}
 
 
@@ -46,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m nuclick_training.experiments", description=__doc__)
     commands = parser.add_subparsers(required=True)
     trials = {"presets": _presets, "networks": partial(_alike, NETWORKS), "ablation": partial(_alike, TABLE_I)}
+    command = commands.add_parser("encoders")
+    command.add_argument("--recipe", default="glands")
+    command.set_defaults(run=_encoders)
+    _add_common(command)
     for name, run in trials.items():
         command = commands.add_parser(name)
         command.add_argument("--recipe", default="nuclei-crops")
@@ -86,6 +91,13 @@ def _presets(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
     for name in PRESETS:
         _fit(options, name, ["--preset", name, "--config", json.dumps({"width": options.width})], passed_on)
     _print_best(options.out, PRESETS)
+
+
+def _encoders(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
+    """Train the recipe's network with each encoder."""
+    for name in ENCODERS:
+        _fit(options, name, ["--config", json.dumps({"encoder": name})], passed_on)
+    _print_best(options.out, ENCODERS)
 
 
 def _alike(
