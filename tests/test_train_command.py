@@ -232,10 +232,9 @@ def test_encoders_of_three_sizes_are_trained_alike_and_compared(tmp_path, discs,
     arguments = ["--recipe", "nuclei", "--data", str(discs), "--mpp", "0.25", "--out", str(tmp_path / "runs")]
     experiments.main(["encoders", *arguments, *TINY[2:], "--random-start", "--steps", "1", "--check-steps", "1"])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-3:]] == ["lite0", "lite1", "lite2"]
-    blocks = [
-        sum("project" in name for name in torch.load(tmp_path / "runs" / size / CHECKPOINT, weights_only=True)["network"])
-        for size in experiments.ENCODERS
-    ]
+    checkpoints = [tmp_path / "runs" / size / CHECKPOINT for size in experiments.ENCODERS]
+    networks = [torch.load(file, weights_only=True)["network"] for file in checkpoints]
+    blocks = [sum("project" in name for name in network) for network in networks]
     assert blocks[0] < blocks[1] == blocks[2]
 
 
