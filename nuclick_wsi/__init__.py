@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from nuclick_wsi.scale import PixelSize as PixelSize
     from nuclick_wsi.segmentation.engine import Outcome as Outcome
     from nuclick_wsi.segmentation.engine import segment as segment
+    from nuclick_wsi.segmentation.image_outlines import ImageOutlines as ImageOutlines
+    from nuclick_wsi.segmentation.image_outlines import segment_image as segment_image
     from nuclick_wsi.segmentation.model_registry import ModelRegistry as ModelRegistry
     from nuclick_wsi.segmentation.model_registry import Shelf as Shelf
+    from nuclick_wsi.segmentation.session import Session as Session
     from nuclick_wsi.segmentation.settings import MaskSettings as MaskSettings
     from nuclick_wsi.segmentation.settings import Settings as Settings
     from nuclick_wsi.slides.readers import open_slide as open_slide
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Click": "prompts",
     "GlandMode": "choices",
+    "ImageOutlines": "segmentation.image_outlines",
     "Instance": "instances",
     "MaskSettings": "segmentation.settings",
     "ModelRegistry": "segmentation.model_registry",
@@ -49,12 +53,14 @@ _HOMES = {
     "PromptSet": "instances",
     "ReaderChoice": "choices",
     "Rejection": "instances",
+    "Session": "segmentation.session",
     "Settings": "segmentation.settings",
     "Shelf": "segmentation.model_registry",
     "Squiggle": "prompts",
     "open_slide": "slides.readers",
     "read_prompts": "formats.prompt_files",
     "segment": "segmentation.engine",
+    "segment_image": "segmentation.image_outlines",
     "write_results": "formats.geojson",
 }
 

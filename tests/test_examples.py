@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from nuclick_wsi.demo import make_demo
 
@@ -61,3 +62,14 @@ def test_a_project_becomes_a_table_with_a_line_for_each_prompt_and_stays_as_it_i
     assert all((row["area_um2"] == "") != (row["no outline"] == "") for row in rows)
     with pytest.raises(SystemExit, match=r"areas\.csv"):  # what is there stays
         run(monkeypatch, tmp_path, "areas_of_project.py", "areas.csv", "project")
+
+
+def test_clicks_one_after_the_other_are_outlined_and_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, tmp_path, "click_by_click.py", "labels.png")
+    told = capsys.readouterr().out.splitlines()
+    assert [line.endswith("um2") for line in told[:2]] == [True, True]
+    assert told[2:] == ["after undo: 1", "on the picture: 2"]
+    with Image.open(tmp_path / "labels.png") as labels:
+        assert {value for _, value in labels.getcolors()} == {0, 127, 254}

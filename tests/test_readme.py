@@ -16,11 +16,16 @@ README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_python_example_runs_and_accounts_for_both_clicks(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_the_python_examples_run_and_account_for_both_clicks(tmp_path: Path) -> None:
+    on_a_picture, on_a_slide = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(on_a_picture.split("\n\n")[1].splitlines()) <= 3
+    counted = f"{on_a_picture}\nprint(len(objects) + len(rejections))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", counted + on_a_slide], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 2
+    assert done.stdout.splitlines()[0] == "2"
+    assert len(done.stdout.splitlines()) == 3
 
 
 def blocks(name: str, language: str) -> list[str]:
