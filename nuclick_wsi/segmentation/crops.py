@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.prompts import Click, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
+from nuclick_wsi.segmentation.box_index import BoxIndex
 from nuclick_wsi.segmentation.signals import REACH, guiding_signals, middle_of, rasterize
 
 WIDER = (1.5, 4 / 3)
@@ -58,30 +58,28 @@ class SignalField:
         self.prompts = tuple(prompts)
         self._excludes = np.array([prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts], bool)
         self._is_click = np.array([isinstance(prompt.signal, Click) for prompt in self.prompts], bool)
-        # Positions of all prompts in one array: an array of each costs a request with 1000 neighbours 10 ms.
-        drawn = [[(point.x, point.y) for stroke in prompt.signal.strokes for point in stroke] for prompt in prompts]
-        positions = np.array([position for one in drawn for position in one], np.float64).reshape(-1, 2)
-        starts = np.cumsum([0, *map(len, drawn)])[:-1]
-        self._first = positions[starts]
-        self._low = np.minimum.reduceat(positions, starts) if drawn else self._first
-        self._high = np.maximum.reduceat(positions, starts) if drawn else self._first
-        spots = shapely.points(self._low)
-        wide = (self._low < self._high).any(axis=1)
-        spots[wide] = shapely.box(*self._low[wide].T, *self._high[wide].T)
-        self._tree = shapely.STRtree(spots)
+        # Arrays of all prompts: a slide may have a million of them.
+        self._low, self._high = np.empty((2, len(self.prompts), 2))
+        for index, prompt in enumerate(self.prompts):
+            self._low[index], self._high[index] = _corners_of(prompt)
+        self._places = BoxIndex(self._low, self._high)
 
     def having(self, role: Role) -> list[int]:
         """Return the indices of the prompts of a role."""
         return [index for index, prompt in enumerate(self.prompts) if prompt.role is role]
 
-    def reach(self, prompts: Sequence[int], grid: Grid, spec: CropSpec) -> NDArray[np.float64]:
-        """Return the edges of a box for each prompt that no view of it leaves, however glands are seen.
+    def reach(
+        self, prompts: Sequence[int] | Pixels, grid: Grid, spec: CropSpec, *, wider_looks: bool
+    ) -> NDArray[np.float64]:
+        """Return the edges of a box for each prompt that no view of it leaves.
 
         Left, top, right and bottom in slide pixels, shape (n, 4).
         """
-        low, high = self._low[prompts], self._high[prompts]
+        chosen = np.asarray(prompts, np.intp)
+        low, high = self._low[chosen], self._high[chosen]
         # The last crop is twice as wide as the first, and its middle lies in the one before.
-        furthest = 2 * np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
+        widest = 2 if wider_looks else 1
+        furthest = widest * np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
         return np.hstack([low - furthest, high + furthest])
 
     def in_reach(self, view: View) -> list[Prompt]:
@@ -103,7 +101,7 @@ class SignalField:
     def pixels(self, index: int, grid: Grid) -> Pixels:
         """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
         if self._is_click[index]:
-            return rasterize([self._first[index : index + 1] / grid.downsample])
+            return rasterize([self._low[index : index + 1] / grid.downsample])
         strokes = self.prompts[index].signal.strokes
         return rasterize([np.array([(p.x, p.y) for p in stroke]) / grid.downsample for stroke in strokes])
 
@@ -117,7 +115,7 @@ class SignalField:
         """Return the signals of the other prompts near a view, each int (N, 2), row and column in the crop."""
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
-        of_clicks = np.floor(self._first[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
+        of_clicks = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
         of_squiggles = [self.pixels(int(index), view.grid) - origin for index in near[~self._is_click[near]]]
         return [*of_clicks[:, None], *of_squiggles]
 
@@ -127,9 +125,18 @@ class SignalField:
 
     def _within(self, edges: NDArray[np.float64], but: int) -> NDArray[np.intp]:
         """Return the indices of prompts, all but one, whose bounding box meets a box in slide pixels; in order."""
-        near: NDArray[np.intp] = np.sort(self._tree.query(shapely.box(*edges)))
+        near = self._places.meeting(edges)
         others: NDArray[np.intp] = near[near != but]
         return others
+
+
+def _corners_of(prompt: Prompt) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the upper left and the lower right corner of a prompt's bounding box, as x and y."""
+    if isinstance(prompt.signal, Click):
+        point = prompt.signal.point.x, prompt.signal.point.y
+        return point, point
+    columns, rows = zip(*((point.x, point.y) for stroke in prompt.signal.strokes for point in stroke), strict=True)
+    return (min(columns), min(rows)), (max(columns), max(rows))
 
 
 def plan_views(

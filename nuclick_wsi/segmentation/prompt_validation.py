@@ -7,7 +7,7 @@ import numpy as np
 
 from nuclick_wsi.geometry import Region
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.prompts import ObjectKind, Plane, Prompt, Role, Squiggle
+from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.signals import REACH
 from nuclick_wsi.slides.slide import SlideInfo
@@ -85,7 +85,7 @@ def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Promp
     first: dict[frozenset[tuple[int, int]], Prompt] = {}
     refused: set[str] = set()
     rejections: list[Rejection] = []
-    for prompt in sorted((p for p in prompts if p.role is not Role.EXCLUDE_ONLY), key=lambda p: p.id):
+    for prompt in sorted(_perhaps_alike(prompts, grid), key=lambda one: one.id):
         spot = frozenset(grid.pixel_of(point) for stroke in prompt.signal.strokes for point in stroke)
         kept = first.setdefault(spot, prompt)
         if kept is prompt:
@@ -95,3 +95,18 @@ def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Promp
             detail = f"prompt {kept.id} (class {kept.class_name or 'none'}) is drawn there too and is kept"
             rejections.append(Rejection.of(prompt, Reason.DUPLICATE, detail))
     return [prompt for prompt in prompts if prompt.id not in refused], rejections
+
+
+def _perhaps_alike(prompts: Sequence[Prompt], grid: Grid) -> list[Prompt]:
+    """Return the prompts that have their first pixel in common with another; of a million, few have."""
+    spots = [prompt for prompt in prompts if prompt.role is not Role.EXCLUDE_ONLY]
+    pixels = np.array([_first_pixel(prompt, grid) for prompt in spots], np.int64).reshape(-1, 2)
+    _, spot, count = np.unique(pixels.view("i8,i8"), return_inverse=True, return_counts=True)
+    return [spots[index] for index in np.flatnonzero(count[spot.ravel()] > 1).tolist()]
+
+
+def _first_pixel(prompt: Prompt, grid: Grid) -> tuple[int, int]:
+    """Return the leftmost grid pixel of a prompt's points, the upper one of several."""
+    if isinstance(prompt.signal, Click):
+        return grid.pixel_of(prompt.signal.point)
+    return min(grid.pixel_of(point) for stroke in prompt.signal.strokes for point in stroke)
