@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +54,18 @@ def replace_if_unchanged(path: Path, content: bytes, seen: Stamp | None) -> None
     ResultError
         If the file cannot be written; then it is as it was.
     """
-    if Stamp.of(content) == seen:
-        return
+    if Stamp.of(content) != seen:
+        write_if_unchanged(path, lambda temporary: temporary.write_bytes(content), seen)
+
+
+def write_if_unchanged(path: Path, write: Callable[[Path], object], seen: Stamp | None) -> None:
+    """Replace a file as `replace_if_unchanged` does by what `write` puts into a file beside it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_beside(path) as temporary:
-            temporary.write_bytes(content)
-            put_if_unchanged(temporary, path, seen)
+            write(temporary)
+            if Stamp.of_file(temporary) != seen:
+                put_if_unchanged(temporary, path, seen)
     except ResultError:
         raise
     except OSError as error:

@@ -5,7 +5,7 @@ Besides the results it writes previews, where they are wanted, and one record of
 
 import time
 import traceback
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,9 @@ from uuid import uuid4
 from nuclick_wsi.choices import LOOK_AT_BELOW, ReaderChoice
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.instances import Reason, Rejection, unsure
+from nuclick_wsi.instances import Rejection
+from nuclick_wsi.runs.ended_prompts import EndedPrompts
+from nuclick_wsi.runs.instance_spool import InstanceSpool
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
@@ -24,10 +26,11 @@ from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
-from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.engine import Outcome
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.prompt_validation import refuse_misplaced
 from nuclick_wsi.segmentation.settings import Settings
+from nuclick_wsi.segmentation.slide_work import SlideWork
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from nuclick_wsi.slides.readers import open_slide
 
@@ -175,39 +178,28 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     image, registry = opened.image, line.registry
     line.watcher.image_started(job.name, image.wanted.total())
     cache = line.journal.image(job.identity, opened.context_keys(registry))
-    outcome = segment(
-        opened.slide,
-        image.prompts,
-        registry,
-        opened.pixel_size,
-        line.options.settings,
-        on_progress=line.watcher.prompts_done,
-        cache=cache,
-    )
-    models = [used for used in _models_used(registry) if used.kind in image.wanted]
-    unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
-    described = _described(line.options, registry)
-    written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
-    cache.forget_others({prompt.id for prompt in image.prompts.prompts})
-    size = opened.slide.info.size
-    hint = hint_of_microns(image.prompts, outcome.rejections, size, opened.pixel_size) if image.names_no_unit else None
-    report = replace(
-        report,
-        status=_status(outcome, unread),
-        recalled=cache.recalled,
-        instances=len(outcome.instances),
-        unsure={one.prompt_id: one.sureness or 0 for one in unsure(outcome.instances, line.options.look_at_below)},
-        rejections=outcome.rejections,
-        written=written,
-        remarks=[*report.remarks, *([hint] if hint else [])],
-    )
-    return _with_preview(report, written, line.options.out, job, opened, outcome) if line.options.preview else report
+    settings, on_progress = line.options.settings, line.watcher.prompts_done
+    work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress)
+    with InstanceSpool(line.journal.path.parent) as spool:
+        ended = EndedPrompts.of(work.ends_of(image.prompts), spool, line.options.look_at_below)
+        models = [used for used in _models_used(registry) if used.kind in image.wanted]
+        described = _described(line.options, registry)
+        written = job.sink.write(Results(spool, image.class_colors, models, described, ended.unread))
+        cache.forget_others({prompt.id for prompt in image.prompts.prompts})
+        report = ended.described_in(replace(report, recalled=cache.recalled, written=written))
+        report = replace(report, remarks=[*report.remarks, *_hints(opened, ended.rejections)])
+        if not line.options.preview:
+            return report
+        outcome = Outcome.of(spool, ended.rejections, opened.readings)
+        return _with_preview(report, written, line.options.out, job, opened, outcome)
 
 
-def _status(outcome: Outcome, unread: Collection[str]) -> Status:
-    if unread:
-        return Status.INCOMPLETE
-    return Status.DONE if outcome.instances else Status.NO_OUTLINES
+def _hints(opened: OpenedImage, rejections: Sequence[Rejection]) -> list[str]:
+    """Return what the rejections say of how the positions may be meant."""
+    if not opened.image.names_no_unit:
+        return []
+    hint = hint_of_microns(opened.image.prompts, rejections, opened.slide.info.size, opened.pixel_size)
+    return [hint] if hint else []
 
 
 def _with_preview(

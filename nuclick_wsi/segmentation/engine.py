@@ -51,6 +51,17 @@ class Outcome:
     rejections: tuple[Rejection, ...]
     readings: tuple[Reading, ...]
 
+    @classmethod
+    def of(
+        cls, instances: Iterable[Instance], rejections: Iterable[Rejection], readings: Iterable[Reading]
+    ) -> "Outcome":
+        """Return an outcome of what comes in any order."""
+        return cls(
+            tuple(sorted(instances, key=lambda instance: instance.prompt_id)),
+            tuple(sorted(rejections, key=lambda rejection: rejection.prompt_id)),
+            tuple(readings),
+        )
+
     def to_geojson(
         self, as_type: ObjectType = ObjectType.DETECTION, colors: Mapping[str, Color] = MappingProxyType({})
     ) -> geojson.FeatureCollection:
@@ -104,8 +115,4 @@ def segment(  # noqa: PLR0913 - the last two have nothing in common with each ot
         else:
             rejections.append(end)
     cards = [segmenters.segmenter(kind).card for kind in work.kinds_of(prompts)]
-    return Outcome(
-        tuple(sorted(instances, key=lambda instance: instance.prompt_id)),
-        tuple(sorted(rejections, key=lambda rejection: rejection.prompt_id)),
-        tuple(Reading.of(slide.info, pixel_size, card) for card in cards),
-    )
+    return Outcome.of(instances, rejections, (Reading.of(slide.info, pixel_size, card) for card in cards))
