@@ -32,6 +32,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def stay_on_one_core() -> None:
+    """Have torch compute each layer on the thread that asks for it, from now on and in the whole process.
+
+    The layers are small: threads inside of them wait for each other, most of all where other programs run. Loading a
+    model takes 0.6 s of the processor with two such threads and 0.08 s without.
+    """
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
 def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Return how many cores this process may keep busy: those that it may run on, and no more than its quota pays for.
 

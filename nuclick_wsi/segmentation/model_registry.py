@@ -7,7 +7,7 @@ from pathlib import Path
 from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card, require_terms
-from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.models.devices import choose_device, stay_on_one_core
 from nuclick_wsi.models.weights import Model, load_model
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmentation.segmenter import NO_TURN, Compute, CropSegmenter, Segmenter
@@ -81,6 +81,7 @@ class ModelRegistry:
     def model(self, kind: ObjectKind) -> Model:
         """Return the model of a kind."""
         if kind not in self._models:
+            stay_on_one_core()
             self._models[kind] = load_model(self.path(kind))
         return self._models[kind]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.models.card import ModelCard
-from nuclick_wsi.models.devices import usable_cores
+from nuclick_wsi.models.devices import stay_on_one_core, usable_cores
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind
@@ -166,8 +166,8 @@ def inference(device: torch.device, crops: int, size: int) -> Iterator[None]:
 
     That one core is all that this process' torch uses from then on: `Compute.threads` run beside each other instead.
     """
-    if device.type == "cpu" and torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
+    if device.type == "cpu":
+        stay_on_one_core()
     try:
         with torch.inference_mode():
             yield
