@@ -32,6 +32,20 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def choose_devices(name: str) -> tuple[torch.device, ...]:
+    """Return the devices of a name: all GPUs that torch sees for cuda, and for auto where there is one; else one.
+
+    Raises
+    ------
+    DeviceError
+        As `choose_device` does.
+    """
+    device = choose_device(name)
+    if device.type != "cuda" or device.index is not None:
+        return (device,)
+    return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))
+
+
 def stay_on_one_core() -> None:
     """Have torch compute each layer on the thread that asks for it, from now on and in the whole process.
 
