@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := $(VENV)/.installed-dev
 
-.PHONY: install demo groovy test test-slow test-gpu lint types docs bench clean
+.PHONY: install demo groovy test test-slow test-gpu lint types docs bench bench-peers clean
 
 install: $(INSTALLED)
 
@@ -54,8 +54,20 @@ $(VENV)/.installed-docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
 	touch $@
 
+# One table of ratios, compared with the run that the repository keeps; `python -m benchmarks --help` has more.
 bench: install
 	$(BIN)/python -m benchmarks
 
+# TIAToolbox's and MONAI's NuClick beside ours, in an environment of their own: some 6 GB, most of it CUDA.
+PEERS := .venv-peers
+
+bench-peers: install $(PEERS)/.installed
+	NUCLICK_PEERS_PYTHON=$(PEERS)/$(notdir $(BIN))/python $(BIN)/python -m benchmarks.peers.compare --plot docs/images/peers.png
+
+$(PEERS)/.installed: benchmarks/peers/requirements.txt
+	test -x $(PEERS)/$(notdir $(BIN))/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/$(notdir $(BIN))/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) .groovy .mypy build dist site demo *.egg-info
+	rm -rf $(VENV) .venv-peers .groovy .mypy build dist site demo *.egg-info

@@ -27,6 +27,14 @@ class ModelTerms(StrEnum):
     """Only models that may be used for anything, by anyone; some ask to name the authors of their data."""
 
 
+class Precision(StrEnum):
+    """How exactly a network computes."""
+
+    SINGLE = "single"
+    HALF = "half"
+    """With 16 bits for each number: faster on a GPU, slower on a CPU; probabilities differ in the third decimal."""
+
+
 class GlandMode(StrEnum):
     """How a squiggle too long for the crop is seen."""
 

@@ -48,8 +48,9 @@ from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import BlockPlace
+from nuclick_wsi.segmentation.compute import Compute
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, FixedSegmenters, TileImage
+from nuclick_wsi.segmentation.segmenter import CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")

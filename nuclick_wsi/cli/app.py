@@ -15,13 +15,24 @@ from nuclick_wsi.choices import (
     GlandMode,
     ModelTerms,
     ObjectType,
+    Precision,
     ProjectAccess,
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
 from nuclick_wsi.cli.local_commands import demo, doctor, serve
 from nuclick_wsi.cli.model_commands import evaluate, train
-from nuclick_wsi.cli.options import AsJson, BatchSize, Device, ModelChoice, Quiet, TermsChoice, Threads, Verbose
+from nuclick_wsi.cli.options import (
+    AsJson,
+    BatchSize,
+    Device,
+    ModelChoice,
+    PrecisionChoice,
+    Quiet,
+    TermsChoice,
+    Threads,
+    Verbose,
+)
 from nuclick_wsi.cli.run_file import take_config, take_target
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
@@ -94,6 +105,7 @@ def run(
     ] = None,
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
+    precision: PrecisionChoice = Precision.SINGLE,
     batch_size: BatchSize = None,
     threads: Threads = None,
     as_type: Annotated[ObjectType, typer.Option("--as", help="What outlines become in QuPath.")] = ObjectType.DETECTION,
@@ -171,6 +183,7 @@ def run(
         force_mpp=force_mpp,
         reader=reader,
         device=device,
+        precision=precision,
         batch_size=batch_size,
         threads=threads,
         as_type=as_type,

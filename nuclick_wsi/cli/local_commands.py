@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, ReaderChoice
-from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, Quiet, TermsChoice, Threads
+from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, Precision, ReaderChoice
+from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, PrecisionChoice, Quiet, TermsChoice, Threads
 
 
 def demo(
@@ -44,6 +44,7 @@ def serve(
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
     threads: Threads = None,
+    precision: PrecisionChoice = Precision.SINGLE,
     idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
 ) -> None:
     """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
@@ -53,5 +54,6 @@ def serve(
     from nuclick_wsi.server import server
     from qupath_extension.requested_image import read_image
 
-    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, threads, reader, idle)
+    models, allowed = tuple(model or ()), tuple(allow or ())
+    asked = server.ServerRequest(port, allowed, models, terms, device, threads, reader, idle, precision)
     server.serve(asked, read_image, lambda text: print(text, flush=True))

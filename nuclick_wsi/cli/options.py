@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from nuclick_wsi.choices import ModelTerms
+from nuclick_wsi.choices import ModelTerms, Precision
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that is known.")]
@@ -15,7 +15,11 @@ Threads = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON for a program, and nothing else, on the standard output.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda (all GPUs that are visible), cuda:N or mps.")]
+PrecisionChoice = Annotated[
+    Precision,
+    typer.Option("--precision", help="half: the network computes with 16 bits, which is faster on a GPU."),
+]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
 ModelChoice = Annotated[
     list[str] | None,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, Precision, ProjectAccess, ReaderChoice
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
@@ -55,6 +55,7 @@ class RunRequest:
     force_mpp: float | None = None
     reader: ReaderChoice = ReaderChoice.AUTO
     device: str = "auto"
+    precision: Precision = Precision.SINGLE
     batch_size: int | None = None
     threads: int | None = None
     as_type: ObjectType = ObjectType.DETECTION
@@ -91,7 +92,12 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     request = _found(asked)
     work = _work_of(request)
     registry = ModelRegistry(
-        request.models, request.device, request.batch_size, terms=request.terms, threads=request.threads
+        request.models,
+        request.device,
+        request.batch_size,
+        terms=request.terms,
+        threads=request.threads,
+        precision=request.precision,
     )
     if request.objects is not ObjectChoice.AUTO:
         for kind in request.objects.kinds:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -22,11 +23,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nuclick_wsi.choices import ModelTerms, ReaderChoice
+from nuclick_wsi.choices import ModelTerms, Precision, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
-from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.models.devices import choose_devices
+from nuclick_wsi.segmentation.compute import NO_TURN
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.segmenter import NO_TURN
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
 from nuclick_wsi.server.fair_lock import FairLock
@@ -57,6 +58,7 @@ class ServerRequest:
     reader: ReaderChoice = ReaderChoice.AUTO
     idle_minutes: float | None = None
     """Stop after so long without a request; None goes on until it is stopped."""
+    precision: Precision = Precision.SINGLE
 
 
 def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None]) -> None:
@@ -78,15 +80,26 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        # Requests share the cores of a CPU by themselves, and take turns on a GPU.
-        turn = NO_TURN if choose_device(asked.device).type == "cpu" else FairLock()
-        registry = ModelRegistry(asked.models, asked.device, turn=turn, terms=asked.terms, threads=asked.threads)
+        registry = ModelRegistry(
+            asked.models,
+            asked.device,
+            turn=_turn(asked.device),
+            terms=asked.terms,
+            threads=asked.threads,
+            precision=asked.precision,
+        )
         service = Service(registry, slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))
         server.run(sockets=[listener])
         slides.close()
+
+
+def _turn(device: str) -> AbstractContextManager[object]:
+    """Return what a request holds to compute: the one GPU. Cores and several GPUs are shared out as they get free."""
+    first, *beside = choose_devices(device)
+    return NO_TURN if first.type == "cpu" or beside else FairLock()
 
 
 def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:

@@ -74,6 +74,18 @@ class EncodedBlocks:
     fine: torch.Tensor
     coarse: torch.Tensor
 
+    @classmethod
+    def joined(cls, parts: Sequence["EncodedBlocks"]) -> "EncodedBlocks":
+        """Return the blocks of several parts as one, on the first one's device."""
+        if len(parts) == 1:
+            return parts[0]
+        there = [part.to(parts[0].fine.device) for part in parts]
+        return cls(torch.cat([part.fine for part in there]), torch.cat([part.coarse for part in there]))
+
+    def to(self, device: torch.device) -> "EncodedBlocks":
+        """Return the blocks on a device, as they are if they are there already."""
+        return EncodedBlocks(self.fine.to(device), self.coarse.to(device))
+
 
 class Glance(nn.Module):
     """A light network that encodes blocks, and a decoder for crops of their features."""
