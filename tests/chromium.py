@@ -43,14 +43,20 @@ class Chromium:
         self._from, to_write = os.pipe()
         # The browser knows its pipes by number, 3 and 4: out of the way of these first.
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 50) for end in (to_read, to_write)]
-        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--disable-dev-shm-usage"]
+        options = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--disable-dev-shm-usage",
+        ]
         self._process = subprocess.Popen(
             [program, *options, f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(3, 4),
-            preexec_fn=lambda: (os.dup2(ends[0], 3), os.dup2(ends[1], 4)),
+            preexec_fn=lambda: (os.dup2(ends[0], 3), os.dup2(ends[1], 4)),  # noqa: PLW1509 - takes no lock
         )
         for end in (to_read, to_write, *ends):
             os.close(end)
@@ -124,7 +130,9 @@ class Tab:
         """Return what an expression comes to once that is true; what it throws counts as not yet."""
         end = time.monotonic() + WITHIN
         while not (value := self._tried(f"(() => {{ try {{ return {condition} }} catch {{ return null }} }})()")):
-            assert time.monotonic() < end, f"never true: {condition}; the page shows {self.run('document.body.innerText')}"
+            assert time.monotonic() < end, (
+                f"never true: {condition}; the page shows {self.run('document.body.innerText')}"
+            )
             time.sleep(0.03)
         return value
 
@@ -146,8 +154,10 @@ class Tab:
 
     def press_on(self, selector: str) -> None:
         """Click the middle of an element."""
-        box = self.wait(f"(b => b.width && [b.x + b.width / 2, b.y + b.height / 2])"
-                        f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+        box = self.wait(
+            f"(b => b.width && [b.x + b.width / 2, b.y + b.height / 2])"
+            f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        )
         self.click(*box)
 
     def drag(self, places: list[tuple[float, float]]) -> None:
