@@ -5,7 +5,12 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := $(VENV)/.installed-dev
 
-.PHONY: install demo groovy test test-slow test-gpu lint types docs bench bench-peers clean
+# OpenSeadragon of the viewer: a pinned version from the npm registry, checked by its hash. It is part of the repository.
+OSD := openseadragon-6.1.1
+OSD_SHA256 := b4ab2942f33b90e0448e4d20fc5ed14cee049f1f3ae49d70afd4b05e9a2f92d0
+VENDORED := nuclick_wsi/viewer/static/vendor/openseadragon
+
+.PHONY: install vendor demo groovy test test-slow test-gpu lint types docs bench bench-peers clean
 
 install: $(INSTALLED)
 
@@ -13,6 +18,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
+
+vendor:
+	mkdir -p build
+	cd build && npm pack --silent openseadragon@$(OSD:openseadragon-%=%)
+	echo "$(OSD_SHA256)  build/$(OSD).tgz" | sha256sum --check
+	tar xzf build/$(OSD).tgz -C $(VENDORED) --strip-components=1 package/LICENSE.txt
+	tar xzf build/$(OSD).tgz -C $(VENDORED) --strip-components=3 package/build/openseadragon/openseadragon.min.js
 
 demo: install
 	$(BIN)/nuclick-wsi demo demo

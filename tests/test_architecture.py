@@ -21,7 +21,7 @@ FLOORS = (
     {"nuclick_wsi.demo", "nuclick_wsi.segmentation"},
     {"nuclick_wsi.runs", "nuclick_wsi.server"},
     {"qupath_extension", "asap_bridge"},
-    {"nuclick_training.datasets"},
+    {"nuclick_training.datasets", "nuclick_wsi.viewer"},
     {"nuclick_training.synthesis", "nuclick_training.sampling"},
     {"nuclick_training.fitting"},
     {"nuclick_training.evaluation"},

@@ -121,7 +121,14 @@ def test_the_wheel_carries_models_types_scripts_and_the_demo(wheel: Path) -> Non
     assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in FOLDERS}
     assert "qupath_extension/project_scripts/Import_NuClick_results.groovy" in names
     assert "nuclick_wsi/demo_project/project.qpproj" in names
+    assert "nuclick_wsi/viewer/static/vendor/openseadragon/LICENSE.txt" in names
     assert [name for name in names if name.startswith("qupath_extension/scripts/") and name.endswith(".groovy")]
+
+
+def test_what_is_vendored_is_the_version_that_the_makefile_pins() -> None:
+    (version,) = re.findall(r"^OSD := openseadragon-(.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
+    vendored = ROOT / "nuclick_wsi" / "viewer" / "static" / "vendor" / "openseadragon" / "openseadragon.min.js"
+    assert vendored.read_text("utf-8").startswith(f"//! openseadragon {version}\n")
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

@@ -20,7 +20,7 @@ from nuclick_wsi.choices import (
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
-from nuclick_wsi.cli.local_commands import demo, doctor, serve
+from nuclick_wsi.cli.local_commands import demo, doctor, serve, view
 from nuclick_wsi.cli.model_commands import evaluate, train
 from nuclick_wsi.cli.options import (
     AsJson,
@@ -229,6 +229,7 @@ app.command()(evaluate)
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command()(demo)
 app.command()(doctor)
+app.command()(view)
 app.command()(serve)
 
 

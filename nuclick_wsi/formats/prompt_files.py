@@ -49,11 +49,22 @@ def read_prompts(
         The file is missing or not one of these; the message names the line or feature, what it holds, what is
         accepted.
     """
-    path, choice = existing(Path(path)), one_of(ObjectChoice, choice, "What to outline")
+    choice = one_of(ObjectChoice, choice, "What to outline")
+    return read_drawings(path, slide=slide, pixel_size=pixel_size).prompts(choice)
+
+
+def read_drawings(
+    path: Path | str,
+    *,
+    slide: Path | str | None = None,
+    pixel_size: PixelSize | float | FindPixelSize | None = None,
+) -> Found:
+    """Read the drawings of a file of prompts, before anything is made of them; otherwise as `read_prompts`."""
+    path = existing(Path(path))
     if not is_table(path):
-        return _read_geojson(path).prompts(choice)
+        return _read_geojson(path)
     find_size = pixel_size if callable(pixel_size) or pixel_size is None else partial(PixelSize.of, pixel_size)
-    return read_table_file(path).on(None if slide is None else str(slide), find_size).prompts(choice)
+    return read_table_file(path).on(None if slide is None else str(slide), find_size)
 
 
 def is_table(path: Path) -> bool:

@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from nuclick_wsi.choices import ModelTerms, Precision, ReaderChoice
 from nuclick_wsi.errors import NuclickError, SettingsError
@@ -80,20 +80,24 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        registry = ModelRegistry(
-            asked.models,
-            asked.device,
-            turn=_turn(asked.device),
-            terms=asked.terms,
-            threads=asked.threads,
-            precision=asked.precision,
-        )
-        service = Service(registry, slides, allowed, read_image)
+        service = Service(make_registry(asked), slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))
         server.run(sockets=[listener])
         slides.close()
+
+
+def make_registry(asked: ServerRequest) -> ModelRegistry:
+    """Return the models of a server; errors as `ModelRegistry`."""
+    return ModelRegistry(
+        asked.models,
+        asked.device,
+        turn=_turn(asked.device),
+        terms=asked.terms,
+        threads=asked.threads,
+        precision=asked.precision,
+    )
 
 
 def _turn(device: str) -> AbstractContextManager[object]:
@@ -102,7 +106,9 @@ def _turn(device: str) -> AbstractContextManager[object]:
     return NO_TURN if first.type == "cpu" or beside else FairLock()
 
 
-def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:
+def make_app(
+    service: Service, largest_request: int = LARGEST_REQUEST, more_routes: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Return the application without authentication, which `AuthMiddleware` adds."""
     pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
 
@@ -111,14 +117,18 @@ def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starle
 
     async def segment(request: Request) -> Response | ProgressResponse:
         try:
-            work = await asyncio.to_thread(service.prepare, await _body(request, largest_request))
+            work = await asyncio.to_thread(service.prepare, await read_body(request, largest_request))
         except NuclickError as error:
             return Problem.of(error).response()
         as_lines = LINES in request.headers.get("accept", "")
         return ProgressResponse(partial(service.do, work), len(work.asked), pool, as_lines=as_lines)
 
     return Starlette(
-        routes=[Route("/health", health, methods=["GET"]), Route("/segment", segment, methods=["POST"])],
+        routes=[
+            Route("/health", health, methods=["GET"]),
+            Route("/segment", segment, methods=["POST"]),
+            *more_routes,
+        ],
         exception_handlers={HTTPException: _http_problem, Exception: _fault},
     )
 
@@ -170,7 +180,8 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-async def _body(request: Request, largest: int) -> bytes:
+async def read_body(request: Request, largest: int = LARGEST_REQUEST) -> bytes:
+    """Return the body of a request; HTTPException 413 if it is larger than so many bytes."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > largest:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
