@@ -258,6 +258,24 @@ def test_a_browser_that_closes_in_the_middle_ends_its_work(server: Running) -> N
     assert server.outlines(clicks(*map(tuple, places)))["recalled"] < len(places)
 
 
+def test_a_click_does_not_wait_for_all_the_marks_of_other_pages(server: Running) -> None:
+    done: list[str] = []
+
+    def all_marks(seed: int) -> None:
+        places = np.random.default_rng(seed).uniform(5, 505, (300, 2)).round(1).tolist()
+        server.outlines(clicks(*map(tuple, places)))
+        done.append("all")
+
+    threads = [threading.Thread(target=all_marks, args=(seed,)) for seed in (2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    server.outlines(clicks((231.5, 402.5)))
+    done.append("click")
+    for thread in threads:
+        thread.join()
+    assert done[0] == "click"
+
+
 # The pixel size.
 
 

@@ -22,7 +22,8 @@ from nuclick_wsi.viewer.loading import Loaded, load
 from nuclick_wsi.viewer.marks import MarkObject
 from nuclick_wsi.viewer.opened_slide import OpenedSlide, open_for_viewing
 from nuclick_wsi.viewer.outlining import Outliner
-from nuclick_wsi.viewer.page import Page, is_public, page_routes
+from nuclick_wsi.viewer.page import Page
+from nuclick_wsi.viewer.routes import is_public, page_routes
 from nuclick_wsi.viewer.saved_work import SavedWork
 from nuclick_wsi.viewer.tiles import Tiles
 

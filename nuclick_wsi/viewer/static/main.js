@@ -169,7 +169,7 @@ async function run() {
   wireButtons(app);
   wireKeys(app);
   app.tools.choose("nucleus");
-  app.osd.addOnceHandler("tile-drawn", () => (document.body.dataset.ready = ""));
+  app.osd.addOnceHandler("tile-drawn", () => (document.body.dataset.ready = String(performance.now())));
   app.osd.addHandler("tile-load-failed", () => tell("A part of the slide cannot be read.", { wrong: true }));
   for (const remark of info.remarks) tell(`Note: ${remark}.`);
   const isReload = performance.getEntriesByType("navigation")[0]?.type === "reload";
