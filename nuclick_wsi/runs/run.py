@@ -220,7 +220,8 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
     given = options.pixel_size
     return {
-        "device": str(registry.compute.device),
+        "device": ", ".join(map(str, registry.compute.devices)),
+        "precision": registry.compute.precision.value,
         "batch_size": registry.compute.batch_size,
         "terms": registry.terms.value,
         "look_at_below": options.look_at_below,

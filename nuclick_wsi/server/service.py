@@ -96,7 +96,7 @@ class Service:
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
-            "device": str(self._registry.compute.device),
+            "device": ", ".join(map(str, self._registry.compute.devices)),
             "models": [_model(model) for model in self._registry.loaded],
             "allowed": [str(folder) for folder in self._allowed.folders],
         }
