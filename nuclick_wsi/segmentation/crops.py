@@ -16,6 +16,7 @@ from nuclick_wsi.prompts import Click, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 from nuclick_wsi.segmentation.box_index import BoxIndex
+from nuclick_wsi.segmentation.lines import Lines
 from nuclick_wsi.segmentation.signals import REACH, guiding_signals, middle_of, rasterize
 
 WIDER = (1.5, 4 / 3)
@@ -59,9 +60,8 @@ class SignalField:
         self._excludes = np.array([prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts], bool)
         self._is_click = np.array([isinstance(prompt.signal, Click) for prompt in self.prompts], bool)
         # Arrays of all prompts: a slide may have a million of them.
-        self._low, self._high = np.empty((2, len(self.prompts), 2))
-        for index, prompt in enumerate(self.prompts):
-            self._low[index], self._high[index] = _corners_of(prompt)
+        self._lines = Lines(self.prompts)
+        self._low, self._high = self._lines.corners()
         self._places = BoxIndex(self._low, self._high)
 
     def having(self, role: Role) -> list[int]:
@@ -82,28 +82,32 @@ class SignalField:
         furthest = widest * np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
         return np.hstack([low - furthest, high + furthest])
 
-    def in_reach(self, view: View) -> list[Prompt]:
-        """Return the other prompts that may be drawn in a wider view of a gland than this, its first one."""
+    def drawn_in_reach(self, view: View) -> bytes:
+        """Return a digest of the other prompts that a wider view of a gland than this, its first one, may show."""
         width = view.window.width
         left, top, right, bottom = view.window.edges
         # A wider crop's middle lies in the one before, and the last is twice as wide as the first.
         reached = np.array([left - 2 * width, top - 2 * width, right + 2 * width, bottom + 2 * width])
-        return [self.prompts[index] for index in self._within(reached * view.grid.downsample, view.prompt)]
+        others = self._within(reached * view.grid.downsample, view.prompt)
+        return b"".join(map(self._lines.digest, others.tolist()))
 
     def excluded(self, view: View, grid: Grid) -> Pixels:
         """Return the pixels of what only excludes near a view: int (N, 2), row and column on a grid."""
         if not self._excludes.any():
             return np.empty((0, 2), np.int64)
         near = self._others_near(view)
-        drawn = [self.pixels(int(index), grid) for index in near[self._excludes[near]]]
+        window = grid.window_of(view.window, view.grid)
+        drawn = [self._pixels_near(index, grid, window) for index in near[self._excludes[near]].tolist()]
         return np.concatenate([np.empty((0, 2), np.int64), *drawn])
 
     def pixels(self, index: int, grid: Grid) -> Pixels:
         """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
         if self._is_click[index]:
             return rasterize([self._low[index : index + 1] / grid.downsample])
-        strokes = self.prompts[index].signal.strokes
-        return rasterize([np.array([(p.x, p.y) for p in stroke]) / grid.downsample for stroke in strokes])
+        return self._lines.pixels(index, grid)
+
+    def _pixels_near(self, index: int, grid: Grid, window: Window) -> Pixels:
+        return self.pixels(index, grid) if self._is_click[index] else self._lines.pixels_near(index, grid, window)
 
     def signals(self, view: View) -> Map:
         """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
@@ -116,8 +120,9 @@ class SignalField:
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
         of_clicks = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
-        of_squiggles = [self.pixels(int(index), view.grid) - origin for index in near[~self._is_click[near]]]
-        return [*of_clicks[:, None], *of_squiggles]
+        squiggles = near[~self._is_click[near]].tolist()
+        of_squiggles = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in squiggles]
+        return [*of_clicks[:, None], *(pixels for pixels in of_squiggles if len(pixels))]
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""
@@ -128,15 +133,6 @@ class SignalField:
         near = self._places.meeting(edges)
         others: NDArray[np.intp] = near[near != but]
         return others
-
-
-def _corners_of(prompt: Prompt) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the upper left and the lower right corner of a prompt's bounding box, as x and y."""
-    if isinstance(prompt.signal, Click):
-        point = prompt.signal.point.x, prompt.signal.point.y
-        return point, point
-    columns, rows = zip(*((point.x, point.y) for stroke in prompt.signal.strokes for point in stroke), strict=True)
-    return (min(columns), min(rows)), (max(columns), max(rows))
 
 
 def plan_views(

@@ -14,6 +14,10 @@ from nuclick_wsi.slides.slide import SlideInfo
 
 _ONLY = Plane()
 
+LONGEST_IN_GLAND_PX = 1536
+"""Pixels of the grid that a line through a gland may span, 3 mm with the model that is shipped: the map of what is seen
+of it has up to 16 million pixels. A ruler line of 25 mm would take 17 GB."""
+
 
 def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[Prompt], list[Rejection]]:
     """Split off the prompts that lie outside the slide, or on a plane other than its only one.
@@ -46,9 +50,10 @@ def _misplacement(prompt: Prompt, slide: Region) -> tuple[Reason, str] | None:
 
 
 def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple[list[Prompt], list[Rejection]]:
-    """Split off the lines that are too long to lie in one nucleus or cell: they were drawn through something larger.
+    """Split off the lines that are too long to lie in one object: they were drawn through something larger.
 
-    Glands have no largest size. A neighbour is left out without a rejection.
+    A nucleus or a cell fits in its crop. A gland may be larger, as far as its mask fits in memory. A neighbour is left
+    out without a rejection.
 
     Parameters
     ----------
@@ -57,11 +62,11 @@ def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple
     """
     kept: list[Prompt] = []
     rejections: list[Rejection] = []
-    longest = REACH * crop
     for prompt in prompts:
+        longest = LONGEST_IN_GLAND_PX if prompt.kind is ObjectKind.GLAND else REACH * crop
         # A slide may have a million clicks, and these have no length.
-        may_be_long = isinstance(prompt.signal, Squiggle) and prompt.kind is not ObjectKind.GLAND
-        if not may_be_long or prompt.role is Role.EXCLUDE_ONLY or (spans := _span(prompt, grid)) <= longest:
+        may_be_long = isinstance(prompt.signal, Squiggle) and prompt.role is not Role.EXCLUDE_ONLY
+        if not may_be_long or (spans := _span(prompt, grid)) <= longest:
             kept.append(prompt)
         elif prompt.role is Role.SEGMENT:
             um = math.sqrt(grid.pixel_area_um2)
@@ -72,8 +77,8 @@ def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple
 
 def _span(prompt: Prompt, grid: Grid) -> float:
     """Return the longer side of a signal's bounding box, in pixels of the grid."""
-    positions = np.array([grid.position(point) for stroke in prompt.signal.strokes for point in stroke])
-    return float(np.ptp(positions, axis=0).max())
+    columns, rows = zip(*(grid.position(point) for stroke in prompt.signal.strokes for point in stroke), strict=True)
+    return float(max(max(columns) - min(columns), max(rows) - min(rows)))
 
 
 def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Prompt], list[Rejection]]:
