@@ -86,10 +86,10 @@ def test_a_save_between_the_last_look_and_the_swap_is_put_back(
     path.write_bytes(b"read")
     swap, saves = shared_files._swap, iter([b"saved", b"saved again"] if again else [b"saved"])
 
-    def saved_first(one: Path, other: Path) -> None:
+    def saved_first(one: Path, other: Path, aside: Path) -> None:
         for content in itertools.islice(saves, 1):
             save(other, content)
-        swap(one, other)
+        swap(one, other, aside)
 
     monkeypatch.setattr(shared_files, "_swap", saved_first)
     with pytest.raises(FileChangedError):

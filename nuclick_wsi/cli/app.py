@@ -34,6 +34,7 @@ from nuclick_wsi.cli.options import (
     Verbose,
 )
 from nuclick_wsi.cli.run_file import take_config, take_target
+from nuclick_wsi.cli.stopping import Stopped, raise_on_signals
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
 
@@ -234,9 +235,17 @@ app.command()(serve)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message, never a traceback."""
+    """Run the command line; a user's mistake is one message, never a traceback, and so is an interruption."""
+    raise_on_signals()
     try:
         app()
     except NuclickError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _complain(f"error: {error}")
         sys.exit(error.exit_code)
+    except Stopped as stopped:
+        _complain(f"Stopped by {stopped}. What was done is kept; the same command goes on from there.")
+        sys.exit(stopped.exit_code)
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(text, style="red", highlight=False, markup=False, soft_wrap=True)

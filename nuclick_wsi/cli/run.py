@@ -1,6 +1,7 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from nuclick_wsi.runs.journal import FILE_NAME, Journal
 from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
+from nuclick_wsi.runs.run_lock import RunLock
 from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
@@ -116,7 +118,8 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     _check_places(request)
     for warning in work.warnings:
         screen.warn(warning, "yellow")
-    with work.journal, screen.watcher(len(work.jobs)) as watcher:
+    lock = nullcontext() if request.dry_run else RunLock(work.out)
+    with lock, work.journal, screen.watcher(len(work.jobs)) as watcher:
         report = run(work.jobs, registry, options, watcher, work.journal)
     _show(report, request, work, screen)
     return exit_code(report)
