@@ -105,6 +105,10 @@ class Directory:
         above, below = struct.unpack(f"{self.layout.order}II", data[:8])
         return above / below if below else None
 
+    def content(self, tag: int) -> bytes:
+        """Return the bytes of a tag as they stand in the file, if it holds whole numbers or text."""
+        return self._data(tag)[1]
+
     @property
     def size(self) -> Size | None:
         """Width and height in pixels; None where the tags say none that a picture can have."""
