@@ -35,6 +35,7 @@ from nuclick_wsi.cli.options import (
 )
 from nuclick_wsi.cli.run_file import take_config, take_target
 from nuclick_wsi.cli.stopping import Stopped, raise_on_signals
+from nuclick_wsi.cli.target_commands import status
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
 
@@ -155,6 +156,9 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Outline every prompt anew, also where nothing has changed since a run.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Only the images that failed in the last run, or were incomplete.")
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -196,6 +200,7 @@ def run(
         preview=preview,
         dry_run=dry_run,
         fresh=fresh,
+        retry_failed=retry_failed,
         project_access=project_access,
     )
     raise typer.Exit(run_target(asked, Screen(quiet, verbose, as_json)))
@@ -226,6 +231,7 @@ def convert(
     raise typer.Exit(convert.convert(asked))
 
 
+app.command()(status)
 app.command()(evaluate)
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command()(demo)

@@ -31,6 +31,7 @@ _LITTLE_PATIENCE = 0.2
 """Seconds to wait for it then."""
 
 Row = tuple[str, str, bytes, bytes]
+End = tuple[str, str, bytes]
 Answer = TypeVar("Answer")
 
 
@@ -52,6 +53,7 @@ class Journal:
         """What the user is to know of the file itself."""
         self._connection: sqlite3.Connection | None = None
         self._waiting: list[Row] = []
+        self._ends: list[End] = []
         self._saved = time.monotonic()
         self._has_failed = False
         self._usable_from = 0.0
@@ -104,12 +106,23 @@ class Journal:
         self.save()
         self.do(lambda connection: _forget_others(connection, image, prompts), None)
 
-    def note_end(self, image: str, report: Mapping[str, Any]) -> None:
-        """Keep how a run of an image has ended, in place of how an earlier one did."""
-        self.save()
+    def note_end(self, image: str, report: Mapping[str, Any], is_news: bool = True) -> None:
+        """Keep how a run of an image has ended, in place of how an earlier one did.
+
+        Parameters
+        ----------
+        is_news
+            Whether that is worth a file; what is not is kept along with what is.
+        """
         text = json.dumps(report)
-        row = (image, text, checksum(image, text))
-        self.do(lambda connection: _insert_end(connection, row), None)
+        self._ends.append((image, text, checksum(image, text)))
+        if is_news:
+            self._save_ends()
+
+    def _save_ends(self) -> None:
+        self.save()
+        self.do(lambda connection: _insert_ends(connection, self._ends), None)
+        self._ends.clear()
 
     def ends(self) -> dict[str, dict[str, Any]]:
         """Return how the last run of each image has ended, as `note_end` was told; by the image's key."""
@@ -125,6 +138,8 @@ class Journal:
         """Write the results that are not written yet, and close the file."""
         try:
             self.save()
+            if self._ends and self._connection is not None:
+                self._save_ends()
         finally:
             self._disconnect()
 
@@ -220,6 +235,6 @@ def _forget_others(connection: sqlite3.Connection, image: str, prompts: Collecti
         connection.executemany("DELETE FROM looks WHERE rowid = ?", gone)
 
 
-def _insert_end(connection: sqlite3.Connection, row: tuple[str, str, bytes]) -> None:
+def _insert_ends(connection: sqlite3.Connection, rows: list[End]) -> None:
     with connection:
-        connection.execute("INSERT OR REPLACE INTO ends VALUES (?, ?, ?)", row)
+        connection.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?, ?)", rows)
