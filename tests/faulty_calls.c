@@ -2,9 +2,13 @@
  *
  * FAULT_UNDER=FOLDER   only calls on files below it count
  * FAULT_LOCKS=1        file locks answer ENOLCK, as some shared file systems do
- * FAULT_CALL=N         from the Nth call on that needs room on the disk, all of them answer ENOSPC
+ * FAULT_CALL=N         from the Nth call on that needs room on the disk, all of them fail
+ * FAULT_ERRNO=N        with this error; else ENOSPC
  * FAULT_KILL=N         at the Nth call that writes, renames, links, deletes or syncs, the process is killed
- * FAULT_COUNT=FILE     at the end, how many calls of either kind there were
+ * FAULT_SLOW_MS=N      each such call takes so much longer
+ * FAULT_CLOCK=N        the time of day is N seconds off
+ *
+ * fault_room and fault_changes count the calls of either kind.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,9 +21,10 @@
 #include <string.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-static long needs_room, changes;
+long fault_room, fault_changes;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -51,20 +56,24 @@ static int is_file_under(int descriptor) {
 }
 
 static void change(void) {
-    if (__atomic_add_fetch(&changes, 1, __ATOMIC_SEQ_CST) == number_of("FAULT_KILL")) kill(getpid(), SIGKILL);
+    long slow = number_of("FAULT_SLOW_MS");
+    if (slow > 0) usleep(slow * 1000);
+    if (__atomic_add_fetch(&fault_changes, 1, __ATOMIC_SEQ_CST) == number_of("FAULT_KILL")) kill(getpid(), SIGKILL);
 }
 
-/* Whether the disk is full by now. */
+/* Whether the disk is full by now; errno then says so. */
 static int is_full(void) {
     long wanted = number_of("FAULT_CALL");
-    long count = __atomic_add_fetch(&needs_room, 1, __ATOMIC_SEQ_CST);
-    return wanted > 0 && count >= wanted;
+    long count = __atomic_add_fetch(&fault_room, 1, __ATOMIC_SEQ_CST);
+    if (wanted <= 0 || count < wanted) return 0;
+    errno = number_of("FAULT_ERRNO") > 0 ? number_of("FAULT_ERRNO") : ENOSPC;
+    return 1;
 }
 
 #define NEEDS_ROOM(is_ours) \
     if (is_ours) { \
         change(); \
-        if (is_full()) { errno = ENOSPC; return -1; } \
+        if (is_full()) return -1; \
     }
 #define CHANGES(is_ours) if (is_ours) change();
 
@@ -143,7 +152,7 @@ int fdatasync(int file) {
 static int opened(const char *name, const char *path, int flags, mode_t mode) {
     if ((flags & O_CREAT) && is_under(path) && access(path, F_OK) != 0) {
         change();
-        if (is_full()) { errno = ENOSPC; return -1; }
+        if (is_full()) return -1;
     }
     int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, name);
     return real(path, flags, mode);
@@ -188,10 +197,8 @@ int fcntl64(int file, int command, ...) {
     return controlled("fcntl64", file, command, value);
 }
 
-__attribute__((destructor)) static void say(void) {
-    const char *path = getenv("FAULT_COUNT");
-    FILE *file = path ? fopen(path, "w") : NULL;
-    if (!file) return;
-    fprintf(file, "%ld %ld\n", needs_room, changes);
-    fclose(file);
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int failed = REAL(clock_gettime)(clock, now);
+    if (!failed && clock == CLOCK_REALTIME && getenv("FAULT_CLOCK")) now->tv_sec += number_of("FAULT_CLOCK");
+    return failed;
 }

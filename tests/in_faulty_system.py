@@ -13,14 +13,15 @@ import pytest
 
 def faulty_system(folder: Path) -> dict[str, str]:
     """Return the environment of a process in which calls on files below a folder may fail; skips where none can."""
-    library = _library()
+    library = faulty_calls()
     if library is None:
         pytest.skip("needs Linux and a C compiler")
     return {**os.environ, "LD_PRELOAD": str(library), "FAULT_UNDER": str(folder)}
 
 
 @cache
-def _library() -> Path | None:
+def faulty_calls() -> Path | None:
+    """Return the compiled library; None where it cannot be made."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if sys.platform != "linux" or compiler is None:
         return None

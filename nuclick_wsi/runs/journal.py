@@ -8,7 +8,7 @@ transaction, so a run may be killed at any moment.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -126,7 +126,7 @@ class Journal:
 
     def ends(self) -> dict[str, dict[str, Any]]:
         """Return how the last run of each image has ended, as `note_end` was told; by the image's key."""
-        rows = self.do(lambda connection: connection.execute("SELECT * FROM ends").fetchall(), [])
+        rows: list[End] = self.do(lambda connection: connection.execute("SELECT * FROM ends").fetchall(), [])
         return {image: json.loads(text) for image, text, check in rows if check == checksum(image, text)}
 
     def kept(self) -> dict[str, int]:
@@ -222,7 +222,7 @@ class ImageResultCache:
         return self._contexts[prompt.kind] + digest
 
 
-def _insert_looks(connection: sqlite3.Connection, rows: list[tuple[str | bytes, ...]]) -> bool:
+def _insert_looks(connection: sqlite3.Connection, rows: Sequence[tuple[str | bytes, ...]]) -> bool:
     with connection:
         connection.executemany("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?)", rows)
     return True

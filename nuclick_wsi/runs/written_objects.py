@@ -41,7 +41,9 @@ class WrittenObjects:
     def read(self) -> dict[str, list[WrittenObject]]:
         """Return them all; none where the journal cannot be used."""
         query = "SELECT prompt, shape, look, feature, checksum FROM traces WHERE image = ?"
-        rows = self._journal.do(lambda connection: connection.execute(query, (self._image,)).fetchall(), [])
+        rows: list[tuple[str, bytes, str, bytes, bytes]] = self._journal.do(
+            lambda connection: connection.execute(query, (self._image,)).fetchall(), []
+        )
         found: dict[str, list[WrittenObject]] = {}
         for prompt, *rest, check in rows:
             if check == checksum(self._image, prompt, *rest):
