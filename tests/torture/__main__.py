@@ -14,6 +14,7 @@ from pathlib import Path
 from in_faulty_system import faulty_calls
 
 from torture import faults, kills
+from torture.children import load_everything
 from torture.targets import ASAP, HIERARCHY, PROJECT, TABLE, Target
 from torture.trials import Bench, Row
 
@@ -50,13 +51,15 @@ def _restart_with_faulty_calls() -> None:
 
 def _rows(place: Path, most: int, is_quick: bool, chance: random.Random) -> Iterator[Row]:
     targets = _targets(is_quick)
+    (place / "first").mkdir()
+    load_everything(PROJECT.make(place / "first"))
     for target in targets:
         bench = Bench(target, place / target.name.replace(" ", "-"))
         share = 2 if is_quick else most // len(targets) // 2
         yield kills.kill_at_random(bench, share, chance)
         yield kills.kill_at_calls(bench, share, chance)
         few = 1 if is_quick else 4
-        yield from faults.disk(bench, 2 if is_quick else 24, chance)
+        yield from faults.disk(bench, 2 if is_quick else 16, chance)
         yield from faults.slides(bench, few, chance)
         yield from faults.inside(bench, few // 2 or 1, chance)
         yield from faults.signals(bench, few, chance)

@@ -1,6 +1,7 @@
-"""Runs in processes of their own, each made in a moment as a copy of this one, in which everything is loaded already."""
+"""Runs in processes of their own, each made as a copy of this one, in which everything is loaded already."""
 
 import ctypes
+import gc
 import os
 import signal
 import struct
@@ -11,12 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from nuclick_wsi.cli import app
 from nuclick_wsi.runs.journal import Journal, Row
 
 LONGEST_S = 180.0
 """A run that takes longer hangs."""
 _PUT = struct.Struct("<d")
+
+
+def load_everything(arguments: Sequence[str]) -> None:
+    """Run once in this process, on one thread as threads are not copied, so that its copies need load nothing."""
+    torch.set_num_threads(1)
+    sys.argv = ["nuclick-wsi", "run", *arguments, "--device", "cpu", "--threads", "1", "--quiet"]
+    with suppress(SystemExit):
+        app.main()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

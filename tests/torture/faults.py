@@ -9,15 +9,17 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from nuclick_wsi.segmentation import segmenter
 from nuclick_wsi.slides.readers.framed import FramedSlide
 from torture.children import Child, Ended
 from torture.trials import Bench, Row, moments
 
 Action = Callable[[], None]
+_READS = 2
+"""How often a run reads a slide, at least."""
 
 
 def disk(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
@@ -65,11 +67,11 @@ def slides(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
     )
     for name, spoil in spoils:
         row = Row(name, bench.target.name)
-        for at in moments(chance, len(bench.undisturbed.puts), times):
+        for at in moments(chance, _READS, times):
             bench.fresh()
-            slide = sorted(bench.folder.rglob("*.svs"))[-1 if at % 2 else 0]
+            slide = sorted(bench.folder.rglob("*.svs"))[-1]
             copy = shutil.copy2(slide, bench.folder.parent / "copy.svs")
-            ended = bench.run(at_put=(at, partial(spoil, slide)))
+            ended = bench.run(prepare=partial(_before_read, at, partial(spoil, slide)))
             if slide.is_dir():
                 slide.rmdir()
             shutil.copy2(copy, slide)
@@ -85,12 +87,12 @@ def _become_folder(path: Path) -> None:
 def inside(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
     """Yield what comes of threads that die while they read, and of a device without memory."""
     row = Row("a reading thread dies", bench.target.name)
-    for at in moments(chance, 4, times):
+    for at in moments(chance, _READS, times):
         bench.fresh()
-        ended = bench.run(prepare=partial(_read_dies, at))
+        ended = bench.run(prepare=partial(_before_read, at, _die))
         row.times += 1
         row.seen.add(f"exit code {ended.code}")
-        if ended.code not in (0, 1):
+        if ended.code != 1:  # a fault of the program itself, which is said with a traceback in the record
             row.lost(f"exit code {ended.code}: {ended.said[-400:]}")
         bench.check_users(row)
         bench.check_recovery(row)
@@ -98,34 +100,40 @@ def inside(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
     row = Row("the device has no memory left", bench.target.name)
     for at in moments(chance, 2, times):
         bench.fresh()
-        _check(bench, row, bench.run(prepare=partial(_device_is_full, at)))
+        _check(bench, row, bench.run(prepare=partial(_device_is_full, at)), (1,))
     yield row
 
 
-def _read_dies(at: int) -> None:
+def _before_read(at: int, action: Action) -> None:
+    """Have something happen just before the Nth reading of a slide."""
     read, seen = FramedSlide.read, 0
 
-    def dying(self: FramedSlide, *given: object) -> object:
+    def watched(self: FramedSlide, *given: Any) -> Any:
         nonlocal seen
         seen += 1
         if seen == at:
-            raise MemoryError("no memory for a tile")
-        return read(self, *given)  # type: ignore[arg-type]
+            action()
+        return read(self, *given)
 
-    FramedSlide.read = dying  # type: ignore[method-assign, assignment]
+    FramedSlide.read = watched  # type: ignore[method-assign]
+
+
+def _die() -> None:
+    raise MemoryError("no memory for a tile")
 
 
 def _device_is_full(at: int) -> None:
-    real, seen = segmenter.CropSegmenter.__dict__["_probabilities"], 0
+    """Have the Nth batch find no memory, as torch says it."""
+    real, seen = torch.inference_mode, 0
 
-    def full(self: object, *given: object) -> object:
+    def full() -> Any:
         nonlocal seen
         seen += 1
         if seen == at:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(self, *given)
+        return real()
 
-    segmenter.CropSegmenter._probabilities = full  # type: ignore[attr-defined]
+    torch.inference_mode = full  # type: ignore[assignment, misc]
 
 
 def signals(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
