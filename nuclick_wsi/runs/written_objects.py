@@ -45,9 +45,9 @@ class WrittenObjects:
             lambda connection: connection.execute(query, (self._image,)).fetchall(), []
         )
         found: dict[str, list[WrittenObject]] = {}
-        for prompt, *rest, check in rows:
-            if check == checksum(self._image, prompt, *rest):
-                found.setdefault(prompt, []).append(WrittenObject(*rest))
+        for prompt, shape, look, feature, check in rows:
+            if check == checksum(self._image, prompt, shape, look, feature):
+                found.setdefault(prompt, []).append(WrittenObject(shape, look, feature))
         return found
 
     def add(self, written: Mapping[str, WrittenObject]) -> None:

@@ -107,6 +107,8 @@ class Child:
             for stream in (1, 2):
                 os.dup2(said, stream)
             os.environ.update(faults)
+            for name in ("SIGINT", "SIGHUP"):  # which shells ignore in what they start in the background
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
             _watch_puts(self.logs / "puts", at_put)
             prepare()
             sys.argv = ["nuclick-wsi", "run", *arguments, "--device", "cpu"]
