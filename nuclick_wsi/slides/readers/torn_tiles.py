@@ -91,7 +91,9 @@ class TileCheck:
             With what libjpeg says of it.
         """
         picture = self._pictures.get(size)
-        for number in picture.tiles_in(window) if picture is not None else ():
+        if picture is None:
+            return
+        for number in picture.tiles_in(window):
             if (size, number) not in self._faults:
                 self._faults[size, number] = self._fault_of(picture, number)
             if (fault := self._faults[size, number]) is not None:
