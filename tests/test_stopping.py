@@ -49,7 +49,7 @@ def test_a_run_that_is_told_to_end_keeps_what_it_has_done(name: str, tmp_path: P
         _, said = child.communicate(timeout=60)
     assert time.monotonic() - told < 20
     assert child.returncode == 128 + getattr(signal, name)
-    assert said.strip() == f"Stopped by {name}. What was done is kept; the same command goes on from there."
+    assert said.strip() == f"Stopped by {name}. What was done is kept."
     folder = project.parent / "nuclick"
     assert not (folder / FILE_NAME).exists()
     with Journal(folder / "journal.sqlite") as journal:

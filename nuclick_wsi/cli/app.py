@@ -249,7 +249,7 @@ def main() -> None:
         _complain(f"error: {error}")
         sys.exit(error.exit_code)
     except Stopped as stopped:
-        _complain(f"Stopped by {stopped}. What was done is kept; the same command goes on from there.")
+        _complain(f"Stopped by {stopped}. What was done is kept.")
         sys.exit(stopped.exit_code)
 
 
