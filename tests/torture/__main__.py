@@ -1,4 +1,4 @@
-"""Torture runs and print what they survived: `python -m torture [--kills N] [--quick]`, with `tests` on the path.
+"""Torture runs and print what they survived: `python -m torture [--kills N] [--quick] [--on TARGET]`, with `tests` on the path.
 
 The table is that of docs/reliability.md. Exit code: 0 where nothing was lost, else 1, with what was lost.
 """
@@ -24,13 +24,14 @@ def main() -> int:
     parser = argparse.ArgumentParser("torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="all of them together")
     parser.add_argument("--quick", action="store_true", help="each fault once, on one kind of target")
+    parser.add_argument("--on", choices=[one.name for one in (PROJECT, ASAP, TABLE, HIERARCHY)], help="else on all")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     _restart_with_faulty_calls()
     lost = 0
     print("| fault | on | times | what was seen | lost |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="nuclick-torture-") as place:
-        for row in _rows(Path(place).resolve(), asked.kills, asked.quick, random.Random(asked.seed)):
+        for row in _rows(Path(place).resolve(), asked):
             seen = ", ".join(sorted(row.seen))
             print(f"| {row.fault} | {row.target} | {row.times} | {seen} | {len(row.losses)} |", flush=True)
             for loss in row.losses:
@@ -49,19 +50,20 @@ def _restart_with_faulty_calls() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "torture", *sys.argv[1:]])
 
 
-def _rows(place: Path, most: int, is_quick: bool, chance: random.Random) -> Iterator[Row]:
-    targets = _targets(is_quick)
+def _rows(place: Path, asked: argparse.Namespace) -> Iterator[Row]:
+    chance = random.Random(asked.seed)
+    targets = [one for one in _targets(asked.quick) if asked.on in (None, one.name)]
     (place / "first").mkdir()
     load_everything(PROJECT.make(place / "first"))
     for target in targets:
         bench = Bench(target, place / target.name.replace(" ", "-"))
-        share = 2 if is_quick else most // len(targets) // 2
+        share = 2 if asked.quick else -(-asked.kills // len(_targets(is_quick=False)) // 2)
         yield kills.kill_at_random(bench, share, chance)
         yield kills.kill_at_calls(bench, share, chance)
-        few = 1 if is_quick else 4
-        yield from faults.disk(bench, 2 if is_quick else 16, chance)
+        few = 1 if asked.quick else 3
+        yield from faults.disk(bench, 2 if asked.quick else 12, chance)
         yield from faults.slides(bench, few, chance)
-        yield from faults.inside(bench, few // 2 or 1, chance)
+        yield from faults.inside(bench, few, chance)
         yield from faults.signals(bench, few, chance)
         yield from faults.journals(bench, chance)
         yield from faults.others(bench, few)

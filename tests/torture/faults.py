@@ -28,7 +28,7 @@ def disk(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
     for name, number, at in (
         ("disk full from the Nth write on", errno.ENOSPC, moments(chance, room, times)),
         ("disk read-only from the Nth write on", errno.EROFS, [1, *moments(chance, room, times // 4)]),
-        ("disk answers EIO from the Nth write on", errno.EIO, moments(chance, room, times // 4)),
+        ("disk answers EIO from the Nth write on", errno.EIO, moments(chance, room, max(1, times // 4))),
     ):
         row = Row(name, bench.target.name)
         for call in at:
@@ -100,7 +100,7 @@ def inside(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
     row = Row("the device has no memory left", bench.target.name)
     for at in moments(chance, 2, times):
         bench.fresh()
-        _check(bench, row, bench.run(prepare=partial(_device_is_full, at)), (1,))
+        _check(bench, row, bench.run(prepare=partial(_device_is_full, at)))
     yield row
 
 
