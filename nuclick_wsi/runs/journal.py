@@ -52,7 +52,7 @@ class Journal:
         self.notes: list[str] = []
         """What the user is to know of the file itself."""
         self._connection: sqlite3.Connection | None = None
-        self._waiting: list[Row] = []
+        self._waiting: list[tuple[str, str, bytes, bytes, bytes]] = []
         self._ends: list[End] = []
         self._saved = time.monotonic()
         self._has_failed = False
@@ -89,14 +89,14 @@ class Journal:
 
     def put(self, row: Row) -> None:
         """Keep the result of a prompt: image, prompt id, digest of the inputs, encoded result."""
-        self._waiting.append(row)
+        self._waiting.append((*row, checksum(*row)))
         if len(self._waiting) >= _BATCH or time.monotonic() - self._saved > _SECONDS:
             self.save()
 
     def save(self) -> None:
         """Write the results that are not written yet."""
         self._saved = time.monotonic()
-        rows = [(*row, checksum(*row)) for row in self._waiting]
+        rows = self._waiting
         if not rows or self.do(lambda connection: _insert_looks(connection, rows), False):
             self._waiting.clear()
         del self._waiting[:-_MOST_WAITING]

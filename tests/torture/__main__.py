@@ -1,6 +1,7 @@
 """Torture runs and print what they survived: `python -m torture [--kills N] [--quick] [--on TARGET]`.
 
-It needs `tests` on Python's path. The table is that of docs/reliability.md. Exit code: 0 where nothing was lost, else 1, with what was lost.
+It needs `tests` on Python's path. The table is that of docs/reliability.md. Exit code: 0 where nothing was lost, else
+1, with what was lost.
 """
 
 import argparse
