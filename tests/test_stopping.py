@@ -64,3 +64,15 @@ def test_a_signal_that_nohup_has_ignored_stays_ignored() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_signals_that_other_code_in_the_process_has_taken_are_taken_back() -> None:
+    """As a Java machine takes them, behind Python's back."""
+    code = (
+        "import ctypes, signal; from nuclick_wsi.cli.stopping import *\n"
+        "raise_on_signals(); ctypes.CDLL(None).signal(signal.SIGTERM, ctypes.c_void_p(1)); take_back_signals()\n"
+        "try:\n    signal.raise_signal(signal.SIGTERM)\nexcept Stopped as stopped:\n    exit(stopped.exit_code)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 143

@@ -14,6 +14,7 @@ from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
+from nuclick_wsi.cli.stopping import take_back_signals
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
@@ -104,6 +105,7 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
     request = asked.found()
     work = _chosen(work_of(request), request)
+    take_back_signals()
     registry = ModelRegistry(
         request.models,
         request.device,

@@ -32,6 +32,14 @@ def raise_on_signals() -> None:
             signal.signal(number, _stop)
 
 
+def take_back_signals() -> None:
+    """Have the signals once more that `raise_on_signals` took: a Java machine, which paquo starts, takes them away."""
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _stop:
+            signal.signal(number, _stop)
+
+
 def _stop(number: int, _: FrameType | None) -> None:
     for name in _SIGNALS:
         if hasattr(signal, name):
