@@ -22,8 +22,8 @@ FILE_NAME = "journal.sqlite"
 
 _BATCH = 256
 _SECONDS = 1.0
-"""Prompts, and seconds, after which results are written, when the next one comes: a killed run loses two seconds at most,
-unless a batch takes longer than one."""
+"""Prompts, and seconds, after which results are written when the next one comes: a killed run loses two seconds at
+most, unless a batch takes longer than one."""
 _MOST_WAITING = 16 * _BATCH
 """Results that are held while another program has locked the file; those before them are computed again some day."""
 _PAUSE = 30.0
