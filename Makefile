@@ -10,7 +10,7 @@ OSD := openseadragon-6.1.1
 OSD_SHA256 := b4ab2942f33b90e0448e4d20fc5ed14cee049f1f3ae49d70afd4b05e9a2f92d0
 VENDORED := nuclick_wsi/viewer/static/vendor/openseadragon
 
-.PHONY: install vendor demo groovy test test-slow test-gpu lint types docs bench bench-peers clean
+.PHONY: install vendor demo groovy test test-slow test-gpu lint types docs bench bench-peers torture clean
 
 install: $(INSTALLED)
 
@@ -80,6 +80,10 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	test -x $(PEERS)/$(notdir $(BIN))/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/$(notdir $(BIN))/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 	touch $@
+
+# Kills, full disks, damaged journals and more, really made; prints the table of docs/reliability.md. Linux, with a C compiler.
+torture: install
+	PYTHONPATH=tests:. $(BIN)/python -m torture
 
 clean:
 	rm -rf $(VENV) .venv-peers .groovy .mypy build dist site demo *.egg-info

@@ -53,6 +53,10 @@ class ResultError(NuclickError, OSError):
     exit_code = 1
 
 
+class BusyError(ResultError):
+    """Another run is at work in the same folder of results."""
+
+
 class FileChangedError(ResultError):
     """A file was saved by another program between being read and being replaced."""
 

@@ -88,7 +88,7 @@ def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> R
             f"{wanted.with_name(there)} is not a result of this input and stays as it is: written to {path.name}",
         )
     if whose is Origin.EDITED:
-        remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
+        remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).path.name}",)
     return ResultPlace(path, source, seen, remarks)
 
 

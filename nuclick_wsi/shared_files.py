@@ -10,13 +10,13 @@ import hashlib
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_wsi.errors import FileChangedError, ResultError
 from nuclick_wsi.files import sync_file, temporary_beside
+from nuclick_wsi.leftovers import discard, swap_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,16 @@ def _put_over(temporary: Path, path: Path, seen: Stamp) -> None:
         raise _changed(path)
     shutil.copymode(path, temporary)
     ours = Stamp.of_file(temporary)
-    _swap(temporary, path)
-    # A save that came between the look and the swap is under the temporary name now.
-    if Stamp.of_file(temporary) != seen:
-        _put_back(temporary, path, ours)
-        raise _changed(path)
+    swapped = temporary.rename(temporary.with_name(swap_name(ours.sha256, seen.sha256)))
+    try:
+        _swap(swapped, path, path.with_name(swap_name(ours.sha256, seen.sha256)))
+        # A save that came between the look and the swap is under the temporary name now.
+        if Stamp.of_file(swapped) != seen:
+            _put_back(swapped, path, ours)
+            swapped.unlink(missing_ok=True)  # of the saves, the last one is there
+            raise _changed(path)
+    finally:
+        discard(swapped)
 
 
 def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
@@ -119,7 +124,7 @@ def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
     while True:
         back = Stamp.of_file(temporary)
         try:
-            _swap(temporary, path)
+            _swap(temporary, path, path.with_name(swap_name(ours.sha256, back.sha256)))
         except FileNotFoundError:  # taken away to be replaced by a newer save
             return
         if Stamp.of_file(temporary) == expected:
@@ -127,11 +132,13 @@ def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
         expected = back
 
 
-def _swap(one: Path, other: Path) -> None:
-    """Have two files change names, in one step where the system can, so that neither name is ever without a file."""
+def _swap(one: Path, other: Path, aside: Path) -> None:
+    """Have two files change names, in one step where the system can, so that neither name is ever without a file.
+
+    `aside` is a free name for the time between two steps.
+    """
     if _exchange(one, other):
         return
-    aside = other.with_name(f".{uuid.uuid4().hex}.part")
     try:
         # The same file under a second name: what another program still writes into it is seen.
         os.link(other, aside)

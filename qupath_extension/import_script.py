@@ -32,7 +32,9 @@ def offer_import_script(project_folder: Path) -> Sequence[str]:
     if before == content or (before is not None and _MARK not in before):
         return ()
     is_edited = before is not None and origin_of_bytes(before, NAME) is not Origin.OURS
-    remarks = (f"{path} may have been edited since it was written: kept as {back_up(path).name}",) if is_edited else ()
+    remarks = (
+        (f"{path} may have been edited since it was written: kept as {back_up(path).path.name}",) if is_edited else ()
+    )
     replace_if_unchanged(path, content, None if before is None else Stamp.of(before))
     return remarks
 

@@ -260,7 +260,7 @@ def _ask(program: Path, script: Path) -> str:
 
 
 def _keep(path: Path) -> str:
-    return f"{path} may have been edited since it was written: kept as {back_up(path).name}"
+    return f"{path} may have been edited since it was written: kept as {back_up(path).path.name}"
 
 
 def _is_plain(path: Path) -> bool:

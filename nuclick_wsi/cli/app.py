@@ -34,6 +34,8 @@ from nuclick_wsi.cli.options import (
     Verbose,
 )
 from nuclick_wsi.cli.run_file import take_config, take_target
+from nuclick_wsi.cli.stopping import Stopped, raise_on_signals
+from nuclick_wsi.cli.target_commands import status
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
 
@@ -154,6 +156,9 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Outline every prompt anew, also where nothing has changed since a run.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Only the images that failed in the last run, or were incomplete.")
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -195,6 +200,7 @@ def run(
         preview=preview,
         dry_run=dry_run,
         fresh=fresh,
+        retry_failed=retry_failed,
         project_access=project_access,
     )
     raise typer.Exit(run_target(asked, Screen(quiet, verbose, as_json)))
@@ -225,6 +231,7 @@ def convert(
     raise typer.Exit(convert.convert(asked))
 
 
+app.command()(status)
 app.command()(evaluate)
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command()(demo)
@@ -234,9 +241,17 @@ app.command()(serve)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message, never a traceback."""
+    """Run the command line; a user's mistake is one message, never a traceback, and so is an interruption."""
+    raise_on_signals()
     try:
         app()
     except NuclickError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _complain(f"error: {error}")
         sys.exit(error.exit_code)
+    except Stopped as stopped:
+        _complain(f"Stopped by {stopped}. What was done is kept.")
+        sys.exit(stopped.exit_code)
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(text, style="red", highlight=False, markup=False, soft_wrap=True)

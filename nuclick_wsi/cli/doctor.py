@@ -81,6 +81,7 @@ def _python() -> Iterator[Finding]:
     )
     for name in ("torch", "numpy", "scipy", "scikit-image", "shapely", "zarr"):
         yield _package(name, Health.BAD, f"pip install {name}")
+    yield _package("simplejpeg", Health.OPTIONAL, "pip install simplejpeg; without it damaged JPEG tiles go unnoticed")
 
 
 def _package(name: str, absent: Health, advice: str) -> Finding:

@@ -1,6 +1,7 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
+from nuclick_wsi.cli.stopping import take_back_signals
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
@@ -20,9 +22,11 @@ from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import Job
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
+from nuclick_wsi.runs.progress import to_retry
 from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
+from nuclick_wsi.runs.run_lock import RunLock
 from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
@@ -67,11 +71,21 @@ class RunRequest:
     preview: bool = False
     dry_run: bool = False
     fresh: bool = False
+    retry_failed: bool = False
     project_access: ProjectAccess = ProjectAccess.AUTO
+
+    def found(self) -> "RunRequest":
+        """Return it with the paths that it means, which may be written in another case or Unicode form."""
+        return replace(
+            self,
+            target=existing(self.target),
+            slide=self.slide and existing(self.slide),
+            slides=self.slides and existing(self.slides),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class Work:
     """The jobs of a request, and where their results go."""
 
     jobs: Sequence[Job]
@@ -89,8 +103,9 @@ class _Work:
 
 def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
-    request = _found(asked)
-    work = _work_of(request)
+    request = asked.found()
+    work = _chosen(work_of(request), request)
+    take_back_signals()
     registry = ModelRegistry(
         request.models,
         request.device,
@@ -116,7 +131,8 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     _check_places(request)
     for warning in work.warnings:
         screen.warn(warning, "yellow")
-    with work.journal, screen.watcher(len(work.jobs)) as watcher:
+    lock = nullcontext() if request.dry_run else RunLock(work.out)
+    with lock, work.journal, screen.watcher(len(work.jobs)) as watcher:
         report = run(work.jobs, registry, options, watcher, work.journal)
     _show(report, request, work, screen)
     return exit_code(report)
@@ -146,7 +162,23 @@ def _share(option: str, value: float) -> float:
     return value
 
 
-def _work_of(request: RunRequest) -> _Work:
+def _chosen(work: Work, request: RunRequest) -> Work:
+    """Return the work, or of it what the last run could not do."""
+    if not request.retry_failed:
+        return work
+    jobs = to_retry(work.jobs, work.journal)
+    notes = [*work.notes, f"Of {len(work.jobs)} images, {len(jobs)} failed or were incomplete."]
+    return replace(work, jobs=jobs, notes=notes)
+
+
+def work_of(request: RunRequest) -> Work:
+    """Return the jobs of a request, and where their results go.
+
+    Raises
+    ------
+    NuclickError
+        If the target is not there, or options do not fit it.
+    """
     target = request.target
     if not target.exists():
         raise SettingsError(
@@ -168,16 +200,6 @@ def _work_of(request: RunRequest) -> _Work:
     )
 
 
-def _found(asked: RunRequest) -> RunRequest:
-    """Return a request with the paths that it means, which may be written in another case or Unicode form."""
-    return replace(
-        asked,
-        target=existing(asked.target),
-        slide=asked.slide and existing(asked.slide),
-        slides=asked.slides and existing(asked.slides),
-    )
-
-
 def _check_places(request: RunRequest) -> None:
     if request.slide is not None:
         require_slide(request.slide)
@@ -187,7 +209,7 @@ def _check_places(request: RunRequest) -> None:
         )
 
 
-def _work_on_project(request: RunRequest) -> _Work:
+def _work_on_project(request: RunRequest) -> Work:
     if request.slide is not None:
         raise SettingsError(
             "--slide is for a file of prompts; a project knows its slides (--slides DIR finds moved ones)."
@@ -200,8 +222,8 @@ def _work_on_project(request: RunRequest) -> _Work:
     notes = [access.note] if access.is_news else []
     details = [] if access.is_news else [access.note]
     if not isinstance(access, HierarchyAccess):
-        return _Work(jobs, out, journal, notes, details)
-    return _Work(jobs, out, journal, notes, details, signs_of_use(project, journal.path), project.path)
+        return Work(jobs, out, journal, notes, details)
+    return Work(jobs, out, journal, notes, details, signs_of_use(project, journal.path), project.path)
 
 
 def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:
@@ -214,12 +236,12 @@ def _access(request: RunRequest, project: Project, out: Path, journal: Journal) 
     return choose_access(request.project_access, project, FileAccess(out, request.as_type, "as asked for"), journal)
 
 
-def _work_on_asap(request: RunRequest) -> _Work:
+def _work_on_asap(request: RunRequest) -> Work:
     if request.images:
         raise SettingsError("--image is for a project; of ASAP's files, name the one to work on.")
     folder = request.target if request.target.is_dir() else request.target.parent
     out = request.out or folder / "nuclick"
-    return _Work(asap_jobs(asap_files(request.target), _asap_choice(request)), out, _journal(request, out))
+    return Work(asap_jobs(asap_files(request.target), _asap_choice(request)), out, _journal(request, out))
 
 
 def _journal(request: RunRequest, out: Path) -> Journal:
@@ -231,7 +253,7 @@ def _asap_choice(request: RunRequest) -> AsapChoice:
     return AsapChoice(request.objects, rule, request.slide, request.slides)
 
 
-def _work_on_file(request: RunRequest) -> _Work:
+def _work_on_file(request: RunRequest) -> Work:
     if request.images:
         raise SettingsError("--image is for a project; of a table of several slides, --slide names the one to work on.")
     if request.slides is not None and not request.slides.is_dir():
@@ -247,10 +269,10 @@ def _work_on_file(request: RunRequest) -> _Work:
         reader=request.reader,
         pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
     )
-    return _Work(file.jobs(), out, _journal(request, out))
+    return Work(file.jobs(), out, _journal(request, out))
 
 
-def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -> None:
+def _show(report: RunReport, request: RunRequest, work: Work, screen: Screen) -> None:
     if screen.as_json:
         print_json(report.content())
     if not screen.shows_text:
@@ -261,7 +283,7 @@ def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -
     _print_places(screen.out, report, work)
 
 
-def _print_places(console: Console, report: RunReport, work: _Work) -> None:
+def _print_places(console: Console, report: RunReport, work: Work) -> None:
     """Print where everything is that was written."""
     written = [image.written.path for image in report.images if image.written is not None]
     if written:

@@ -180,7 +180,7 @@ class GeoJsonSink:
             return ()
         place = results_place(self.path, self.source)
         # An edited file was copied when its place was chosen.
-        told = place.remarks or (f"it is kept as it was as {back_up(place.path).name}",)
+        told = place.remarks or (f"it is kept as it was as {back_up(place.path).path.name}",)
         put_results(place, (), self.as_type, {})
         return (f"{NO_PROMPTS_LEFT} {place.path}", *told)
 

@@ -88,6 +88,8 @@ def run(
     for job in jobs:
         images.append(_guarded(_Line(registry, options, watcher, journal), job))
         watcher.image_ended(images[-1])
+        if not options.dry:
+            journal.note_end(job.identity, images[-1].as_end(), is_news=not images[-1].left_no_trace)
     notes = [*options.notes, *journal.notes]
     report = RunReport(started, _described(options, registry), _models_used(registry), images, notes, options.details)
     nothing_done = options.dry or all(image.left_no_trace for image in images)

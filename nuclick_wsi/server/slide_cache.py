@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.slides.fingerprint import fingerprint
 from nuclick_wsi.slides.readers import open_slide
-from nuclick_wsi.slides.slide import Frame, Slide, fingerprint
+from nuclick_wsi.slides.slide import Frame, Slide
 
 _Key: TypeAlias = tuple[Path, Frame, int, int]
 

@@ -12,9 +12,10 @@ from nuclick_wsi.paths import existing
 from nuclick_wsi.runs.jobs import GeoJsonSink, Sink, file_stem
 from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.fingerprint import fingerprint
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, resolve_pixel_size
 from nuclick_wsi.slides.readers import open_slide
-from nuclick_wsi.slides.slide import Frame, SlideInfo, fingerprint, require_size
+from nuclick_wsi.slides.slide import Frame, SlideInfo, require_size
 from qupath_extension.access import FileAccess
 from qupath_extension.jobs import image_stem
 from qupath_extension.project import ProjectImage, read_project

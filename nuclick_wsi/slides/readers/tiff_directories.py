@@ -18,7 +18,8 @@ from nuclick_wsi.geometry import Size
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, DESCRIPTION = 256, 257, 258, 262, 270
 ORIENTATION, SAMPLES, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 277, 282, 283, 296
 TILE_WIDTH, SUB_DIRECTORIES, EXTRA_SAMPLES = 322, 330, 338
-OFFSETS, LENGTHS = (273, 324), (279, 325)
+COMPRESSION, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, JPEG_TABLES = 259, 323, 324, 325, 347
+OFFSETS, LENGTHS = (273, TILE_OFFSETS), (279, TILE_LENGTHS)
 """Of the strips, and of the tiles."""
 HAMAMATSU = 65420
 """A tag of Hamamatsu's files: beyond 4 GB their offsets are cut to 32 bits, and look like damage."""
@@ -104,6 +105,10 @@ class Directory:
             return None
         above, below = struct.unpack(f"{self.layout.order}II", data[:8])
         return above / below if below else None
+
+    def content(self, tag: int) -> bytes:
+        """Return the bytes of a tag as they stand in the file, if it holds whole numbers or text."""
+        return self._data(tag)[1]
 
     @property
     def size(self) -> Size | None:

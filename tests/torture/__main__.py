@@ -1,0 +1,81 @@
+"""Torture runs and print what they survived: `python -m torture [--kills N] [--quick] [--on TARGET]`.
+
+It needs `tests` on Python's path. The table is that of docs/reliability.md. Exit code: 0 where nothing was lost, else
+1, with what was lost.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from in_faulty_system import faulty_calls
+
+from torture import faults, kills
+from torture.children import load_everything
+from torture.targets import ASAP, HIERARCHY, PROJECT, TABLE, Target
+from torture.trials import Bench, Row
+
+
+def main() -> int:
+    """Make all faults; return the exit code."""
+    parser = argparse.ArgumentParser("torture", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="all of them together")
+    parser.add_argument("--quick", action="store_true", help="each fault once, on one kind of target")
+    parser.add_argument("--on", choices=[one.name for one in (PROJECT, ASAP, TABLE, HIERARCHY)], help="else on all")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    _restart_with_faulty_calls()
+    lost = 0
+    print("| fault | on | times | what was seen | lost |\n|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory(prefix="nuclick-torture-") as place:
+        for row in _rows(Path(place).resolve(), asked):
+            seen = ", ".join(sorted(row.seen))
+            print(f"| {row.fault} | {row.target} | {row.times} | {seen} | {len(row.losses)} |", flush=True)
+            for loss in row.losses:
+                print(f"  LOST: {row.fault}, {row.target}: {loss}", file=sys.stderr, flush=True)
+            lost += len(row.losses)
+    return 1 if lost else 0
+
+
+def _restart_with_faulty_calls() -> None:
+    """Start this program once more with the faulty calls before the C library."""
+    library = faulty_calls()
+    if library is None:
+        sys.exit("torture needs Linux and a C compiler")
+    if "LD_PRELOAD" not in os.environ:
+        os.environ["LD_PRELOAD"] = str(library)
+        os.execv(sys.executable, [sys.executable, "-m", "torture", *sys.argv[1:]])
+
+
+def _rows(place: Path, asked: argparse.Namespace) -> Iterator[Row]:
+    chance = random.Random(asked.seed)
+    targets = [one for one in _targets(asked.quick) if asked.on in (None, one.name)]
+    (place / "first").mkdir()
+    load_everything(PROJECT.make(place / "first"))
+    for target in targets:
+        bench = Bench(target, place / target.name.replace(" ", "-"))
+        share = 2 if asked.quick else -(-asked.kills // len(_targets(is_quick=False)) // 2)
+        yield kills.kill_at_random(bench, share, chance)
+        yield kills.kill_at_calls(bench, share, chance)
+        few = 1 if asked.quick else 3
+        yield from faults.disk(bench, 2 if asked.quick else 12, chance)
+        yield from faults.slides(bench, few, chance)
+        yield from faults.inside(bench, few, chance)
+        yield from faults.signals(bench, few, chance)
+        yield from faults.journals(bench, chance)
+        yield from faults.others(bench, few)
+        yield from faults.users(bench)
+
+
+def _targets(is_quick: bool) -> list[Target]:
+    if is_quick:
+        return [PROJECT]
+    return [PROJECT, ASAP, TABLE, *([HIERARCHY] if "PAQUO_QUPATH_DIR" in os.environ else [])]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
