@@ -127,6 +127,16 @@ def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
         expected = back
 
 
+def exchange_names(one: Path, other: Path) -> None:
+    """Have two files or folders change names, in one step where the system can; OSError where they cannot."""
+    if _exchange(one, other):
+        return
+    aside = other.with_name(f".{uuid.uuid4().hex}.part")
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)
+
+
 def _swap(one: Path, other: Path) -> None:
     """Have two files change names, in one step where the system can, so that neither name is ever without a file."""
     if _exchange(one, other):
