@@ -113,7 +113,7 @@ def test_a_closed_slide_says_so_and_may_be_closed_again(make_slide, reader):
 
 
 def test_every_reader_is_installed_and_names_its_version():
-    assert [reader.unavailable() for reader in READERS] == [None, None, None]
+    assert [reader.unavailable() for reader in READERS] == [None, None, None, None]
     assert all(reader.library_version().startswith(reader.package) for reader in READERS)
 
 
