@@ -12,7 +12,9 @@ from rich.console import Console
 
 from nuclick_wsi.choices import (
     LOOK_AT_BELOW,
+    ExportFormat,
     GlandMode,
+    LabelsVersion,
     ModelTerms,
     ObjectType,
     Precision,
@@ -146,6 +148,27 @@ def run(
             "least sure of and of each class, and an HTML page with all of them and the rejections.",
         ),
     ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write label images as OME-Zarr: a store (out.zarr), or for several images a folder of stores."
+        ),
+    ] = None,
+    labels_version: Annotated[LabelsVersion, typer.Option(help="Of OME-Zarr.")] = LabelsVersion.V05,
+    export: Annotated[
+        list[ExportFormat] | None,
+        typer.Option(
+            help="Also write a table of measurements, COCO, or tiles with label images, into `export` in the folder of "
+            "results; may be repeated."
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Have the network's work done by workers: tcp://HOST:PORT of a dask scheduler, local:N for N "
+            "processes here, or a .toml that describes a cluster."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     project_access: Annotated[
         ProjectAccess,
@@ -167,6 +190,7 @@ def run(
     """
     from nuclick_wsi.cli.run import RunRequest, mask_settings, run_target
     from nuclick_wsi.cli.screen import Screen
+    from nuclick_wsi.exports.export import ExportChoice
     from nuclick_wsi.segmentation.settings import OutlineSettings
 
     asked = RunRequest(
@@ -193,6 +217,8 @@ def run(
         look_at_below=look_at_below,
         out=out,
         preview=preview,
+        exports=ExportChoice(labels, labels_version, tuple(export or ())),
+        cluster=cluster,
         dry_run=dry_run,
         fresh=fresh,
         project_access=project_access,

@@ -11,9 +11,11 @@ from asap_bridge.selection import GroupRule
 from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, Precision, ProjectAccess, ReaderChoice
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
+from nuclick_wsi.cli.run_cluster import ahead_of
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.exports.export import STORE, ExportChoice
 from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.paths import existing
@@ -65,6 +67,8 @@ class RunRequest:
     out: Path | None = None
     look_at_below: float = LOOK_AT_BELOW
     preview: bool = False
+    exports: ExportChoice = ExportChoice()
+    cluster: str | None = None
     dry_run: bool = False
     fresh: bool = False
     project_access: ProjectAccess = ProjectAccess.AUTO
@@ -109,15 +113,21 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
         look_at_below=_share("--look-at-below", request.look_at_below),
         pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
         preview=request.preview,
+        exports=request.exports,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
         details=work.details,
     )
     _check_places(request)
+    _check_exports(request.exports, work)
     for warning in work.warnings:
         screen.warn(warning, "yellow")
-    with work.journal, screen.watcher(len(work.jobs)) as watcher:
-        report = run(work.jobs, registry, options, watcher, work.journal)
+    with (
+        work.journal,
+        screen.watcher(len(work.jobs)) as watcher,
+        ahead_of(request, options, registry, work.journal, watcher) as ahead,
+    ):
+        report = run(ahead(work.jobs), registry, options, watcher, work.journal)
     _show(report, request, work, screen)
     return exit_code(report)
 
@@ -185,6 +195,15 @@ def _check_places(request: RunRequest) -> None:
         raise SettingsError(
             f"--out {request.out} is a file, and results need a folder: name one, which need not exist."
         )
+
+
+def _check_exports(exports: ExportChoice, work: _Work) -> None:
+    if exports.labels is not None and exports.labels.suffix == STORE and len(work.jobs) != 1:
+        raise SettingsError(
+            f"--labels {exports.labels} is one store, and there are {len(work.jobs)} images: name a folder, in which "
+            "each image gets a store, or choose one image."
+        )
+    exports.require_places(work.out, ((job.stem, job.identity) for job in work.jobs))
 
 
 def _work_on_project(request: RunRequest) -> _Work:
