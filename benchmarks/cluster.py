@@ -25,8 +25,8 @@ from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.run import Options, run
 from nuclick_wsi.slides.pyramid import write_pyramid
 
-TILES = 8
-CLICKS = 4000
+TILES = 4
+CLICKS = 2000
 PIXEL_SIZE = nw.PixelSize(0.25, 0.25)
 TWICE = 2
 
@@ -92,18 +92,17 @@ def parts(table: Path) -> None:
     with Journal(out / "journal.sqlite") as journal:
         setup = Setup(device="cpu")
         ahead = Ahead(pool, setup, registry, None, journal, Silent(), str)
+        begun = time.process_time()
         jobs = list(ahead.of(PromptFile(table, out).jobs()))
+        planned = time.process_time() - begun - pool.worked
         begun = time.process_time()
         report = run(jobs, registry, Options(out), Silent(), journal)
         written = time.process_time() - begun
-        begun = time.process_time()
-        list(Ahead(pool, setup, registry, None, journal, Silent(), str).of(PromptFile(table, out).jobs()))
-        planned = time.process_time() - begun
     assert report.images[0].recalled == CLICKS
     size = (out / "journal.sqlite").stat().st_size
     print(f"{CLICKS} clicks in {len(pool.sent)} units, one core each; to load models takes {work_on_one:.1f} s")
     print(f"on workers: read, network, masks   {1000 * pool.worked / CLICKS:8.2f} ms of processor time per click")
-    print(f"here: what is known, units         {1000 * planned / CLICKS:8.2f}")
+    print(f"here: units, messages, journal     {1000 * planned / CLICKS:8.2f}")
     print(f"here: overlaps, outlines, files    {1000 * written / CLICKS:8.2f}")
     print(f"workers that one core here feeds   {pool.worked / (planned + written):8.1f}")
     print(f"sent to workers                    {sum(pool.sent) / CLICKS:8.0f} bytes per click")

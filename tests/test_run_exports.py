@@ -60,3 +60,15 @@ def test_what_else_is_in_the_place_of_a_store_is_refused_before_anything_is_comp
     with pytest.raises(SettingsError, match="is no result of the same input"):
         run_target(request)
     assert not (tmp_path / "project" / "nuclick").exists()
+
+
+def test_labels_of_another_project_in_the_same_folder_are_not_replaced(tmp_path: Path) -> None:
+    exports = ExportChoice(tmp_path / "labels")
+    for name in ("one", "two"):
+        project = write_project(tmp_path / name, Image("a.svs", [clicks(NUCLEI[0])]))
+        request = RunRequest(project, device="cpu", project_access=FILES, exports=exports)
+        if name == "one":
+            assert run_target(request) == 0
+        else:
+            with pytest.raises(SettingsError, match=r"1 a\.svs\.zarr is not written"):
+                run_target(request)

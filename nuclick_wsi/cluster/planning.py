@@ -17,8 +17,8 @@ from nuclick_wsi.slides.resample import grid_for
 
 _CELL = 512
 """Side in grid pixels of the lattice by which prompts are kept together, as they share what is read and encoded."""
-_PIXELS = 256 * 128 * 128
-"""Of all crops of a unit: about two seconds of work on one core, which is much more than sending it takes."""
+_PIXELS = 128 * 128 * 128
+"""Of all crops of a unit: two seconds of work or so on one core, which is much more than sending it takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from nuclick_wsi.exports.table import objects_csv
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.instances import Instance
 from nuclick_wsi.owned_folders import replaced_folder, require_ours_or_free
+from nuclick_wsi.ownership import source_name
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.slide import Slide
 
@@ -65,20 +66,20 @@ class ExportChoice:
         SettingsError
             If there is.
         """
-        for stem, source in images:
+        for stem, identity in images:
             for place in self.places(out, stem).values():
-                require_ours_or_free(place, source)
+                require_ours_or_free(place, _source(place, out, identity))
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedImage:
-    """The results of one image with the slide that they lie on; `source` is what they are made from."""
+    """The results of one image with the slide that they lie on; `identity` is the image's in its run."""
 
     slide: Slide
     pixel_size: PixelSize
     instances: Iterable[Instance]
     colors: Mapping[str, Color]
-    source: str
+    identity: str
 
 
 def export_image(choice: ExportChoice, out: Path, stem: str, image: ExportedImage) -> list[str]:
@@ -98,11 +99,16 @@ def export_image(choice: ExportChoice, out: Path, stem: str, image: ExportedImag
     table = _table(image, layers) if {"labels", ExportFormat.CSV.value} & places.keys() else b""
     told: list[str] = []
     for what, place in places.items():
-        with replaced_folder(place, image.source) as (folder, remarks):
+        with replaced_folder(place, _source(place, out, image.identity)) as (folder, remarks):
             unread = _write(what, folder, choice.version, image, layers, table)
         told += [f"{what} in {place}", *remarks]
         told += [f"{unread} tiles of {place} are left out, because the slide cannot be read there"] if unread else []
     return told
+
+
+def _source(place: Path, out: Path, identity: str) -> str:
+    """Return what an export is made from: an image of the run whose folder is `out`, as it is seen from the export."""
+    return f"{source_name(place.parent, out)}\n{identity}"
 
 
 def _write(
