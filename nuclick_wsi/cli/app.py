@@ -12,7 +12,6 @@ from rich.console import Console
 
 from nuclick_wsi.choices import (
     LOOK_AT_BELOW,
-    ExportFormat,
     GlandMode,
     LabelsVersion,
     ModelTerms,
@@ -27,7 +26,11 @@ from nuclick_wsi.cli.model_commands import evaluate, train
 from nuclick_wsi.cli.options import (
     AsJson,
     BatchSize,
+    Cluster,
     Device,
+    Exports,
+    Labels,
+    LabelsVersionChoice,
     ModelChoice,
     PrecisionChoice,
     Quiet,
@@ -148,27 +151,10 @@ def run(
             "least sure of and of each class, and an HTML page with all of them and the rejections.",
         ),
     ] = False,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also write label images as OME-Zarr: a store (out.zarr), or for several images a folder of stores."
-        ),
-    ] = None,
-    labels_version: Annotated[LabelsVersion, typer.Option(help="Of OME-Zarr.")] = LabelsVersion.V05,
-    export: Annotated[
-        list[ExportFormat] | None,
-        typer.Option(
-            help="Also write a table of measurements, COCO, or tiles with label images, into `export` in the folder of "
-            "results; may be repeated."
-        ),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            help="Have the network's work done by workers: tcp://HOST:PORT of a dask scheduler, local:N for N "
-            "processes here, or a .toml that describes a cluster."
-        ),
-    ] = None,
+    labels: Labels = None,
+    labels_version: LabelsVersionChoice = LabelsVersion.V05,
+    export: Exports = None,
+    cluster: Cluster = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     project_access: Annotated[
         ProjectAccess,
@@ -188,7 +174,8 @@ def run(
     Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
     refused, 2 wrong use.
     """
-    from nuclick_wsi.cli.run import RunRequest, mask_settings, run_target
+    from nuclick_wsi.cli.run import mask_settings, run_target
+    from nuclick_wsi.cli.run_request import RunRequest
     from nuclick_wsi.cli.screen import Screen
     from nuclick_wsi.exports.export import ExportChoice
     from nuclick_wsi.segmentation.settings import OutlineSettings

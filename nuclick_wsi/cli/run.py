@@ -8,10 +8,11 @@ from rich.console import Console
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, Precision, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import LOOK_AT_BELOW, ProjectAccess
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run_cluster import ahead_of
+from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import SettingsError
@@ -27,7 +28,7 @@ from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
 from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.segmentation.settings import MaskSettings, Settings
 from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
@@ -38,40 +39,6 @@ from qupath_extension.project import Project, read_project
 PROMPT_FILES = (*GEOJSON, *TABLES, ".gz", ".zip")
 _MOST_PAGES = 3
 """Named on screen."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What `nuclick-wsi run` was asked to do."""
-
-    target: Path
-    slide: Path | None = None
-    slides: Path | None = None
-    clicks_groups: Sequence[str] = ()
-    squiggles_groups: Sequence[str] = ()
-    objects: ObjectChoice = ObjectChoice.AUTO
-    models: Sequence[str] = ()
-    terms: ModelTerms = ModelTerms.ANY
-    images: Sequence[str] = ()
-    mpp: float | None = None
-    force_mpp: float | None = None
-    reader: ReaderChoice = ReaderChoice.AUTO
-    device: str = "auto"
-    precision: Precision = Precision.SINGLE
-    batch_size: int | None = None
-    threads: int | None = None
-    as_type: ObjectType = ObjectType.DETECTION
-    masks: MaskSettings = MaskSettings()
-    gland_mode: GlandMode = GlandMode.CROP
-    outlines: OutlineSettings = OutlineSettings()
-    out: Path | None = None
-    look_at_below: float = LOOK_AT_BELOW
-    preview: bool = False
-    exports: ExportChoice = ExportChoice()
-    cluster: str | None = None
-    dry_run: bool = False
-    fresh: bool = False
-    project_access: ProjectAccess = ProjectAccess.AUTO
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cluster.ahead import Ahead, Watcher
 from nuclick_wsi.cluster.connect import ClusterPlan, connected
 from nuclick_wsi.cluster.work import Setup
@@ -13,15 +13,12 @@ from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.run import Options
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 
-if TYPE_CHECKING:
-    from nuclick_wsi.cli.run import RunRequest
-
 Jobs = Callable[[Iterable[Job]], Iterable[Job]]
 
 
 @contextmanager
 def ahead_of(
-    request: "RunRequest", options: Options, registry: ModelRegistry, journal: Journal, watcher: Watcher
+    request: RunRequest, options: Options, registry: ModelRegistry, journal: Journal, watcher: Watcher
 ) -> Iterator[Jobs]:
     """Lend what takes the jobs of a run and gives them back, with their work done if a cluster is asked for.
 
@@ -48,7 +45,7 @@ def ahead_of(
         ).of
 
 
-def _setup(request: "RunRequest", options: Options, plan: ClusterPlan) -> Setup:
+def _setup(request: RunRequest, options: Options, plan: ClusterPlan) -> Setup:
     """Return how the workers work; a model that is a file here is one there, and a shipped one has its name."""
     models = (plan.paths.on_workers(Path(model)) if Path(model).is_file() else model for model in request.models)
     return Setup(
@@ -56,6 +53,7 @@ def _setup(request: "RunRequest", options: Options, plan: ClusterPlan) -> Setup:
         device=request.device,
         batch_size=request.batch_size,
         terms=request.terms,
+        precision=request.precision,
         reader=request.reader,
         settings=options.settings,
     )

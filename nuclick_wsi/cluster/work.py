@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from nuclick_wsi.choices import ModelTerms, ReaderChoice
+from nuclick_wsi.choices import ModelTerms, Precision, ReaderChoice
 from nuclick_wsi.errors import ClusterError, NuclickError
 from nuclick_wsi.prompts import ObjectKind, Prompt
 from nuclick_wsi.runs.patch_codec import encode
@@ -34,6 +34,7 @@ class Setup:
     device: str = "auto"
     batch_size: int | None = None
     terms: ModelTerms = ModelTerms.ANY
+    precision: Precision = Precision.SINGLE
     reader: ReaderChoice = ReaderChoice.AUTO
     settings: Settings = Settings()
 
@@ -162,7 +163,9 @@ def _worked_on(unit: Unit) -> Done:
 @lru_cache(maxsize=4)
 def _registry(setup: Setup) -> ModelRegistry:
     """Return the models of a run, which stay loaded from unit to unit; each unit has one core or the GPU."""
-    return ModelRegistry(setup.models, setup.device, setup.batch_size, terms=setup.terms, threads=1)
+    return ModelRegistry(
+        setup.models, setup.device, setup.batch_size, terms=setup.terms, threads=1, precision=setup.precision
+    )
 
 
 @lru_cache(maxsize=256)
