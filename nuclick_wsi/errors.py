@@ -47,6 +47,12 @@ class DeviceError(NuclickError, RuntimeError):
     """The device that was asked for is not there."""
 
 
+class ClusterError(NuclickError, RuntimeError):
+    """A cluster cannot be reached, or its workers cannot do the work."""
+
+    exit_code = 1
+
+
 class ResultError(NuclickError, OSError):
     """A result cannot be written."""
 

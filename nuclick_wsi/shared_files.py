@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,16 @@ def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
         if Stamp.of_file(temporary) == expected:
             return
         expected = back
+
+
+def exchange_names(one: Path, other: Path) -> None:
+    """Have two files or folders change names, in one step where the system can; OSError where they cannot."""
+    if _exchange(one, other):
+        return
+    aside = other.with_name(f".{uuid.uuid4().hex}.part")
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)
 
 
 def _swap(one: Path, other: Path, aside: Path) -> None:

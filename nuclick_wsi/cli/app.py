@@ -13,6 +13,7 @@ from rich.console import Console
 from nuclick_wsi.choices import (
     LOOK_AT_BELOW,
     GlandMode,
+    LabelsVersion,
     ModelTerms,
     ObjectType,
     Precision,
@@ -25,7 +26,11 @@ from nuclick_wsi.cli.model_commands import evaluate, train
 from nuclick_wsi.cli.options import (
     AsJson,
     BatchSize,
+    Cluster,
     Device,
+    Exports,
+    Labels,
+    LabelsVersionChoice,
     ModelChoice,
     PrecisionChoice,
     Quiet,
@@ -148,6 +153,10 @@ def run(
             "least sure of and of each class, and an HTML page with all of them and the rejections.",
         ),
     ] = False,
+    labels: Labels = None,
+    labels_version: LabelsVersionChoice = LabelsVersion.V05,
+    export: Exports = None,
+    cluster: Cluster = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     project_access: Annotated[
         ProjectAccess,
@@ -170,8 +179,10 @@ def run(
     Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
     refused, 2 wrong use.
     """
-    from nuclick_wsi.cli.run import RunRequest, mask_settings, run_target
+    from nuclick_wsi.cli.run import mask_settings, run_target
+    from nuclick_wsi.cli.run_request import RunRequest
     from nuclick_wsi.cli.screen import Screen
+    from nuclick_wsi.exports.export import ExportChoice
     from nuclick_wsi.segmentation.settings import OutlineSettings
 
     asked = RunRequest(
@@ -198,6 +209,8 @@ def run(
         look_at_below=look_at_below,
         out=out,
         preview=preview,
+        exports=ExportChoice(labels, labels_version, tuple(export or ())),
+        cluster=cluster,
         dry_run=dry_run,
         fresh=fresh,
         retry_failed=retry_failed,

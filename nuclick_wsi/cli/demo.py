@@ -5,7 +5,8 @@ from pathlib import Path
 
 from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.cli.console import say
-from nuclick_wsi.cli.run import RunRequest, run_target
+from nuclick_wsi.cli.run import run_target
+from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cli.screen import Screen
 from nuclick_wsi.cli.view import run_viewer
 from nuclick_wsi.demo import SLIDE, make_demo

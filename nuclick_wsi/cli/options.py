@@ -1,10 +1,11 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nuclick_wsi.choices import ModelTerms, Precision
+from nuclick_wsi.choices import ExportFormat, LabelsVersion, ModelTerms, Precision
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that is known.")]
@@ -28,4 +29,25 @@ ModelChoice = Annotated[
 TermsChoice = Annotated[
     ModelTerms,
     typer.Option("--terms", help="open: take only models that may be used for anything; `weights list` shows which."),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write label images as OME-Zarr: a store (out.zarr), or for several images a folder of stores."
+    ),
+]
+LabelsVersionChoice = Annotated[LabelsVersion, typer.Option(help="Of OME-Zarr.")]
+Exports = Annotated[
+    list[ExportFormat] | None,
+    typer.Option(
+        help="Also write a table of measurements, COCO, or tiles with label images, into `export` in the folder of "
+        "results; may be repeated."
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Have the network's work done by workers: tcp://HOST:PORT of a dask scheduler, local:N for N processes "
+        "here, or a .toml that describes a cluster."
+    ),
 ]

@@ -9,16 +9,18 @@ from rich.console import Console
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, Precision, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import LOOK_AT_BELOW, ProjectAccess
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
+from nuclick_wsi.cli.run_cluster import ahead_of
+from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.cli.stopping import take_back_signals
 from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.exports.export import STORE, ExportChoice
 from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import Job
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
@@ -29,7 +31,7 @@ from nuclick_wsi.runs.run import Options, run
 from nuclick_wsi.runs.run_lock import RunLock
 from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.segmentation.settings import MaskSettings, Settings
 from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
@@ -40,48 +42,6 @@ from qupath_extension.project import Project, read_project
 PROMPT_FILES = (*GEOJSON, *TABLES, ".gz", ".zip")
 _MOST_PAGES = 3
 """Named on screen."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What `nuclick-wsi run` was asked to do."""
-
-    target: Path
-    slide: Path | None = None
-    slides: Path | None = None
-    clicks_groups: Sequence[str] = ()
-    squiggles_groups: Sequence[str] = ()
-    objects: ObjectChoice = ObjectChoice.AUTO
-    models: Sequence[str] = ()
-    terms: ModelTerms = ModelTerms.ANY
-    images: Sequence[str] = ()
-    mpp: float | None = None
-    force_mpp: float | None = None
-    reader: ReaderChoice = ReaderChoice.AUTO
-    device: str = "auto"
-    precision: Precision = Precision.SINGLE
-    batch_size: int | None = None
-    threads: int | None = None
-    as_type: ObjectType = ObjectType.DETECTION
-    masks: MaskSettings = MaskSettings()
-    gland_mode: GlandMode = GlandMode.CROP
-    outlines: OutlineSettings = OutlineSettings()
-    out: Path | None = None
-    look_at_below: float = LOOK_AT_BELOW
-    preview: bool = False
-    dry_run: bool = False
-    fresh: bool = False
-    retry_failed: bool = False
-    project_access: ProjectAccess = ProjectAccess.AUTO
-
-    def found(self) -> "RunRequest":
-        """Return it with the paths that it means, which may be written in another case or Unicode form."""
-        return replace(
-            self,
-            target=existing(self.target),
-            slide=self.slide and existing(self.slide),
-            slides=self.slides and existing(self.slides),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +84,22 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
         look_at_below=_share("--look-at-below", request.look_at_below),
         pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
         preview=request.preview,
+        exports=request.exports,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
         details=work.details,
     )
     _check_places(request)
+    _check_exports(request.exports, work)
     for warning in work.warnings:
         screen.warn(warning, "yellow")
-    lock = nullcontext() if request.dry_run else RunLock(work.out)
-    with lock, work.journal, screen.watcher(len(work.jobs)) as watcher:
-        report = run(work.jobs, registry, options, watcher, work.journal)
+    with (
+        nullcontext() if request.dry_run else RunLock(work.out),
+        work.journal,
+        screen.watcher(len(work.jobs)) as watcher,
+        ahead_of(request, options, registry, work.journal, watcher) as ahead,
+    ):
+        report = run(ahead(work.jobs), registry, options, watcher, work.journal)
     _show(report, request, work, screen)
     return exit_code(report)
 
@@ -207,6 +173,15 @@ def _check_places(request: RunRequest) -> None:
         raise SettingsError(
             f"--out {request.out} is a file, and results need a folder: name one, which need not exist."
         )
+
+
+def _check_exports(exports: ExportChoice, work: Work) -> None:
+    if exports.labels is not None and exports.labels.suffix == STORE and len(work.jobs) != 1:
+        raise SettingsError(
+            f"--labels {exports.labels} is one store, and there are {len(work.jobs)} images: name a folder, in which "
+            "each image gets a store, or choose one image."
+        )
+    exports.require_places(work.out, ((job.stem, job.identity) for job in work.jobs))
 
 
 def _work_on_project(request: RunRequest) -> Work:

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.cli.console import say
-from nuclick_wsi.cli.run import RunRequest, work_of
+from nuclick_wsi.cli.run import work_of
+from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.runs.progress import ImageProgress, Progress, State, progress_of
 

@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from nuclick_wsi.choices import LOOK_AT_BELOW, ReaderChoice
 from nuclick_wsi.errors import NuclickError
+from nuclick_wsi.exports.export import ExportChoice, ExportedImage, export_image
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.instances import Rejection
+from nuclick_wsi.instances import Instance, Rejection
 from nuclick_wsi.runs.ended_prompts import EndedPrompts
 from nuclick_wsi.runs.instance_spool import InstanceSpool
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
@@ -47,6 +48,7 @@ class Options:
     """Outlines that are less sure than this are named as worth a look."""
     pixel_size: GivenPixelSize | None = None
     preview: bool = False
+    exports: ExportChoice = ExportChoice()
     dry: bool = False
     """Check everything, run no network, write nothing."""
     notes: Sequence[str] = ()
@@ -190,6 +192,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
         cache.forget_others({prompt.id for prompt in image.prompts.prompts})
         report = ended.described_in(replace(report, recalled=cache.recalled, written=written))
         report = replace(report, remarks=[*report.remarks, *_hints(opened, ended.rejections)])
+        report = _with_exports(report, line.options, job, opened, spool)
         if not line.options.preview:
             return report
         outcome = Outcome.of(spool, ended.rejections, opened.readings)
@@ -202,6 +205,18 @@ def _hints(opened: OpenedImage, rejections: Sequence[Rejection]) -> list[str]:
         return []
     hint = hint_of_microns(opened.image.prompts, rejections, opened.slide.info.size, opened.pixel_size)
     return [hint] if hint else []
+
+
+def _with_exports(
+    report: ImageReport, options: Options, job: Job, opened: OpenedImage, instances: Iterable[Instance]
+) -> ImageReport:
+    colors = opened.image.class_colors
+    exported = ExportedImage(opened.slide, opened.pixel_size, instances, colors, job.identity)
+    try:
+        told = export_image(options.exports, options.out, job.stem, exported)
+    except NuclickError as error:  # the results are there
+        return replace(report, status=Status.FAILED, error=f"its results are written, but not exported: {error}")
+    return replace(report, remarks=[*report.remarks, *told])
 
 
 def _with_preview(

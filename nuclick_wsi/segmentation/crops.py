@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.prompts import Click, Prompt, Role
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 from nuclick_wsi.segmentation.box_index import BoxIndex
@@ -84,12 +84,23 @@ class SignalField:
 
     def drawn_in_reach(self, view: View) -> bytes:
         """Return a digest of the other prompts that a wider view of a gland than this, its first one, may show."""
+        return b"".join(map(self._lines.digest, self._reached(view).tolist()))
+
+    def _reached(self, view: View) -> NDArray[np.intp]:
         width = view.window.width
         left, top, right, bottom = view.window.edges
         # A wider crop's middle lies in the one before, and the last is twice as wide as the first.
         reached = np.array([left - 2 * width, top - 2 * width, right + 2 * width, bottom + 2 * width])
-        others = self._within(reached * view.grid.downsample, view.prompt)
-        return b"".join(map(self._lines.digest, others.tolist()))
+        return self._within(reached * view.grid.downsample, view.prompt)
+
+    def around(self, views: Iterable[View]) -> set[int]:
+        """Return the indices of the other prompts that are drawn in one of some views, or may be in a wider look."""
+        found: set[int] = set()
+        for view in views:
+            looks_wider = self.prompts[view.prompt].kind is ObjectKind.GLAND
+            others = self._reached(view) if looks_wider else self._others_near(view)
+            found.update(others.tolist())
+        return found
 
     def excluded(self, view: View, grid: Grid) -> Pixels:
         """Return the pixels of what only excludes near a view: int (N, 2), row and column on a grid."""

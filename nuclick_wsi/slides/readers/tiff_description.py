@@ -66,7 +66,7 @@ def ome_pixel_size(description: str) -> PixelSize | None:
     attributes = _pixels(description) or {}
     sides = []
     for axis in "XY":
-        unit = _in_microns(attributes.get(f"PhysicalSize{axis}Unit", ""))
+        unit = microns_of(attributes.get(f"PhysicalSize{axis}Unit", ""))
         value = pixel_size_of(attributes.get(f"PhysicalSize{axis}"), 1)
         if unit is None or value is None:
             return None
@@ -93,13 +93,13 @@ def _imagej(description: str, resolution: tuple[float | None, float | None]) -> 
 
 def _imagej_pixel_size(entries: dict[str, str], resolution: tuple[float | None, float | None]) -> PixelSize | None:
     x_unit = entries.get("unit", "pixel")
-    units = _in_microns(x_unit), _in_microns(entries.get("yunit", x_unit))
+    units = microns_of(x_unit), microns_of(entries.get("yunit", x_unit))
     sides = [unit / per for unit, per in zip(units, resolution, strict=True) if unit and per]
     return pixel_size_of(*sides) if len(sides) == len(resolution) else None
 
 
-def _in_microns(unit: str) -> float | None:
-    """Return the microns of a unit, which ImageJ may write with its micro sign as a Java escape."""
+def microns_of(unit: str) -> float | None:
+    """Return the microns of a unit, None where it is none of length; ImageJ may write its sign as a Java escape."""
     plain = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), unit).strip()
     return _IN_MICRONS.get(plain, _IN_MICRONS.get(plain.lower()))
 
