@@ -124,16 +124,12 @@ class SignalField:
         """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
         origin = np.array([view.window.y, view.window.x])
         own = self.pixels(view.prompt, view.grid) - origin
-        return guiding_signals(own, self._others(view, origin), view.window.width)
-
-    def _others(self, view: View, origin: Pixels) -> list[Pixels]:
-        """Return the signals of the other prompts near a view, each int (N, 2), row and column in the crop."""
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
-        of_clicks = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
+        spots = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
         squiggles = near[~self._is_click[near]].tolist()
-        of_squiggles = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in squiggles]
-        return [*of_clicks[:, None], *(pixels for pixels in of_squiggles if len(pixels))]
+        lines = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in squiggles]
+        return guiding_signals(own, [line for line in lines if len(line)], view.window.width, spots)
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""

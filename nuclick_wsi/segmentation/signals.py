@@ -14,6 +14,8 @@ from nuclick_wsi.segmentation.arrays import Map, Pixels
 
 Strokes = Sequence[npt.NDArray[np.floating]]
 
+NONE: Pixels = np.empty((0, 2), np.int64)
+
 REACH = 0.75
 """The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on
 beyond its squiggle, and the network needs to see where it ends."""
@@ -56,7 +58,7 @@ def inclusion_map(pixels: Pixels, size: int) -> Map:
     return _map_of(_inside(pixels, size), size)
 
 
-def exclusion_map(others: Sequence[Pixels], size: int) -> Map:
+def exclusion_map(others: Sequence[Pixels], size: int, spots: Pixels = NONE) -> Map:
     """Return the (size, size) float32 map that is 1 on one pixel of every other object's signal, else 0.
 
     The pixel is the one inside the crop that is nearest the middle of the signal's pixels inside the crop; ties go to
@@ -66,22 +68,24 @@ def exclusion_map(others: Sequence[Pixels], size: int) -> Map:
     ----------
     others
         Per other object its rasterized pixels, (N, 2) int64 row and column.
+    spots
+        Those of all other objects that are one pixel each, together: thousands of clicks may be in a crop.
     """
-    if not others:
-        return np.zeros((size, size), np.float32)
-    pixels = np.concatenate(others)
-    within = _within(pixels, size)
-    if len(pixels) == len(others):
-        return _map_of(pixels[within], size)
-    owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
-    return _map_of(_most_central(pixels[within], owners[within]), size)
+    drawn = inclusion_map(spots, size)
+    if others:
+        pixels = np.concatenate(others)
+        within = _within(pixels, size)
+        owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
+        rows, columns = _most_central(pixels[within], owners[within]).T
+        drawn[rows, columns] = 1
+    return drawn
 
 
-def guiding_signals(pixels: Pixels, others: Sequence[Pixels], size: int) -> Map:
+def guiding_signals(pixels: Pixels, others: Sequence[Pixels], size: int, spots: Pixels = NONE) -> Map:
     """Return inclusion and exclusion map as (2, size, size) float32; where both would be 1, inclusion wins."""
     signals = np.empty((2, size, size), np.float32)
     signals[0] = inclusion_map(pixels, size)
-    signals[1] = exclusion_map(others, size)
+    signals[1] = exclusion_map(others, size, spots)
     signals[1, signals[0] > 0] = 0
     return signals
 
