@@ -70,6 +70,15 @@ def test_no_tile_of_a_whole_slide_is_called_damaged(tmp_path: Path) -> None:
                 opened.read(level, 0, 0, known.size)
 
 
+def test_a_slide_that_has_vanished_since_it_was_opened_is_left_to_its_reader(slide: Path) -> None:
+    with open_slide(slide, reader=ReaderChoice.TIFFSLIDE) as opened:
+        slide.unlink()
+        try:
+            opened.read(0, 0, 0, Size(TILE, TILE))
+        except SlideError as error:
+            assert "damaged (" not in str(error)
+
+
 def test_most_damage_is_noticed(slide: Path) -> None:
     """Not all of it: a decoder that finds its way back into the bits has nothing to warn of."""
     noticed, whole = 0, slide.read_bytes()

@@ -69,7 +69,7 @@ def slides(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
         row = Row(name, bench.target.name)
         for at in moments(chance, _READS, times):
             bench.fresh()
-            slide = sorted(bench.folder.rglob("*.svs"))[-1]
+            slide = sorted(bench.folder.rglob("*.svs"))[1]
             copy = shutil.copy2(slide, bench.folder.parent / "copy.svs")
             ended = bench.run(prepare=partial(_before_read, at, partial(spoil, slide)))
             if slide.is_dir():
