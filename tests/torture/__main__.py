@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="all of them together")
     parser.add_argument("--quick", action="store_true", help="each fault once, on one kind of target")
     parser.add_argument("--on", choices=[one.name for one in (PROJECT, ASAP, TABLE, HIERARCHY)], help="else on all")
+    parser.add_argument("--only", help="kills, disk, slides, inside, signals, journals, others or users; else all")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     _restart_with_faulty_calls()
@@ -58,17 +59,25 @@ def _rows(place: Path, asked: argparse.Namespace) -> Iterator[Row]:
     load_everything(PROJECT.make(place / "first"))
     for target in targets:
         bench = Bench(target, place / target.name.replace(" ", "-"))
-        share = 2 if asked.quick else -(-asked.kills // len(_targets(is_quick=False)) // 2)
-        yield kills.kill_at_random(bench, share, chance)
-        yield kills.kill_at_calls(bench, share, chance)
-        few = 1 if asked.quick else 3
-        yield from faults.disk(bench, 2 if asked.quick else 12, chance)
-        yield from faults.slides(bench, few, chance)
-        yield from faults.inside(bench, few, chance)
-        yield from faults.signals(bench, few, chance)
-        yield from faults.journals(bench, chance)
-        yield from faults.others(bench, few)
-        yield from faults.users(bench)
+        for name, rows in _groups(bench, asked, chance).items():
+            if asked.only in (None, name):
+                yield from rows
+
+
+def _groups(bench: Bench, asked: argparse.Namespace, chance: random.Random) -> dict[str, Iterator[Row]]:
+    """Return all faults on a target, in groups by name; each is made when its rows are asked for."""
+    few = 1 if asked.quick else 3
+    each = 2 if asked.quick else -(-asked.kills // len(_targets(is_quick=False)) // 2)
+    return {
+        "kills": (kill(bench, each, chance) for kill in (kills.kill_at_random, kills.kill_at_calls)),
+        "disk": faults.disk(bench, 2 if asked.quick else 12, chance),
+        "slides": faults.slides(bench, few, chance),
+        "inside": faults.inside(bench, few, chance),
+        "signals": faults.signals(bench, few, chance),
+        "journals": faults.journals(bench, chance),
+        "others": faults.others(bench, few),
+        "users": faults.users(bench),
+    }
 
 
 def _targets(is_quick: bool) -> list[Target]:
