@@ -14,7 +14,7 @@ from pathlib import Path
 
 from in_faulty_system import faulty_calls
 
-from torture import faults, kills
+from torture import faults, journal_states, kills
 from torture.children import load_everything
 from torture.targets import ASAP, HIERARCHY, PROJECT, TABLE, Target
 from torture.trials import Bench, Row
@@ -74,7 +74,7 @@ def _groups(bench: Bench, asked: argparse.Namespace, chance: random.Random) -> d
         "slides": faults.slides(bench, few, chance),
         "inside": faults.inside(bench, few, chance),
         "signals": faults.signals(bench, few, chance),
-        "journals": faults.journals(bench, chance),
+        "journals": journal_states.journals(bench, chance),
         "others": faults.others(bench, few),
         "users": faults.users(bench),
     }
