@@ -9,7 +9,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from in_faulty_system import faulty_calls
@@ -30,16 +30,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     _restart_with_faulty_calls()
-    lost = 0
-    print("| fault | on | times | what was seen | lost |\n|---|---|---|---|---|", flush=True)
+    rows = []
     with tempfile.TemporaryDirectory(prefix="nuclick-torture-") as place:
         for row in _rows(Path(place).resolve(), asked):
-            seen = ", ".join(sorted(row.seen))
-            print(f"| {row.fault} | {row.target} | {row.times} | {seen} | {len(row.losses)} |", flush=True)
+            print(f"{row.fault}, {row.target}: {row.times} times, {len(row.losses)} lost", file=sys.stderr, flush=True)
             for loss in row.losses:
                 print(f"  LOST: {row.fault}, {row.target}: {loss}", file=sys.stderr, flush=True)
-            lost += len(row.losses)
-    return 1 if lost else 0
+            rows.append(row)
+    print("\n".join(table(rows)))
+    return 1 if any(row.losses for row in rows) else 0
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of the table: one for each fault, with how often it was made on each target."""
+    yield "| fault | times | what was seen | lost |"
+    yield "|---|---|---|---|"
+    for fault in dict.fromkeys(row.fault for row in rows):
+        ours = [row for row in rows if row.fault == fault]
+        times = ", ".join(f"{row.times} {row.target}" for row in ours if row.times)
+        seen = ", ".join(sorted({what for row in ours for what in row.seen}))
+        yield f"| {fault} | {times} | {seen} | {sum(len(row.losses) for row in ours)} |"
 
 
 def _restart_with_faulty_calls() -> None:
