@@ -1,6 +1,7 @@
 """A JPEG tile that is damaged inside costs the prompts that need it, as a tile that cannot be read does."""
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,13 @@ def test_no_tile_of_a_whole_slide_is_called_damaged(tmp_path: Path) -> None:
         with open_slide(path) as opened:
             for level, known in enumerate(opened.info.levels):
                 opened.read(level, 0, 0, known.size)
+
+
+def test_a_slide_that_has_vanished_since_it_was_opened_is_left_to_its_reader(slide: Path) -> None:
+    with open_slide(slide, reader=ReaderChoice.TIFFSLIDE) as opened:
+        slide.unlink()
+        with suppress(SlideError):  # pixels, where the reader has the file open
+            opened.read(0, 0, 0, Size(TILE, TILE))
 
 
 def test_most_damage_is_noticed(slide: Path) -> None:

@@ -40,7 +40,7 @@ from nuclick_wsi.cli.options import (
 )
 from nuclick_wsi.cli.run_file import take_config, take_target
 from nuclick_wsi.cli.stopping import Stopped, raise_on_signals
-from nuclick_wsi.cli.target_commands import status
+from nuclick_wsi.cli.target_commands import convert, status
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
 
@@ -219,31 +219,7 @@ def run(
     raise typer.Exit(run_target(asked, Screen(quiet, verbose, as_json)))
 
 
-@app.command()
-def convert(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="IN", help="ASAP's .xml, QuPath's .geojson, or a QuPath project."),
-    ],
-    target: Annotated[
-        Path, typer.Argument(help="The .geojson or .xml to write; for a project, a folder.", metavar="OUT")
-    ],
-    slide: Annotated[
-        Path | None, typer.Option(help="The slide, if it is not beside the .xml; QuPath counts from where it starts.")
-    ] = None,
-    slides: Annotated[Path | None, typer.Option(help="A folder to look in for a project's slides.")] = None,
-    clicks_group: ClicksGroup = None,
-    squiggles_group: SquigglesGroup = None,
-) -> None:
-    """Turn ASAP's annotations into QuPath's or the other way, and say what the other cannot hold."""
-    from nuclick_wsi.cli import convert
-
-    asked = convert.ConvertRequest(
-        source, target, slide, slides, tuple(clicks_group or ()), tuple(squiggles_group or ())
-    )
-    raise typer.Exit(convert.convert(asked))
-
-
+app.command()(convert)
 app.command()(status)
 app.command()(evaluate)
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)

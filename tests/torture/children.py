@@ -145,6 +145,11 @@ class Child:
         return Ended(os.waitstatus_to_exitcode(found[1]), said, *counts, puts, time.monotonic())
 
 
+def tell_itself(number: int) -> None:
+    """Send a signal to this process."""
+    os.kill(os.getpid(), number)
+
+
 def _watch_puts(log: Path, at_put: tuple[int, Callable[[], None]] | None) -> None:
     """Write down when each result comes to the journal, and do something at one of them."""
     put, file, seen = Journal.put, os.open(log, os.O_WRONLY | os.O_APPEND), 0

@@ -74,6 +74,15 @@ class Bench:
         """Run to the end."""
         return self.start(faults, at_put, prepare, more).ended()
 
+    def check(self, row: Row, ended: Ended, codes: tuple[int, ...] = (0, 1)) -> None:
+        """Note how a disturbed run ended, and see that the next one makes all good."""
+        row.times += 1
+        row.seen.add(f"exit code {ended.code}")
+        if ended.code not in codes or not ended.is_clean:
+            row.lost(f"exit code {ended.code}: {ended.said[-400:]}")
+        self.check_users(row)
+        self.check_recovery(row)
+
     def check_users(self, row: Row) -> None:
         """Note where a file of the user's is not as it was."""
         now = self.target.results(self.folder) if self.folder.exists() else {}

@@ -102,9 +102,12 @@ class TileCheck:
     def _fault_of(self, picture: _Picture, number: int) -> str | None:
         """Return what libjpeg says of a damaged tile; None of others, some of which readers refuse by themselves."""
         assert self._decode is not None, "without a decoder there are no pictures"
-        with self._path.open("rb") as file:
-            file.seek(int(picture.offsets[number]))
-            content = file.read(int(picture.lengths[number]))
+        try:
+            with self._path.open("rb") as file:
+                file.seek(int(picture.offsets[number]))
+                content = file.read(int(picture.lengths[number]))
+        except (OSError, ValueError, OverflowError):
+            return None  # gone, or a place that no file has
         if len(content) < 2:
             return None  # a tile that the scanner left out
         whole = picture.tables[:-2] + content[2:] if picture.tables else content
