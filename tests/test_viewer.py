@@ -36,7 +36,7 @@ from nuclick_wsi.server.server import ServerRequest, listen, make_server
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
 from nuclick_wsi.slides.slide import Frame
-from nuclick_wsi.viewer.launch import make_viewer
+from nuclick_wsi.viewer.launch import PageSetup, make_viewer
 from nuclick_wsi.viewer.loading import Loaded, load, load_upload
 from nuclick_wsi.viewer.marks import MarkObject
 from nuclick_wsi.viewer.opened_slide import open_for_viewing
@@ -89,7 +89,7 @@ def serve(folder: Path, slide: Path, prompts: Path | None = None) -> Iterator[Ru
     port = listener.getsockname()[1]
     begun = Loaded(()) if prompts is None else load(prompts, opened, MarkObject.NUCLEUS)
     asked = ServerRequest(port, device="cpu")
-    server = make_server(make_viewer(asked, opened, slides, read_image, (token, port, begun, prompts)))
+    server = make_server(make_viewer(asked, opened, slides, read_image, PageSetup(token, port, begun, prompts)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield Running(port, token, slide.parents[1] / PROJECT)
