@@ -28,8 +28,7 @@ from nuclick_wsi.server.auth_middleware import HOST
 from nuclick_wsi.server.server import ServerRequest, listen, make_server
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
-from nuclick_wsi.viewer.launch import make_viewer
-from nuclick_wsi.viewer.loading import Loaded
+from nuclick_wsi.viewer.launch import PageSetup, make_viewer
 from nuclick_wsi.viewer.opened_slide import open_for_viewing
 from qupath_extension.requested_image import read_image
 
@@ -67,9 +66,7 @@ def served() -> Iterator[Served]:
         write_pyramid(slide, np.tile(immunohistochemistry(), (HIGH, WIDE, 1)), PixelSize(0.25, 0.25))
         opened, token, slides = open_for_viewing(slide, None, None), Token(Path(name, "state")), SlideCache()
         port = listener.getsockname()[1]
-        app = make_viewer(
-            ServerRequest(port, device="cpu"), opened, slides, read_image, (token, port, Loaded(()), None)
-        )
+        app = make_viewer(ServerRequest(port, device="cpu"), opened, slides, read_image, PageSetup(token, port))
         server = make_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from made_slides import write_leica
 from PIL import Image
 from skimage.data import immunohistochemistry
 
+from asap_bridge.document import read_document
+from nuclick_wsi.cli.demo import run_demo
 from nuclick_wsi.cli.run import RunRequest, run_target
+from nuclick_wsi.cli.screen import Screen
 from nuclick_wsi.demo import PROJECT, SLIDE, make_demo
 from nuclick_wsi.errors import FileChangedError, NuclickError
 from nuclick_wsi.geometry import Size
@@ -32,7 +36,7 @@ from nuclick_wsi.server.server import ServerRequest, listen, make_server
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
 from nuclick_wsi.slides.slide import Frame
-from nuclick_wsi.viewer.launch import make_viewer
+from nuclick_wsi.viewer.launch import PageSetup, make_viewer
 from nuclick_wsi.viewer.loading import Loaded, load, load_upload
 from nuclick_wsi.viewer.marks import MarkObject
 from nuclick_wsi.viewer.opened_slide import open_for_viewing
@@ -85,7 +89,7 @@ def serve(folder: Path, slide: Path, prompts: Path | None = None) -> Iterator[Ru
     port = listener.getsockname()[1]
     begun = Loaded(()) if prompts is None else load(prompts, opened, MarkObject.NUCLEUS)
     asked = ServerRequest(port, device="cpu")
-    server = make_server(make_viewer(asked, opened, slides, read_image, (token, port, begun, prompts)))
+    server = make_server(make_viewer(asked, opened, slides, read_image, PageSetup(token, port, begun, prompts)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield Running(port, token, slide.parents[1] / PROJECT)
@@ -339,9 +343,15 @@ def test_the_page_begins_with_the_prompts_of_the_project_and_saves_over_the_netw
 # Files.
 
 
-def test_results_of_the_projects_own_prompts_are_the_file_that_a_run_writes(server: Running, tmp_path: Path) -> None:
-    project = make_demo(tmp_path / "demo")
-    assert run_target(RunRequest(project, device="cpu")) == 0
+def test_results_of_the_projects_own_prompts_are_the_file_that_a_run_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_demo(tmp_path / "a demo", "cpu", Screen()) == 0
+    # Its last line opens the viewer.
+    _, command, slide, option, prompts = shlex.split(capsys.readouterr().out.splitlines()[-1].split(": ")[1])
+    assert (command, option) == ("view", "--prompts")
+    project = Path(prompts)
+    assert Path(slide) == project.parent / SLIDE
     (by_run,) = (project.parent / "nuclick").glob("*.geojson")
     for viewer in serve(tmp_path, project.parent / SLIDE, project):
         begun = viewer.ask("GET", "/view/document").json["file"]
@@ -352,6 +362,31 @@ def test_results_of_the_projects_own_prompts_are_the_file_that_a_run_writes(serv
         assert saved.status == 200, saved.content
         assert Path(saved.json["path"]) == by_run
         assert by_run.read_bytes() == before
+
+
+DOT = (
+    '<ASAP_Annotations><Annotations><Annotation Name="a" Type="Dot" PartOfGroup="None" Color="#F4FA58">'
+    '<Coordinates><Coordinate Order="0" X="{x}" Y="{y}"/></Coordinates></Annotation></Annotations>'
+    "<AnnotationGroups/></ASAP_Annotations>"
+)
+
+
+def test_results_of_a_file_of_asap_go_into_it_as_those_of_a_run_do(tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    write_leica(folder / "a.scn", immunohistochemistry(), (1000, 2000), Size(4096, 4096))
+    for name in ("a.xml", "b.xml"):
+        (folder / name).write_text(DOT.format(x=1421.25, y=2046.5), encoding="utf-8")
+    assert run_target(RunRequest(folder / "b.xml", slide=folder / "a.scn", device="cpu")) == 0
+    for viewer in serve(tmp_path, folder / "a.scn", folder / "a.xml"):
+        document = {"prompts": viewer.ask("GET", "/view/document").json["file"]["prompts"]}
+        assert document["prompts"][0]["strokes"] == [[[1421.25, 2046.5]]]
+        assert viewer.ask("POST", "/view/results", {"document": document}).status == 200
+    saved, by_run = (read_document(folder / name).annotations for name in ("a.xml", "b.xml"))
+    assert len(saved) == len(by_run) > 1
+    for one, other in zip(saved, by_run, strict=True):
+        assert (one.name, one.group, one.color) == (other.name, other.group, other.color)
+        assert one.points.tolist() == other.points.tolist()
 
 
 def test_exported_prompts_are_read_again_as_the_same_marks(server: Running) -> None:
@@ -429,11 +464,7 @@ def test_positions_of_asap_are_moved_to_where_the_scanned_part_starts(tmp_path: 
     path = tmp_path / "leica.scn"
     write_leica(path, immunohistochemistry(), (1000, 2000), Size(4096, 4096))
     opened = open_for_viewing(path, None, None)
-    dot = (
-        '<ASAP_Annotations><Annotations><Annotation Name="a" Type="Dot" PartOfGroup="None" Color="#F4FA58">'
-        '<Coordinates><Coordinate Order="0" X="1421.25" Y="2046.5"/></Coordinates></Annotation></Annotations>'
-        "<AnnotationGroups/></ASAP_Annotations>"
-    )
+    dot = DOT.format(x=1421.25, y=2046.5)
     (mark,) = load_upload("a.xml", dot.encode(), opened, MarkObject.NUCLEUS).marks
     assert mark.strokes == (((421.25, 46.5),),)
 

@@ -23,8 +23,7 @@ from nuclick_wsi.server.auth_middleware import HOST
 from nuclick_wsi.server.server import ServerRequest, listen, make_server
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
-from nuclick_wsi.viewer.launch import make_viewer
-from nuclick_wsi.viewer.loading import Loaded
+from nuclick_wsi.viewer.launch import PageSetup, make_viewer
 from nuclick_wsi.viewer.opened_slide import open_for_viewing
 from qupath_extension.requested_image import read_image
 
@@ -79,7 +78,7 @@ def start(tmp_path: Path, browser: Chromium) -> Iterator[Start]:
         token, slides, listener = Token(tmp_path / "state"), SlideCache(), listen(0)
         port = listener.getsockname()[1]
         asked = ServerRequest(port, device="cpu")
-        server = make_server(make_viewer(asked, opened, slides, read_image, (token, port, Loaded(()), None)))
+        server = make_server(make_viewer(asked, opened, slides, read_image, PageSetup(token, port)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         running.append((server, thread, listener, slides))
@@ -240,6 +239,23 @@ def test_review_goes_from_the_least_sure_and_leaves_rejected_outlines_out(
     table = downloaded(tab, tab.browser._folder, "table", "colon_ihc.csv").decode()
     assert len(outlines["features"]) <= 2
     assert table.count("rejected") == table.count("accepted") == 1
+    tab.close()
+
+
+def test_long_work_shows_progress_and_is_cancelled_and_goes_on_where_it_was(
+    start: Start, slide: Path, tmp_path: Path
+) -> None:
+    tab = start(slide).open()
+    places = np.random.default_rng(5).uniform(5, 505, (150, 2)).round(1).tolist()
+    table = tmp_path / "many.csv"
+    table.write_text("x,y\n" + "\n".join(f"{x},{y}" for x, y in places), encoding="utf-8")
+    tab.choose_file("#file", table)
+    tab.wait("document.getElementById('progress').innerText.includes('of 150')")
+    tab.run("document.querySelector('#progress button').click()")
+    tab.wait("document.getElementById('progress').hidden && !nuclick.outlines.busy")
+    assert len(marks(tab)) == 150
+    tab.run("void nuclick.outlines.askForAll()")
+    tab.wait("nuclick.history.doc.prompts.every(mark => nuclick.outlines.of(mark))")
     tab.close()
 
 

@@ -8,10 +8,7 @@ from nuclick_wsi.cli.console import say
 from nuclick_wsi.cli.run import run_target
 from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cli.screen import Screen
-from nuclick_wsi.cli.view import run_viewer
 from nuclick_wsi.demo import SLIDE, make_demo
-from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.server.server import ServerRequest
 
 
 def run_demo(folder: Path, device: str, screen: Screen = Screen(), *, opens_viewer: bool = False) -> int:
@@ -20,9 +17,7 @@ def run_demo(folder: Path, device: str, screen: Screen = Screen(), *, opens_view
     if screen.shows_text:
         say(screen.out, f"A slide and a QuPath project with clicks and squiggles: {project}")
     code = run_target(RunRequest(project, device=device, preview=True, project_access=ProjectAccess.FILES), screen)
-    if opens_viewer:
-        run_viewer(project.parent / SLIDE, project, ObjectChoice.AUTO, None, ServerRequest(0, device=device))
-    elif screen.shows_text:
+    if screen.shows_text and not opens_viewer:
         say(screen.out, f"See it in the browser, and click yourself: {_command(project)}")
     return code
 

@@ -25,7 +25,12 @@ def demo(
     from nuclick_wsi.cli.demo import run_demo
     from nuclick_wsi.cli.screen import Screen
 
-    raise typer.Exit(run_demo(folder, device, Screen(quiet), opens_viewer=view))
+    code = run_demo(folder, device, Screen(quiet), opens_viewer=view)
+    if view:
+        from nuclick_wsi.cli.view import view_demo
+
+        view_demo(folder, device)
+    raise typer.Exit(code)
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -3,6 +3,7 @@
 import webbrowser
 from pathlib import Path
 
+from nuclick_wsi.demo import PROJECT, SLIDE
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.server.server import ServerRequest
@@ -39,3 +40,8 @@ def run_viewer(
         raise SettingsError("--object says what points are in, and a gland is marked by a line: leave it out.")
     asked = ViewRequest(slide, server, prompts, _CLICKS_ARE[objects], GivenPixelSize.of_options(mpp, None))
     view(asked, read_image, lambda text: print(text, flush=True), webbrowser.open if opens_browser else None)
+
+
+def view_demo(folder: Path, device: str) -> None:
+    """Run the viewer on the demo's slide with the prompts of its project; the demo has been built before."""
+    run_viewer(folder / SLIDE, folder / PROJECT, ObjectChoice.AUTO, None, ServerRequest(0, device=device))

@@ -5,7 +5,7 @@ import os
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nuclick_wsi.errors import NotAllowedError, ResultError, SettingsError
@@ -47,6 +47,16 @@ class ViewRequest:
     prompts: Path | None = None
     clicks_are: MarkObject = MarkObject.NUCLEUS
     pixel_size: GivenPixelSize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageSetup:
+    """The token and the port of a page, the marks that it begins with, and the file that they are of."""
+
+    token: Token
+    port: int
+    begun_with: Loaded = field(default_factory=lambda: Loaded(()))
+    opened_with: Path | None = None
 
 
 class OneSlide(AllowedFolders):
@@ -94,7 +104,7 @@ def view(
     with listen(asked.server.port) as listener:
         port: int = listener.getsockname()[1]
         slides = SlideCache(asked.server.reader)
-        middleware = make_viewer(asked.server, slide, slides, read_image, (token, port, begun_with, prompts))
+        middleware = make_viewer(asked.server, slide, slides, read_image, PageSetup(token, port, begun_with, prompts))
         server = make_server(middleware)
         with _way_in(token, port) as file:
             say(f"{slide.path.name}: http://{HOST}:{port}\nOpen in a browser: {file}\nCtrl-C ends it.")
@@ -109,26 +119,16 @@ def make_viewer(
     slide: OpenedSlide,
     slides: SlideCache,
     read_image: ReadImage,
-    place: tuple[Token, int, Loaded, Path | None],
+    setup: PageSetup,
 ) -> AuthMiddleware:
-    """Return the application of a page with its server's, behind authentication.
-
-    Parameters
-    ----------
-    place
-        The token, the port, the marks that the page begins with, and the file that they are of.
-    """
-    token, port, begun_with, prompts = place
+    """Return the application of a page with its server's, behind authentication."""
+    token, opened_with = setup.token, setup.opened_with
     registry = make_registry(asked)
     service = Service(registry, slides, OneSlide(slide.path), read_image)
-    saved = SavedWork(token.path.parent / "views", slide.path, slide.fingerprint, _resolved(prompts))
+    saved = SavedWork(token.path.parent / "views", slide.path, slide.fingerprint, opened_with and opened_with.resolve())
     tiles = Tiles(slides, slide.path, slide.frame)
-    page = Page(slide, registry, Outliner(service, registry, slide), tiles, saved, begun_with, prompts)
-    return AuthMiddleware(make_app(service, more_routes=page_routes(page)), token, port, is_public)
-
-
-def _resolved(path: Path | None) -> Path | None:
-    return None if path is None else path.resolve()
+    page = Page(slide, registry, Outliner(service, registry, slide), tiles, saved, setup.begun_with, opened_with)
+    return AuthMiddleware(make_app(service, more_routes=page_routes(page)), token, setup.port, is_public)
 
 
 @contextmanager

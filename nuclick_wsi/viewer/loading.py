@@ -13,7 +13,7 @@ from asap_bridge.document import read_document
 from asap_bridge.features import features_of
 from asap_bridge.selection import GroupRule
 from nuclick_wsi.errors import NuclickError, PromptError
-from nuclick_wsi.formats.colors import Color
+from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.drawings import Drawing, Found, Mark, prompts_of_drawings
 from nuclick_wsi.formats.feature_geojson import geojson_of_features
 from nuclick_wsi.formats.prompt_files import ACCEPTED, GEOJSON, TABLES, read_drawings
@@ -82,7 +82,10 @@ def load(path: Path, slide: OpenedSlide, clicks_are: MarkObject) -> Loaded:
         if unusable:
             left_alone["unusable"] += unusable
         marks.update((mark.id, mark) for mark in here)
-    return Loaded(tuple(marks.values()), found.class_colors, left_alone)
+    # As in the results of a run, a class without a colour gets one that depends on its name.
+    names = {drawing.class_name for drawing in found.drawings if drawing.class_name and drawing.role is Role.SEGMENT}
+    colors = {**{name: color_of(name) for name in sorted(names)}, **found.class_colors}
+    return Loaded(tuple(marks.values()), colors, left_alone)
 
 
 def _drawings(path: Path, slide: OpenedSlide) -> Found:
@@ -92,7 +95,7 @@ def _drawings(path: Path, slide: OpenedSlide) -> Found:
         found = drawings_of(data.objects)
         return Found(found.drawings, found.left_alone, {**data.class_colors, **project.class_colors})
     if path.suffix.lower() == ".xml":
-        # ASAP counts from the corner of the whole slide; curves become lines as `convert` makes them.
+        # ASAP counts from the corner of the whole slide, the page perhaps from that of the scanned part.
         features = features_of(read_document(path), GroupRule())
         here = features.shifted(Point(-slide.origin.x, -slide.origin.y))
         return drawings_of_geojson(geojson_of_features(here).content, str(path))

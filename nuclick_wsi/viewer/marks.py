@@ -6,16 +6,19 @@ The page sends its marks as JSON with each request: the server keeps none of a p
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuclick_wsi.errors import RequestError
 from nuclick_wsi.formats.drawings import Drawing, Mark, prompts_of_drawings
-from nuclick_wsi.instances import Reason, Rejection
+from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.json_values import Json
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, Plane, Prompt, Role
+
+_MOST_KNOWN = 100_000
+"""Marks whose prompts are kept: with each click a page sends all of its marks, of which nearly all are as before."""
 
 IGNORE_CLASS = "Ignore*"
 """The class that marks something else, as in QuPath."""
@@ -64,12 +67,6 @@ class PageMark:
         name = (self.class_name or IGNORE_CLASS) if self.object is MarkObject.IGNORE else self.class_name
         parts = tuple(np.array(stroke, np.float64).reshape(-1, 2) for stroke in self.strokes)
         return Drawing(shape, parts, f"mark {self.id}", self.source, name, self.plane)
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom in slide pixels."""
-        x, y = zip(*(position for stroke in self.strokes for position in stroke), strict=True)
-        return min(x), min(y), max(x), max(y)
 
     def as_json(self) -> Json:
         """Return it as the page has it."""
@@ -142,7 +139,7 @@ def prompts_of_marks(marks: Sequence[PageMark]) -> MarkedPrompts:
     for mark in marks:
         if mark.object is MarkObject.IGNORE:
             continue
-        here = prompts_of_drawings([mark.drawing], ObjectChoice(mark.object))
+        here = _asked(mark)
         for prompt in here.prompts:
             if prompt.id in found:
                 rejections.append(Rejection.of(prompt, Reason.DUPLICATE, "drawn twice in one file"))
@@ -155,6 +152,11 @@ def prompts_of_marks(marks: Sequence[PageMark]) -> MarkedPrompts:
     return MarkedPrompts((*found.values(), *ignored), tuple(rejections), owners)
 
 
+@lru_cache(maxsize=_MOST_KNOWN)
+def _asked(mark: PageMark) -> PromptSet:
+    return prompts_of_drawings([mark.drawing], ObjectChoice(mark.object))
+
+
 def _ignored(mark: PageMark, kinds: Iterable[ObjectKind]) -> list[Prompt]:
     """Return what keeps outlines of these kinds out of a place."""
     choice = ObjectChoice.NUCLEUS  # of a class that is ignored, any choice makes a prompt of any mark
@@ -162,16 +164,19 @@ def _ignored(mark: PageMark, kinds: Iterable[ObjectKind]) -> list[Prompt]:
     return [replace(prompt, kind=kind) for prompt in found for kind in kinds]
 
 
-Boxes = NDArray[np.float64]
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom in slide pixels."""
 
 
-def changed_near(prompts: Sequence[Prompt], changed: Boxes, reach: Mapping[ObjectKind, float]) -> tuple[Prompt, ...]:
+def changed_near(
+    prompts: Sequence[Prompt], changed: Sequence[Box], reach: Mapping[ObjectKind, float]
+) -> tuple[Prompt, ...]:
     """Return prompts with those as neighbours that are too far from a change for their outlines to change with it.
 
     Parameters
     ----------
     changed
-        Left, top, right and bottom of what has changed, in slide pixels: shape (n, 4).
+        Boxes around what has changed.
     reach
         How far from a prompt of each kind a change may matter, in slide pixels.
     """
@@ -183,9 +188,8 @@ def changed_near(prompts: Sequence[Prompt], changed: Boxes, reach: Mapping[Objec
     )
 
 
-def _is_near(prompt: Prompt, changed: Boxes, reach: float) -> bool:
-    positions = [(point.x, point.y) for stroke in prompt.signal.strokes for point in stroke]
-    left, top = np.min(positions, axis=0) - reach
-    right, bottom = np.max(positions, axis=0) + reach
-    meets = (changed[:, 0] <= right) & (changed[:, 2] >= left) & (changed[:, 1] <= bottom) & (changed[:, 3] >= top)
-    return bool(meets.any())
+def _is_near(prompt: Prompt, changed: Sequence[Box], reach: float) -> bool:
+    x = [point.x for stroke in prompt.signal.strokes for point in stroke]
+    y = [point.y for stroke in prompt.signal.strokes for point in stroke]
+    left, right, top, bottom = min(x) - reach, max(x) + reach, min(y) - reach, max(y) + reach
+    return any(box[0] <= right and box[2] >= left and box[1] <= bottom and box[3] >= top for box in changed)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asap_bridge.sink import AsapSink
 from nuclick_wsi.choices import ObjectType, ReaderChoice
 from nuclick_wsi.errors import PixelSizeError, ProjectError, SlideError
 from nuclick_wsi.geometry import Point, Size
@@ -68,7 +69,7 @@ def open_for_viewing(
     """
     path = existing(slide).resolve()
     image = None if prompts is None or not is_project(prompts) else image_of(prompts, path)
-    frame = Frame.FULL if image is not None and not image.server.crops_to_bounds else Frame.BOUNDS
+    frame = Frame.FULL if _is_asap(prompts) or (image and not image.server.crops_to_bounds) else Frame.BOUNDS
     with open_slide(path, reader=reader, frame=frame) as opened:
         info = opened.info
     if image is not None:
@@ -104,6 +105,11 @@ def is_project(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() == ".qpproj"
 
 
+def _is_asap(path: Path | None) -> bool:
+    """Whether a path is a file of ASAP, which shows the whole slide."""
+    return path is not None and path.suffix.lower() == ".xml"
+
+
 def image_of(project: Path, slide: Path) -> ProjectImage:
     """Return the image of a project that is on a slide.
 
@@ -134,7 +140,9 @@ def _results(slide: Path, prompts: Path | None, image: ProjectImage | None) -> S
     if image is not None:
         out = image.project_file.parent / "nuclick"
         return FileAccess(out, ObjectType.DETECTION, "from the viewer").entry(image, image_stem(image))
-    if prompts is not None and prompts.suffix.lower() != ".xml":
+    if prompts is not None and _is_asap(prompts):
+        return AsapSink(prompts)
+    if prompts is not None:
         return PromptFile(prompts, prompts.parent / "nuclick", slide).jobs()[0].sink
     out = slide.parent / "nuclick"
     return GeoJsonSink(out / f"{file_stem(slide.name)}.geojson", ObjectType.DETECTION, source_name(out, slide))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 from shapely import Polygon, get_parts
 
@@ -21,7 +20,7 @@ from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.server.segment_request import ImageAsked, SegmentRequest
 from nuclick_wsi.server.service import Service, Work
 from nuclick_wsi.slides.pixel_sizes import LARGEST_MPP, SMALLEST_MPP, is_plausible
-from nuclick_wsi.viewer.marks import MarkedPrompts, changed_near, prompts_of_marks, read_marks
+from nuclick_wsi.viewer.marks import Box, MarkedPrompts, changed_near, prompts_of_marks, read_marks
 from nuclick_wsi.viewer.opened_slide import OpenedSlide
 
 _GLAND_LOOKS = 2
@@ -112,8 +111,7 @@ class Outliner:
                 "enlarged": [reading.kind for reading in outcome.readings if reading.upsampled],
                 "recalled": recalled,
                 "seconds": round(time.perf_counter() - begun, 3),
-            },
-            option=orjson.OPT_SERIALIZE_NUMPY,
+            }
         )
 
     def _reach(self, kind: ObjectKind, pixel_size: PixelSize) -> float:
@@ -131,12 +129,11 @@ def wanted(asked: Asked) -> int:
     return sum(prompt.role is Role.SEGMENT for prompt in asked.work.request.prompts.prompts)
 
 
-def _boxes(content: object) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _boxes(content: Any) -> list[Box]:
     try:
-        boxes = np.array(content, np.float64).reshape(-1, 4)
+        return [(float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in content]
     except (TypeError, ValueError) as error:
         raise RequestError(f"changed is {content!r:.60}, not a list of [left, top, right, bottom].") from error
-    return boxes
 
 
 def _outline(one: Instance, mark: str) -> Json:

@@ -1,7 +1,7 @@
 """What the routes of the page work with: a slide, its tiles, its outlines, saved work, and where results go."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from nuclick_wsi.json_values import Json, object_at
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import ModelUsed, Results
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.viewer.exporting import PageResult
 from nuclick_wsi.viewer.loading import Loaded
 from nuclick_wsi.viewer.marks import read_marks
@@ -87,7 +88,7 @@ class Page:
     def save_results(self, result: PageResult) -> Json:
         """Put the outlines where a run would; return what the user is to know."""
         models = [ModelUsed(one.card.kind, one.card.name, one.sha256, one.path) for one in self.registry.loaded]
-        written = self.slide.results.write(Results(result.instances, result.class_colors, models, {"viewer": True}))
+        written = self.slide.results.write(Results(result.instances, result.class_colors, models, asdict(Settings())))
         return {"path": str(written.path), "remarks": list(written.remarks), "outlines": len(result.instances)}
 
 

@@ -71,7 +71,7 @@ export function merging(doc, { prompts, class_colors }) {
   const classes = [...doc.classes];
   for (const name of named.filter((one) => one && !one.startsWith("Ignore"))) {
     const place = classes.findIndex((one) => one.name === name);
-    const color = class_colors[name] ?? classes[place]?.color ?? [230, 120, 0];
+    const color = class_colors[name] ?? classes[place]?.color ?? UNCLASSIFIED;
     if (place < 0) classes.push({ name, color });
     else classes[place] = { name, color };
   }

@@ -6,6 +6,8 @@
 import { ask, askWithProgress } from "./api.js";
 import { boxOf } from "./marks.js";
 
+const MOST_AT_ONCE = 64; // changes from which on progress is shown
+
 export class Outlines {
   #history;
   #events;
@@ -82,7 +84,8 @@ export class Outlines {
       boxes.set(mark.id, [boxOf(mark)]);
       this.#found.delete(mark.id);
     }
-    if (now.pixel_size_um !== before.pixel_size_um) this.askForAll().catch((error) => this.#events.failed(error));
+    const isMuch = now.pixel_size_um !== before.pixel_size_um || boxes.size > MOST_AT_ONCE;
+    if (isMuch) this.askForAll().catch((error) => this.#events.failed(error));
     else if (boxes.size) {
       for (const [id, some] of boxes) this.#meanwhile.set(id, [...(this.#meanwhile.get(id) ?? []), ...some]);
       this.#queue(boxes);

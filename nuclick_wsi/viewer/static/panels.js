@@ -65,8 +65,8 @@ export class Panels {
 
   colorBy(bySureness) {
     this.#app.sheet.look.bySureness = bySureness;
-    byId("by-class").setAttribute("aria-checked", String(!bySureness));
-    byId("by-sureness").setAttribute("aria-checked", String(bySureness));
+    byId("by-class").setAttribute("aria-pressed", String(!bySureness));
+    byId("by-sureness").setAttribute("aria-pressed", String(bySureness));
     byId("legend").hidden = !bySureness;
     this.#app.sheet.draw();
   }
@@ -168,8 +168,7 @@ export class Panels {
     const row = document.createElement("div");
     const button = document.createElement("button");
     const key = place < 0 ? "0" : place < 9 ? String(place + 1) : "";
-    button.setAttribute("role", "radio");
-    button.setAttribute("aria-checked", String((this.#app.tools.className ?? null) === name));
+    button.setAttribute("aria-pressed", String((this.#app.tools.className ?? null) === name));
     button.append(element("span", name ?? "No class"));
     if (key) button.append(element("kbd", key));
     button.onclick = () => this.useClass(place);

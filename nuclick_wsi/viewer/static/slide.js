@@ -22,6 +22,7 @@ export function openSlide(element, info) {
     },
     loadTilesWithAjax: true,
     ajaxHeaders: headers(),
+    tabIndex: -1, // the element around it takes the focus
     showNavigationControl: false,
     showNavigator: true,
     navigatorPosition: "TOP_RIGHT",
