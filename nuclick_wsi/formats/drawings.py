@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
+from nuclick_wsi.json_values import encodable
 from nuclick_wsi.prompts import (
     Click,
     ObjectChoice,
@@ -73,8 +74,7 @@ class Drawing:
 
     def __post_init__(self) -> None:
         if self.class_name is not None:
-            # Java and JSON may hold half a surrogate pair, which no UTF-8 file of results can.
-            object.__setattr__(self, "class_name", self.class_name.encode(errors="replace").decode())
+            object.__setattr__(self, "class_name", encodable(self.class_name))
         wanted = Role.NEIGHBOUR if self.is_beside else Role.SEGMENT
         is_ignored = any(part.strip().startswith("Ignore") for part in (self.class_name or "").split(":"))
         object.__setattr__(self, "role", Role.EXCLUDE_ONLY if is_ignored else wanted)

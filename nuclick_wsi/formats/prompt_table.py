@@ -164,8 +164,7 @@ class _RowReader:
             self.left_alone[why] += 1
             return None
         position = np.array([[self._number(row, axis, place) for axis in "xy"]])
-        default = Plane()
-        plane = Plane(*(self._index(row, axis, getattr(default, axis), place) for axis in "czt"))
+        plane = self._plane(row, place)
         class_name = class_name_in(columns.cell(row, "class"))
         color = read_color(columns.cell(row, "color"))
         if class_name is not None and color is not None:
@@ -191,6 +190,15 @@ class _RowReader:
         if number is None:
             raise PromptError(f"{place}: {axis} is {cell!r}, not a number; {_ACCEPTED}.")
         return number
+
+    def _plane(self, row: Sequence[str], place: str) -> Plane:
+        default = Plane()
+        try:
+            return Plane(*(self._index(row, axis, getattr(default, axis), place) for axis in "czt"))
+        except PromptError:
+            raise
+        except ValueError as error:
+            raise PromptError(f"{place}: {error}.") from None
 
     def _index(self, row: Sequence[str], axis: str, default: int, place: str) -> int:
         cell = self._columns.cell(row, axis)
