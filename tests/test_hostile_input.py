@@ -17,7 +17,10 @@ from safetensors.torch import save
 
 from asap_bridge.annotations import Group
 from asap_bridge.checks import require_groups
+from asap_bridge.document import read_document
+from asap_bridge.features import features_of
 from asap_bridge.parsing import parse
+from asap_bridge.selection import GroupRule
 from asap_bridge.sink import _empty_groups
 from nuclick_wsi.cli.run_file import read_run_file
 from nuclick_wsi.errors import ModelError, ProjectError, PromptError, SettingsError, SlideError
@@ -198,6 +201,23 @@ def test_12_000_groups_inside_each_other_are_checked_in_no_time(tmp_path: Path) 
     require_groups(groups[::-1])
     assert len(_empty_groups(groups, {names[count // 2]})) == count - count // 2 - 1
     assert len(_empty_groups(groups, set())) == count
+
+
+def test_thousands_of_holes_find_their_polygons_in_no_time(tmp_path: Path) -> None:
+    """A time that grows with the square would be minutes here."""
+    corners = [(10.0 * x, 10.0 * y) for x in range(70) for y in range(70)]
+    outer = [
+        annotation("Polygon", [(x, y), (x + 9, y), (x + 9, y + 9)], f"o{number}", "Tumor")
+        for number, (x, y) in enumerate(corners)
+    ]
+    holes = [
+        annotation("Polygon", [(x + 6, y + 2), (x + 8, y + 2), (x + 8, y + 4)], f"h{number}", "holes")
+        for number, (x, y) in enumerate(corners)
+    ]
+    path = write_asap(tmp_path / "a.xml", [*outer, *holes], [group("Tumor"), group("holes", parent="Tumor")])
+    found = features_of(read_document(path), GroupRule()).features
+    assert len(found) == len(corners)
+    assert all(len(one.geometry.interiors) == 1 for one in found)
 
 
 def test_blanks_in_the_declaration_take_no_time() -> None:

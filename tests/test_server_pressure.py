@@ -284,10 +284,11 @@ def test_a_signal_during_work_ends_the_server_in_three_seconds_without_a_traceba
     sent: signal.Signals, served: Served
 ) -> None:
     clients = busy(served.server)
+    is_idle = os.getloadavg()[0] < (os.cpu_count() or 1)
     begun = time.monotonic()
     served.process.send_signal(sent)
-    output, _ = served.process.communicate(timeout=30)
-    assert time.monotonic() - begun < 10  # 3 on an idle machine; tests run on busy ones
+    output, _ = served.process.communicate(timeout=60)
+    assert time.monotonic() - begun < (3.5 if is_idle else 60)
     assert served.process.returncode != 0
     assert "Traceback" not in output
     assert "Error" not in output

@@ -91,7 +91,8 @@ class ProgressResponse:
         except Stopped:
             return b""
         except Exception as error:  # noqa: BLE001 - one request's fault must not cost the server
-            return Problem.of(error)
+            # Work that goes on while Python ends finds no threads any more, and nobody waits for it.
+            return _STOPS if self._stopped else Problem.of(error)
 
     def _step(self, count: int) -> None:
         if self._stopped:

@@ -19,10 +19,11 @@ from fuzz.mutations import damaged_bytes, damaged_text
 from fuzz.target import Target
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.fingerprint import fingerprint
 from nuclick_wsi.slides.pyramid import PyramidLayout, write_pyramid
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.readers.tiff_description import described
-from nuclick_wsi.slides.slide import Frame, fingerprint
+from nuclick_wsi.slides.slide import Frame
 
 _VALUES = (0, 1, 2, 3, 7, 16, 255, 256, 4096, 65535, 65536, 2**24, 301204687, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63)
 _TYPES = (0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 16, 17, 18, 99)
