@@ -10,7 +10,7 @@ OSD := openseadragon-6.1.1
 OSD_SHA256 := b4ab2942f33b90e0448e4d20fc5ed14cee049f1f3ae49d70afd4b05e9a2f92d0
 VENDORED := nuclick_wsi/viewer/static/vendor/openseadragon
 
-.PHONY: install vendor demo groovy test test-slow test-gpu lint types docs bench bench-peers torture clean
+.PHONY: install vendor demo groovy test test-slow test-gpu lint types docs bench bench-peers torture fuzz audit sbom clean
 
 install: $(INSTALLED)
 
@@ -85,5 +85,27 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 torture: install
 	PYTHONPATH=tests:. $(BIN)/python -m torture
 
+# Damaged inputs, N in all, on CORES cores; it goes on where it stopped, and `rm -r .fuzz` begins anew.
+N ?= 100000
+CORES ?= 2
+
+fuzz: install
+	PYTHONPATH=tests $(BIN)/python -m fuzz --inputs $(N) --cores $(CORES)
+
+# Known vulnerabilities of what is installed, and a list of it (CycloneDX, in sbom.json), by tools in an environment of
+# their own. What the database does not know is a failure too; of a build such as torch 2.13.0+cpu it knows the version.
+AUDIT := .audit/$(notdir $(BIN))
+
+audit: install $(AUDIT)/pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//' > .audit/installed.txt
+	$(AUDIT)/pip-audit -r .audit/installed.txt --no-deps --disable-pip --strict --progress-spinner off
+
+sbom: install $(AUDIT)/pip-audit
+	$(AUDIT)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o sbom.json $(BIN)/python
+
+$(AUDIT)/pip-audit:
+	$(PYTHON) -m venv .audit
+	$(AUDIT)/python -m pip install --quiet "pip-audit>=2.9" "cyclonedx-bom>=7"
+
 clean:
-	rm -rf $(VENV) .venv-peers .groovy .mypy build dist site demo *.egg-info
+	rm -rf $(VENV) .venv-peers .groovy .audit .fuzz sbom.json .mypy build dist site demo *.egg-info

@@ -210,10 +210,13 @@ def _undated(attributes: Mapping[str, str]) -> dict[str, str]:
 
 def _empty_groups(groups: Sequence[Group], needed: set[str | None]) -> set[str]:
     """Return the groups of results that are empty and have no sub-group that stays."""
-    left = list(groups)
-    while True:
-        parents = {group.parent for group in left}
-        stay = [group for group in left if not is_result_group(group.name) or group.name in needed | parents]
-        if len(stay) == len(left):
-            return {group.name for group in groups} - {group.name for group in left}
-        left = stay
+    parents = {group.name: group.parent for group in groups}
+    stay: set[str] = set()
+    for group in groups:
+        name: str | None = group.name
+        if is_result_group(name) and name not in needed:
+            continue
+        while name is not None and name not in stay:
+            stay.add(name)
+            name = parents.get(name)
+    return parents.keys() - stay

@@ -18,6 +18,7 @@ from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import read_card, shipped_models
 from nuclick_wsi.models.devices import usable_cores
+from nuclick_wsi.models.manifest import require_shipped
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.slides.readers import READERS
 
@@ -121,6 +122,7 @@ def _models() -> Iterator[Finding]:
     for name, path in sorted(shipped_models().items()):
         try:
             card = read_card(path)
+            require_shipped(name, path)
         except ModelError as error:
             yield Finding(f"model {name}", Health.BAD, str(error), "install nuclick-wsi again")
             continue

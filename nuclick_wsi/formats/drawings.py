@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
+from nuclick_wsi.json_values import encodable
 from nuclick_wsi.prompts import (
     Click,
     ObjectChoice,
@@ -73,8 +74,7 @@ class Drawing:
 
     def __post_init__(self) -> None:
         if self.class_name is not None:
-            # Java and JSON may hold half a surrogate pair, which no UTF-8 file of results can.
-            whole = self.class_name.encode(errors="replace").decode()
+            whole = encodable(self.class_name)
             if whole != self.class_name:  # else all drawings of a class go on sharing its name
                 object.__setattr__(self, "class_name", whole)
         wanted = Role.NEIGHBOUR if self.is_beside else Role.SEGMENT

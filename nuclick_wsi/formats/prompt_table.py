@@ -168,8 +168,7 @@ class _RowReader:
             self.left_alone[why] += 1
             return
         x, y = (self._number(row, axis, place) for axis in "xy")
-        default = Plane()
-        plane = Plane(*(self._index(row, axis, getattr(default, axis), place) for axis in "czt"))
+        plane = self._plane(row, place)
         cell = columns.cell(row, "class")
         if cell not in self._classes:
             self._classes[cell] = class_name_in(cell)
@@ -198,6 +197,15 @@ class _RowReader:
         if number is None:
             raise PromptError(f"{place}: {axis} is {cell!r}, not a number; {_ACCEPTED}.")
         return number
+
+    def _plane(self, row: Sequence[str], place: str) -> Plane:
+        default = Plane()
+        try:
+            return Plane(*(self._index(row, axis, getattr(default, axis), place) for axis in "czt"))
+        except PromptError:
+            raise
+        except ValueError as error:
+            raise PromptError(f"{place}: {error}.") from None
 
     def _index(self, row: Sequence[str], axis: str, default: int, place: str) -> int:
         cell = self._columns.cell(row, axis)

@@ -1,5 +1,6 @@
 """Authentication of requests to the local server."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -8,12 +9,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nuclick_wsi.server.auth import Token
 from nuclick_wsi.server.problems import Problem
+from nuclick_wsi.server.streaming import STOPPING
 
 HOST = "127.0.0.1"
 
 
 class AuthMiddleware:
-    """Reject requests without a valid token or Host header.
+    """Reject requests without a valid token or Host header, and tell the others when the server stops.
 
     The Host header is checked because a page in the user's browser can send requests to 127.0.0.1 under a host name of
     its own that resolves to that address (DNS rebinding).
@@ -31,6 +33,7 @@ class AuthMiddleware:
         self._token = token
         self._is_public = is_public
         self._hosts = (f"{HOST}:{port}", f"localhost:{port}")
+        self.stopping = asyncio.Event()
         self._busy = 0
         self._last_end = time.monotonic()
 
@@ -50,6 +53,7 @@ class AuthMiddleware:
             await refusal(scope, receive, send)
             return
         self._busy += 1
+        scope.setdefault("state", {})[STOPPING] = self.stopping
         try:
             await self._app(scope, receive, send)
         finally:

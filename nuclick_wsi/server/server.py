@@ -4,14 +4,11 @@ GET /health says what is loaded; POST /segment turns prompts into GeoJSON, with 
 docs/server.md describes both.
 """
 
-import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -24,24 +21,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nuclick_wsi.choices import ModelTerms, Precision, ReaderChoice
-from nuclick_wsi.errors import NuclickError, SettingsError
+from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.models.devices import choose_devices
 from nuclick_wsi.segmentation.compute import NO_TURN
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
+from nuclick_wsi.server.bodies import LARGEST_REQUEST
+from nuclick_wsi.server.connections import PatientProtocol
 from nuclick_wsi.server.fair_lock import FairLock
 from nuclick_wsi.server.problems import Problem
+from nuclick_wsi.server.segment_endpoint import SegmentEndpoint
 from nuclick_wsi.server.segment_request import ReadImage
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
-from nuclick_wsi.server.streaming import LINES, ProgressResponse
-
-LARGEST_REQUEST = 64 << 20
-"""Bytes; more than a million clicks of one annotation."""
-
-_AT_A_TIME = 8
-"""Requests that are worked on at once; the others wait in the order in which they came."""
+from nuclick_wsi.server.stopping import StoppingServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +104,11 @@ def make_app(
     service: Service, largest_request: int = LARGEST_REQUEST, more_routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """Return the application without authentication, which `AuthMiddleware` adds."""
-    pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
 
     async def health(_: Request) -> Response:
         return Response(orjson.dumps(service.health()), media_type="application/json")
 
-    async def segment(request: Request) -> Response | ProgressResponse:
-        try:
-            work = await asyncio.to_thread(service.prepare, await read_body(request, largest_request))
-        except NuclickError as error:
-            return Problem.of(error).response()
-        as_lines = LINES in request.headers.get("accept", "")
-        return ProgressResponse(partial(service.do, work), len(work.asked), pool, as_lines=as_lines)
-
+    segment = SegmentEndpoint(service, largest_request)
     return Starlette(
         routes=[
             Route("/health", health, methods=["GET"]),
@@ -133,26 +119,25 @@ def make_app(
     )
 
 
-def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
+def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> StoppingServer:
     """Return a server that is ready to run."""
 
     async def stop_when_idle() -> None:
         if idle_minutes is not None and middleware.idle_seconds > 60 * idle_minutes:
             server.should_exit = True
 
-    server = uvicorn.Server(
-        uvicorn.Config(
-            middleware,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            timeout_notify=1,
-            callback_notify=stop_when_idle,
-        )
+    config = uvicorn.Config(
+        middleware,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_notify=1,
+        callback_notify=stop_when_idle,
     )
+    server = StoppingServer(config, middleware.stopping)
     return server
 
 
@@ -180,23 +165,12 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-async def read_body(request: Request, largest: int = LARGEST_REQUEST) -> bytes:
-    """Return the body of a request; HTTPException 413 if it is larger than so many bytes."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > largest:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > largest:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return bytes(body)
-
-
 _ADVICE = {
     HTTPStatus.NOT_FOUND: "There are GET /health and POST /segment.",
     HTTPStatus.METHOD_NOT_ALLOWED: "There are GET /health and POST /segment.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send the prompts in several requests, each with those around as neighbours.",
+    HTTPStatus.REQUEST_TIMEOUT: "Send the whole request at once.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Send the request again when others have been answered.",
 }
 
 

@@ -1,5 +1,6 @@
 """A cache of open slides between requests: opening a slide takes longer than outlining a click on it."""
 
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -113,4 +114,6 @@ def _key(path: Path, frame: Frame) -> _Key:
         status = path.stat()
     except OSError as error:
         raise SlideError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise SlideError(f"{path}: is no regular file.")  # a pipe would keep its reader waiting for ever
     return path, frame, status.st_mtime_ns, status.st_size

@@ -21,8 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from nuclick_wsi.errors import FileChangedError, NuclickError, RequestError
 from nuclick_wsi.json_values import Json, object_at
+from nuclick_wsi.server.bodies import read_body
 from nuclick_wsi.server.problems import Problem
-from nuclick_wsi.server.server import read_body
 from nuclick_wsi.server.streaming import LINES, ProgressResponse
 from nuclick_wsi.viewer.exporting import ExportAs, exported
 from nuclick_wsi.viewer.loading import load_upload

@@ -102,6 +102,8 @@ def _require_file(path: Path) -> None:
             return
         if path.is_dir():
             raise SlideError(f"{path}: is a folder, not a slide. Name the file in it that QuPath or ASAP opens.")
+        if path.exists() and not path.is_file():
+            raise SlideError(f"{path}: is a pipe or a device, not a slide's file. Name the file itself.")
         with path.open("rb") as file:
             if not file.read(1):
                 raise SlideError(f"{path}: is empty. Copy it again from where it came.")

@@ -79,7 +79,11 @@ class FramedSlide:
             raise SlideError(f"{self._info.path}: was closed before it was read.")
         try:
             self._tiles.require_whole(self._sizes[self._places[level]], window)
-            return self._source.read_inside(self._places[level], window.x, window.y, Size(window.width, window.height))
+            size = Size(window.width, window.height)
+            pixels = self._source.read_inside(self._places[level], window.x, window.y, size)
+            if pixels.shape[:2] != window.shape:
+                raise SlideError(f"{pixels.shape[1]} x {pixels.shape[0]} px came")
+            return pixels
         except SlideError as error:
             raise SlideError(
                 f"{self._info.path}: level {level} cannot be read at x {window.x}, y {window.y} "

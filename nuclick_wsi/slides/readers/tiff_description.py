@@ -22,7 +22,8 @@ _IN_MICRONS = {
 }
 """Of units as they are spelled; OME's own is the micron, which it need not name."""
 
-_ATTRIBUTE = re.compile(r"""([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_MOST_DIGITS = 9
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
@@ -71,11 +72,12 @@ def ome_pixel_size(description: str) -> PixelSize | None:
         if unit is None or value is None:
             return None
         sides.append(value.x_um * unit)
-    return PixelSize(*sides)
+    return pixel_size_of(*sides)
 
 
 def _pixels(description: str) -> dict[str, str] | None:
-    found = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", description)
+    # Both patterns begin where nothing that they match can go on from before, so that time grows with the text alone.
+    found = re.search(r"<(?:\w+:)?Pixels\b[^<>]*>", description)
     if found is None:
         return None
     return {name: html.unescape(double or single) for name, double, single in _ATTRIBUTE.findall(found.group())}
@@ -105,4 +107,4 @@ def microns_of(unit: str) -> float | None:
 
 
 def _count(text: str | None) -> int:
-    return int(text) if text is not None and text.isdecimal() and int(text) > 0 else 1
+    return max(1, int(text)) if text is not None and text.isdecimal() and len(text) <= _MOST_DIGITS else 1
