@@ -2,7 +2,8 @@
 
 The first part works without a cluster, one step after the other, and measures processor time: other programs on the
 machine hardly change it. The second starts one and then two processes here and compares seconds of the clock, which
-mean something on a quiet machine with two free cores alone: `python -m benchmarks.cluster --clock`.
+mean something on a quiet machine with two free cores alone: `python -m benchmarks.cluster --clock`. What dask itself
+costs, `--messages` prints.
 """
 
 import pickle
@@ -24,11 +25,13 @@ from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.run import Options, run
 from nuclick_wsi.slides.pyramid import write_pyramid
+from nuclick_wsi.slides.slide import Frame
 
 TILES = 4
 CLICKS = 2000
 PIXEL_SIZE = nw.PixelSize(0.25, 0.25)
 TWICE = 2
+UNITS, PROMPTS = 1000, 250
 
 
 class Measured:
@@ -112,8 +115,6 @@ def parts(table: Path) -> None:
 
 def warmed(table: Path) -> float:
     """Load the models that `work_on` keeps, which is no part of a click; return how long that took."""
-    from nuclick_wsi.slides.slide import Frame
-
     click = nw.Prompt("warm", nw.ObjectKind.NUCLEUS, nw.Click(nw.Point(9, 9)))
     slide = str(table.with_suffix(".svs"))
     begun = time.process_time()
@@ -129,6 +130,19 @@ def clock(table: Path) -> None:
     )
 
 
+def messages(_: Path) -> None:
+    """Print what dask itself costs here, where scheduler and client are one process: units that are not worked on."""
+    from distributed import Client, LocalCluster
+
+    one = (nw.Prompt("one", nw.ObjectKind.NUCLEUS, nw.Click(nw.Point(9, 9))),) * PROMPTS
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        client.gather(client.map(len, [one] * 10, pure=False))
+        begun = time.process_time()
+        client.gather([client.submit(len, one, pure=False) for _ in range(UNITS)])
+        taken = time.process_time() - begun
+    print(f"scheduler and client: {1000 * taken / UNITS:.1f} ms for a unit of {PROMPTS} prompts")
+
+
 def timed(work: Callable[[], None]) -> float:
     begun = time.perf_counter()
     work()
@@ -140,10 +154,15 @@ def on_cluster(table: Path, count: int) -> None:
     assert run_target(asked, Screen(quiet=True)) == 0
 
 
+OTHERS = {"--clock": clock, "--messages": messages}
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = write_inputs(Path(folder))
-        (clock if "--clock" in sys.argv else parts)(table)
+        chosen = [work for name, work in OTHERS.items() if name in sys.argv] or [parts]
+        for work in chosen:
+            work(table)
 
 
 if __name__ == "__main__":

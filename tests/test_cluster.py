@@ -113,7 +113,10 @@ def test_the_work_of_a_worker_that_dies_is_done_by_another_and_workers_have_slid
     assert all(image["recalled"] == len(NUCLEI) for image in record(project)["images"])
 
 
-def test_a_scheduler_that_is_not_there_is_named_before_anything_is_done(tmp_path: Path) -> None:
+def test_a_scheduler_that_is_not_there_is_named_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nuclick_wsi.cluster.connect._SECONDS", 1)
     project = write(tmp_path)
     with pytest.raises(ClusterError, match=r"The cluster tcp://127.0.0.1:9 cannot be used"):
         run_target(RunRequest(project, device="cpu", project_access=FILES, cluster="tcp://127.0.0.1:9"))

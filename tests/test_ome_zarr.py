@@ -15,8 +15,8 @@ from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.slides.fingerprint import fingerprint
 from nuclick_wsi.slides.readers import open_slide
-from nuclick_wsi.slides.slide import fingerprint
 
 PICTURE = noise(300, 260)
 UNITS = {"y": "micrometer", "x": "micrometer"}

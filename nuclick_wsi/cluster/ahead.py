@@ -166,8 +166,7 @@ class Ahead:
             opened = OpenedImage.of(image, slide, self.pixel_size, self.registry)
             for kind in image.wanted:
                 one.here[kind] = Seen.of(self.registry, kind, opened.fingerprint, slide.info.reader, image.frame)
-            contexts = {kind: seen.context for kind, seen in one.here.items()}
-            one.cache = self.journal.image(one.job.identity, contexts)
+            one.cache = self.journal.image(one.job.identity, opened.context_keys(self.registry))
             yield from Planner(opened, self.registry, self.setup, self.path_of(path), one.cache).units()
 
     def _take_one(self, begun: deque[_Begun]) -> None:

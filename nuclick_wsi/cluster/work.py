@@ -74,7 +74,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a worker worked with. `context` is the context key, and the rest says why one differs."""
+    """What a worker worked with. `context` is a digest of it all, and the rest says why one differs.
+
+    Unlike the key of a journal it knows nothing of when a slide was changed last, which copies of it may not keep.
+    """
 
     context: bytes
     fingerprint: str
