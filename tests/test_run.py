@@ -9,6 +9,7 @@ import geojson
 import pytest
 from projects import Image, write_project
 from qpdata_writer import Drawn, PathClass, points, polygon, polyline, qpdata
+from scripted_qupath import DEMO_OUTLINES
 from test_cli import nuclick, said
 
 from nuclick_wsi.choices import ProjectAccess
@@ -260,6 +261,14 @@ def test_the_demo_is_a_project_that_can_be_run_where_it_lies(tmp_path: Path) -> 
     (image,) = read_project(project).images
     assert image.find_slide() == tmp_path / "demo" / "slides" / "colon_ihc.svs"
     assert make_demo(tmp_path / "demo") == project
+
+
+def test_nearly_all_of_the_demo_is_outlined(tmp_path: Path) -> None:
+    project = make_demo(tmp_path / "demo")
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
+    (image,) = record(project)["images"]
+    assert image["instances"] == DEMO_OUTLINES
+    assert sum(image["prompts"].values()) == 108
 
 
 @pytest.mark.parametrize(
