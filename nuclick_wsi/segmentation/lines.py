@@ -31,6 +31,7 @@ class Lines:
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self._prompts = prompts
         self._strokes: dict[int, list[NDArray[np.float64]]] = {}
+        self._spans: dict[int, float] = {}
         self._digests: dict[int, bytes] = {}
         self._drawn: dict[tuple[int, float], Pixels] = {}
         self._drawn_pixels = 0
@@ -58,11 +59,9 @@ class Lines:
 
     def pixels_near(self, index: int, grid: Grid, window: Window) -> Pixels:
         """Return a prompt's pixels as `pixels` does, at least those that lie in a window of the grid."""
-        strokes = self._of(index)
-        span = max(float(np.ptp(stroke, axis=0).max()) for stroke in strokes)
-        if span <= _WHOLE_PX * grid.downsample:
+        if self._span(index) <= _WHOLE_PX * grid.downsample:
             return self.pixels(index, grid)
-        return rasterize([stroke / grid.downsample for stroke in strokes], window)
+        return rasterize([stroke / grid.downsample for stroke in self._of(index)], window)
 
     def digest(self, index: int) -> bytes:
         """Return a digest of a prompt's role and strokes."""
@@ -73,6 +72,12 @@ class Lines:
                 digest.update(f"{len(stroke)};".encode() + stroke.tobytes())
             self._digests[index] = digest.digest()
         return self._digests[index]
+
+    def _span(self, index: int) -> float:
+        """Return the longest side of the box around any stroke of a prompt, in slide pixels."""
+        if index not in self._spans:
+            self._spans[index] = max(float(np.ptp(stroke, axis=0).max()) for stroke in self._of(index))
+        return self._spans[index]
 
     def _of(self, index: int) -> list[NDArray[np.float64]]:
         """Return a prompt's strokes, each (M, 2), x and y in slide pixels."""
