@@ -113,6 +113,21 @@ def test_the_work_of_a_worker_that_dies_is_done_by_another_and_workers_have_slid
     assert all(image["recalled"] == len(NUCLEI) for image in record(project)["images"])
 
 
+@pytest.mark.slow  # dask tries for half a minute to find it again
+def test_where_the_scheduler_ends_images_fail_by_name_and_the_run_ends(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    arguments = ("--scheduler-file", str(file), "--port", "0", "--host", "127.0.0.1", "--no-dashboard")
+    process = dask("scheduler", *arguments)
+    project, address = write(tmp_path / "project"), address_in(file)
+    killer = threading.Timer(5, process.kill)
+    killer.start()
+    asked = RunRequest(project, device="cpu", project_access=FILES, cluster=address)
+    assert run_target(asked) == 1
+    killer.join()
+    process.wait()
+    assert all("scheduler was lost" in image["error"] for image in record(project)["images"])
+
+
 def test_a_scheduler_that_is_not_there_is_named_before_anything_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

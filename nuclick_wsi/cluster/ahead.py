@@ -35,7 +35,7 @@ class Pool(Protocol):
         """How many units are best under way at once: enough that no worker waits."""
 
     def submit(self, unit: Unit) -> Any:
-        """Begin with a unit; return a handle."""
+        """Begin with a unit; return a handle. ClusterError where that cannot be."""
 
     def next_done(self, handles: Iterable[Any]) -> Any:
         """Wait until one of some handles is done; return it."""
@@ -145,8 +145,11 @@ class Ahead:
             unit = next(one.units, None)
         if unit is None:
             one.is_sent = True
-        else:
+            return
+        try:
             one.waiting[self.pool.submit(unit)] = unit
+        except NuclickError as error:
+            self._give_up(one, error)
 
     def _begin(self, job: Job, fresh: bool) -> _Begun:
         one = _Begun(job)

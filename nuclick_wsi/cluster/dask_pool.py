@@ -13,6 +13,7 @@ from nuclick_wsi.errors import ClusterError, NuclickError
 _AHEAD = 6
 """Units under way for each thread of the workers: they go on while results are written here."""
 _LEAST = 16
+_LOST = "the connection to the cluster's scheduler was lost. Run again: what was done is kept."
 _SECONDS = 5.0
 """After which the number of workers is looked up again: workers come and go."""
 
@@ -41,8 +42,11 @@ class DaskPool:
         return self._room
 
     def submit(self, unit: Unit) -> Any:
-        """Begin with a unit; return a dask future."""
-        return self._client.submit(work_on, unit, pure=False)
+        """Begin with a unit; return a dask future. ClusterError where the scheduler is gone."""
+        try:
+            return self._client.submit(work_on, unit, pure=False)
+        except Exception as error:
+            raise ClusterError(_LOST) from error
 
     def next_done(self, handles: Iterable[Any]) -> Any:
         """Wait until one of some futures is done; return it."""
@@ -69,9 +73,7 @@ class DaskPool:
                 f"several workers died of the same prompts, one after the other: {error}. Have they enough memory?"
             ) from error
         except (CancelledError, AsyncCancelledError, OSError) as error:
-            raise ClusterError(
-                "the connection to the cluster's scheduler was lost. Run again: what was done is kept."
-            ) from error
+            raise ClusterError(_LOST) from error
         except Exception as error:
             raise ClusterError(
                 f"a worker failed ({type(error).__name__}: {error}). Workers need the same nuclick-wsi as is here."

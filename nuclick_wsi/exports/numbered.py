@@ -1,6 +1,6 @@
 """The results of one image with a number each: the value of their pixels, and their row in the table of objects."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,3 @@ def layers_of(instances: Iterable[Instance]) -> list[Layer]:
 def all_objects(layers: Iterable[Layer]) -> list[Numbered]:
     """Return the objects of all layers by number."""
     return sorted((one for layer in layers for one in layer.objects), key=lambda one: one.number)
-
-
-Colors = Mapping[str, tuple[int, int, int]]
-"""Red, green and blue of classes by name."""
