@@ -33,6 +33,7 @@ from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.slides.pyramid import write_pyramid
+from nuclick_wsi.slides.slide import Slide
 
 TILES, SIDE = 8, 4096
 CLICKS, FEW, ROUNDS = 1000, 40, 5
@@ -46,7 +47,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 class Tissue:
     """A made slide, and where its results may be written."""
 
-    slide: nw.Slide
+    slide: Slide
     path: Path
 
     def segment(self, prompts: nw.PromptSet, threads: int = 1) -> nw.Outcome:
@@ -57,7 +58,7 @@ class Tissue:
 class TimedSlide:
     """A slide that adds up what reading takes of the processor."""
 
-    def __init__(self, slide: nw.Slide) -> None:
+    def __init__(self, slide: Slide) -> None:
         self.info = slide.info
         self.seconds = 0.0
         self._slide = slide
