@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nuclick_wsi.errors import SlideError
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import ImageInput
 from nuclick_wsi.runs.report import ImageReport
@@ -66,6 +67,18 @@ class OpenedImage:
         """Return the keys of a result cache: they change with the slide, its reader, a model or the program."""
         identity = f"{self.fingerprint} {self.changed}"
         return context_keys(registry, self.image.wanted, identity, self.slide.info.reader, self.image.frame)
+
+    def require_unchanged(self) -> None:
+        """Refuse what was read of a slide that has been changed meanwhile; one that is gone was read before it went.
+
+        Raises
+        ------
+        SlideError
+            If it was changed since it was opened.
+        """
+        path = self.slide.info.path
+        if path.exists() and last_changed(path) != self.changed:
+            raise SlideError(f"{path} was changed while it was read, so nothing is written: run again.")
 
     def described_in(self, report: ImageReport) -> ImageReport:
         """Return a report that also says which slide it is and how it is read."""

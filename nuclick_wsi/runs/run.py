@@ -13,14 +13,14 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from nuclick_wsi.choices import LOOK_AT_BELOW, ReaderChoice
-from nuclick_wsi.errors import NuclickError
+from nuclick_wsi.errors import NuclickError, SlideError
 from nuclick_wsi.exports.export import ExportChoice, ExportedImage, export_image
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.instances import Instance, Rejection
 from nuclick_wsi.runs.ended_prompts import EndedPrompts
 from nuclick_wsi.runs.instance_spool import InstanceSpool
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
-from nuclick_wsi.runs.journal import Journal
+from nuclick_wsi.runs.journal import ImageResultCache, Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
 from nuclick_wsi.runs.positions_in_microns import hint_of_microns
 from nuclick_wsi.runs.preview.files import write_preview
@@ -186,6 +186,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress)
     with InstanceSpool(line.journal.path.parent) as spool:
         ended = EndedPrompts.of(work.ends_of(image.prompts), spool, line.options.look_at_below)
+        _require_unchanged(opened, cache)
         models = [used for used in _models_used(registry) if used.kind in image.wanted]
         described = _described(line.options, registry)
         written = job.sink.write(Results(spool, image.class_colors, models, described, ended.unread))
@@ -197,6 +198,14 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
             return report
         outcome = Outcome.of(spool, ended.rejections, opened.readings)
         return _with_preview(report, written, line.options.out, job, opened, outcome)
+
+
+def _require_unchanged(opened: OpenedImage, cache: ImageResultCache) -> None:
+    try:
+        opened.require_unchanged()
+    except SlideError:
+        cache.forget_others(())  # should the slide become what it was, they would be taken for its own
+        raise
 
 
 def _hints(opened: OpenedImage, rejections: Sequence[Rejection]) -> list[str]:

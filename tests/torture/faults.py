@@ -53,6 +53,7 @@ def slides(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
         ("slide vanishes half-way", Path.unlink),
         ("slide is cut short half-way", lambda path: os.truncate(path, 4096)),
         ("slide becomes a folder half-way", _become_folder),
+        ("a tile is overwritten half-way", _tear),
     )
     for name, spoil in spoils:
         row = Row(name, bench.target.name)
@@ -66,6 +67,12 @@ def slides(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
             shutil.copy2(copy, slide)
             bench.check(row, ended)
         yield row
+
+
+def _tear(path: Path) -> None:
+    with path.open("rb+") as file:
+        file.seek(path.stat().st_size // 3)
+        file.write(random.Random(0).randbytes(40))
 
 
 def _become_folder(path: Path) -> None:
