@@ -120,7 +120,9 @@ def test_every_folder_with_modules_is_a_package_that_is_listed() -> None:
 
 def test_the_wheel_carries_models_types_scripts_and_the_demo(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    models = {Path(name).stem for name in names if name.startswith("nuclick_wsi/models/shipped/")}
+    shipped = {name for name in names if name.startswith("nuclick_wsi/models/shipped/")}
+    models = {Path(name).stem for name in shipped if name.endswith(".safetensors")}
+    assert "nuclick_wsi/models/shipped/SHA256SUMS" in shipped
     assert models == {"nuclei", "nuclei-open", "cells", "cells-open", "glands"}
     assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in FOLDERS}
     assert "qupath_extension/project_scripts/Import_NuClick_results.groovy" in names
