@@ -50,7 +50,7 @@ class Feature:
     measurements: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("name", "class_name"):
+        for name in ("id", "name", "class_name"):
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, encodable(text))
 

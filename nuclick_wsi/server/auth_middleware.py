@@ -64,7 +64,7 @@ class AuthMiddleware:
         """Return the answer to a request that is refused; None for an authorization where none is needed."""
         if host not in self._hosts:
             advice = f"Send requests to {' or '.join(self._hosts)}."
-            return Problem(421, f"This server is not {host!r}.", advice).response()
+            return Problem(421, "The Host header names another server.", advice).response()
         if authorization is not None and not self._token.matches(authorization):
             advice = f"Send `Authorization: Bearer TOKEN` with the token in {self._token.path}."
             problem = Problem(401, "The request shows no token, or a wrong one.", advice)
