@@ -275,9 +275,8 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
     image, prompts = tissue()
     batches: list[torch.Tensor] = []
     held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), Compute(torch.device("cpu")))
-    straight = torch.nn.Module.register_forward_pre_hook(
-        held._network, lambda _, inputs: batches.append(inputs[0].clone())
-    )
+    (own,) = held._networks.values()
+    straight = torch.nn.Module.register_forward_pre_hook(own, lambda _, inputs: batches.append(inputs[0].clone()))
     predicted(held, image, prompts)
     straight.remove()
     inputs = torch.cat(batches)
@@ -286,7 +285,7 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
         for flip in (False, True):
             for quarters in range(4):
                 turned = torch.rot90(inputs.flip(3) if flip else inputs, quarters, (2, 3))
-                drawn = torch.rot90(torch.sigmoid(held._network(turned))[:, 0], -quarters, (1, 2))
+                drawn = torch.rot90(torch.sigmoid(own(turned))[:, 0], -quarters, (1, 2))
                 mean += (drawn.flip(2) if flip else drawn) / 8
     seen = predicted(EightWays(held), image, prompts)
     assert len(seen) == len(prompts)
