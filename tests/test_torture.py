@@ -11,6 +11,7 @@ from in_faulty_system import faulty_calls
 TESTS = Path(__file__).parent
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_by_any_fault() -> None:
     if faulty_calls() is None:
         pytest.skip("needs Linux and a C compiler")
