@@ -43,10 +43,11 @@ def annotation_of(attributes: Mapping[str, str], coordinates: Sequence[Texts]) -
 def require_groups(groups: Sequence[Group]) -> None:
     """Refuse groups whose parents are missing, or which lie inside themselves: ASAP hangs on these."""
     parents = {group.name: group.parent for group in groups}
+    sound: set[str] = set()
     for group in groups:
         seen = {group.name}
         parent = group.parent
-        while parent is not None:
+        while parent is not None and parent not in sound:
             if parent not in parents:
                 raise ValueError(
                     f"the group {group.name!r} is part of {parent!r}, which is not listed under AnnotationGroups; "
@@ -56,6 +57,7 @@ def require_groups(groups: Sequence[Group]) -> None:
                 raise ValueError(f"the group {group.name!r} lies inside itself; set its PartOfGroup to another group")
             seen.add(parent)
             parent = parents[parent]
+        sound |= seen
 
 
 def _type(text: str | None) -> AnnotationType:

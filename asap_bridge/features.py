@@ -146,10 +146,12 @@ def _without_holes(features: Sequence[Feature], parents: dict[str, str | None], 
     result = list(features)
     holes = {place for place, one in enumerate(features) if _is_hole(one, parents)}
     taken = set()
+    tree = shapely.STRtree([one.geometry for one in features])
     for place in sorted(holes):
         hole = features[place]
         outer = parents[hole.class_name or ""]
-        for index, one in enumerate(result):
+        for index in sorted(tree.query(hole.geometry, "within").tolist()):
+            one = result[index]
             if one.class_name == outer and index not in holes and one.geometry.contains_properly(hole.geometry):
                 result[index] = replace(one, geometry=one.geometry.difference(hole.geometry))
                 taken.add(place)

@@ -33,6 +33,8 @@ _DETAILS = {"Coordinates": "Coordinate", "Attributes": "Attribute"}
 _COMMA = re.compile(rb"""\b[XY]\s*=\s*["'][^"',]*,""")
 _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _DECLARED = re.compile(r"""(?s)^(\s*<\?xml[^>]*?)\s+encoding\s*=\s*["'][^"']*["']""")
+_LONGEST_DECLARATION = 1000
+"""Bytes; the time to look for an encoding in it grows with their square."""
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ def _utf8(data: bytes, source: str) -> bytes:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
     else:
-        declared = _DECLARATION.match(data.removeprefix(codecs.BOM_UTF8))
+        declared = _DECLARATION.match(data.removeprefix(codecs.BOM_UTF8)[:_LONGEST_DECLARATION])
         encoding = declared[1].decode() if declared else "utf-8"
     if encoding.lower() in ("utf-8", "utf8", "us-ascii", "ascii"):
         return data
@@ -97,7 +99,8 @@ def _utf8(data: bytes, source: str) -> bytes:
         text = data.decode(encoding).removeprefix("\ufeff")
     except (LookupError, UnicodeError) as error:
         raise PromptError(f"{source} is not the {encoding} text that it says it is: save it as UTF-8.") from error
-    return _DECLARED.sub(r"\1", text, count=1).encode()
+    head, rest = text[:_LONGEST_DECLARATION], text[_LONGEST_DECLARATION:]
+    return (_DECLARED.sub(r"\1", head, count=1) + rest).encode()
 
 
 def _with_end_tags(found: Parsed) -> bytes | None:

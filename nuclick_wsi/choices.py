@@ -16,6 +16,7 @@ class ReaderChoice(StrEnum):
     AUTO = "auto"
     OPENSLIDE = "openslide"
     TIFFSLIDE = "tiffslide"
+    OME_ZARR = "ome-zarr"
     IMAGE = "image"
 
 
@@ -25,6 +26,14 @@ class ModelTerms(StrEnum):
     ANY = "any"
     OPEN = "open"
     """Only models that may be used for anything, by anyone; some ask to name the authors of their data."""
+
+
+class Precision(StrEnum):
+    """How exactly a network computes."""
+
+    SINGLE = "single"
+    HALF = "half"
+    """With 16 bits for each number: faster on a GPU, slower on a CPU; probabilities differ in the third decimal."""
 
 
 class GlandMode(StrEnum):
@@ -67,3 +76,23 @@ class SplitBy(StrEnum):
     SLIDE = "slide"
     FIXED = "fixed"
     """The parts that the project fixes for its own data sets, by patient."""
+
+
+class LabelsVersion(StrEnum):
+    """Which version of OME-Zarr label images are written in."""
+
+    V05 = "0.5"
+    """On zarr 3: few files, each of many chunks."""
+    V04 = "0.4"
+    """On zarr 2, for programs that know no other."""
+
+
+class ExportFormat(StrEnum):
+    """What results are written as, beside the place where the user works."""
+
+    CSV = "csv"
+    """A table of measurements."""
+    COCO = "coco"
+    """Tiles of the slide, with their objects as COCO has them."""
+    MASKS = "masks"
+    """Tiles of the slide, each with pictures of its objects' numbers."""

@@ -47,10 +47,20 @@ class DeviceError(NuclickError, RuntimeError):
     """The device that was asked for is not there."""
 
 
+class ClusterError(NuclickError, RuntimeError):
+    """A cluster cannot be reached, or its workers cannot do the work."""
+
+    exit_code = 1
+
+
 class ResultError(NuclickError, OSError):
     """A result cannot be written."""
 
     exit_code = 1
+
+
+class BusyError(ResultError):
+    """Another run is at work in the same folder of results."""
 
 
 class FileChangedError(ResultError):

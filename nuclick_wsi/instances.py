@@ -90,6 +90,14 @@ class Instance:
     sureness: float | None = None
 
 
+def order_in_files(instance: Instance) -> tuple[int, str]:
+    """Return what the instances in a file are sorted by: a plain class before those derived from it, then prompt ids.
+
+    QuPath makes up a colour for a parent that it meets too late.
+    """
+    return (instance.class_name or "").count(":"), instance.prompt_id
+
+
 def unsure(instances: Iterable[Instance], limit: float = LOOK_AT_BELOW) -> list[Instance]:
     """Return the instances that are less sure than a limit, the least sure first."""
     found = [(one.sureness, one.prompt_id, one) for one in instances if one.sureness is not None]

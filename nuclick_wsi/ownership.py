@@ -4,9 +4,8 @@ A file of results carries a seal: digests of what it was made from and of its ow
 needed. Any other file stays, and the result is written under a free name, which the user is told.
 """
 
-import hashlib
+import io
 import os
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -15,10 +14,8 @@ from pathlib import Path
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.paths import comparable, told_apart
+from nuclick_wsi.seals import SealedContent, blank_seal, hash_of, sealed
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
-
-_SEAL = re.compile(rb"nuclick-wsi/([0-9a-f]{64})/([0-9a-f]{64})")
-_BLANK = "0" * 64
 
 
 class Origin(Enum):
@@ -32,7 +29,7 @@ class Origin(Enum):
     """Anything else."""
 
 
-FindOrigin = Callable[[bytes, str], Origin]
+FindOrigin = Callable[[SealedContent, str], Origin]
 """Says of a content and a source what is known of it."""
 
 
@@ -61,26 +58,16 @@ class ResultPlace:
         return blank_seal(self.source)
 
 
-def blank_seal(source: str) -> str:
-    """Return the text that the maker puts into a file before `sealed` fills in the digest."""
-    return f"nuclick-wsi/{_hash(source)}/{_BLANK}"
-
-
-def sealed(content: bytes) -> bytes:
-    """Return a content in which the first seal holds the digest of all the rest."""
-    found = _SEAL.search(content)
-    assert found is not None, "the maker has put a blank seal in"
-    start, end = found.span(2)
-    blank = content[:start] + _BLANK.encode() + content[end:]
-    return content[:start] + hashlib.sha256(blank).hexdigest().encode() + content[end:]
-
-
-def origin_of(content: bytes, source: str) -> Origin:
+def origin_of(content: SealedContent, source: str) -> Origin:
     """Return what the seal in a content says."""
-    found = _SEAL.search(content)
-    if found is None or found[1].decode() != _hash(source):
+    if content.source != hash_of(source):
         return Origin.OTHER
-    return Origin.OURS if sealed(content) == content else Origin.EDITED
+    return Origin.OURS if content.is_whole else Origin.EDITED
+
+
+def origin_of_bytes(content: bytes, source: str) -> Origin:
+    """Return what the seal in a content says that is in memory."""
+    return origin_of(SealedContent.of(io.BytesIO(content)), source)
 
 
 def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> ResultPlace:
@@ -101,7 +88,7 @@ def choose_place(wanted: Path, source: str, origin: FindOrigin = origin_of) -> R
             f"{wanted.with_name(there)} is not a result of this input and stays as it is: written to {path.name}",
         )
     if whose is Origin.EDITED:
-        remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).name}",)
+        remarks += (f"{path} may have been edited since it was written: kept as {back_up(path).path.name}",)
     return ResultPlace(path, source, seen, remarks)
 
 
@@ -140,7 +127,7 @@ def remove_ours(folder: Path, start: str, names: Collection[str], source: str) -
     for path in sorted(folder.iterdir()):
         if not path.name.startswith(start) or path.name in names or path.is_symlink() or not path.is_file():
             continue
-        if origin_of(_read(path), _of_name(source, path)) is Origin.OURS:
+        if origin_of(_look_at(path), _of_name(source, path)) is Origin.OURS:
             try:
                 path.unlink()
             except OSError as error:
@@ -200,10 +187,6 @@ def _relative(path: Path, folder: Path) -> str:
         return path.as_posix()
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _first_not_of_others(wanted: Path, source: str, origin: FindOrigin) -> tuple[Path, Origin | None, Stamp | None]:
     """Return the first name under which nobody else's file is, and what `_found` says of it."""
     path, number = wanted, 1
@@ -220,8 +203,16 @@ def _found(path: Path, source: str, origin: FindOrigin) -> tuple[Origin | None, 
         return None, None
     if found != [path] or path.is_symlink() or not path.is_file():
         return Origin.OTHER, None
-    content = _read(path)
-    return origin(content, source), Stamp.of(content)
+    content = _look_at(path)
+    return origin(content, source), content.stamp
+
+
+def _look_at(path: Path) -> SealedContent:
+    try:
+        with path.open("rb") as file:
+            return SealedContent.of(file)
+    except OSError as error:
+        raise _cannot_read(path, error) from error
 
 
 def _read(path: Path) -> bytes:

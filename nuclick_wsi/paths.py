@@ -27,16 +27,24 @@ def existing(path: Path) -> Path:
 
     A path that means nothing, or several things, comes back as it is.
     """
-    if path.exists():
+    if is_there(path):
         return path
     pure = PurePosixPath(str(path).replace("\\", "/")) if "\\" in str(path) and not path.drive else path
     found = Path(pure.anchor)
     for part in pure.parts[1:] if pure.anchor else pure.parts:
-        names = [part] if part in (".", "..") or (found / part).exists() else closest(part, _names_in(found))
+        names = [part] if part in (".", "..") or is_there(found / part) else closest(part, _names_in(found))
         if len(names) != 1:
             return path
         found /= names[0]
     return found
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path exists; one that no file system can have, being too long or with a NUL inside, does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def told_apart(names: Sequence[str]) -> list[str]:

@@ -62,6 +62,10 @@ class ObjectChoice(StrEnum):
         return points if ObjectKind.GLAND in self.of_lines else (*points, ObjectChoice.GLAND)
 
 
+_FIRST_PLANE, _LAST_PLANE = -(2**31), 2**31 - 1
+"""QuPath counts planes with Java's int."""
+
+
 class Role(StrEnum):
     """Whether a prompt wants an outline, or only keeps its neighbours out."""
 
@@ -79,6 +83,11 @@ class Plane:
     c: int = -1
     z: int = 0
     t: int = 0
+
+    def __post_init__(self) -> None:
+        for axis in ("c", "z", "t"):
+            if not _FIRST_PLANE <= (number := getattr(self, axis)) <= _LAST_PLANE:
+                raise ValueError(f"its plane has {axis} = {number!r:.40}, and planes are counted up to {_LAST_PLANE}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,12 @@ class Grid:
         """
         return np.round(corners * self.downsample, DECIMALS)
 
+    def window_of(self, window: Window, source: "Grid") -> Window:
+        """Return this grid's pixels that have a part of a window of another grid with the same origin."""
+        left, top, right, bottom = (edge * source.downsample / self.downsample for edge in window.edges)
+        x, y = math.floor(left), math.floor(top)
+        return Window(x, y, math.ceil(right) - x, math.ceil(bottom) - y)
+
     def coarsened(self, factor: float) -> "Grid":
         """Return the grid whose pixels are `factor` times as wide, with the same origin."""
         return Grid(self.downsample * factor, self.pixel_area_um2 * factor * factor)

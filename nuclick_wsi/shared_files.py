@@ -11,11 +11,13 @@ import os
 import shutil
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_wsi.errors import FileChangedError, ResultError
 from nuclick_wsi.files import sync_file, temporary_beside
+from nuclick_wsi.leftovers import discard, swap_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,18 @@ def replace_if_unchanged(path: Path, content: bytes, seen: Stamp | None) -> None
     ResultError
         If the file cannot be written; then it is as it was.
     """
-    if Stamp.of(content) == seen:
-        return
+    if Stamp.of(content) != seen:
+        write_if_unchanged(path, lambda temporary: temporary.write_bytes(content), seen)
+
+
+def write_if_unchanged(path: Path, write: Callable[[Path], object], seen: Stamp | None) -> None:
+    """Replace a file as `replace_if_unchanged` does by what `write` puts into a file beside it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_beside(path) as temporary:
-            temporary.write_bytes(content)
-            put_if_unchanged(temporary, path, seen)
+            write(temporary)
+            if Stamp.of_file(temporary) != seen:
+                put_if_unchanged(temporary, path, seen)
     except ResultError:
         raise
     except OSError as error:
@@ -100,11 +107,16 @@ def _put_over(temporary: Path, path: Path, seen: Stamp) -> None:
         raise _changed(path)
     shutil.copymode(path, temporary)
     ours = Stamp.of_file(temporary)
-    _swap(temporary, path)
-    # A save that came between the look and the swap is under the temporary name now.
-    if Stamp.of_file(temporary) != seen:
-        _put_back(temporary, path, ours)
-        raise _changed(path)
+    swapped = temporary.rename(temporary.with_name(swap_name(ours.sha256, seen.sha256)))
+    try:
+        _swap(swapped, path, path.with_name(swap_name(ours.sha256, seen.sha256)))
+        # A save that came between the look and the swap is under the temporary name now.
+        if Stamp.of_file(swapped) != seen:
+            _put_back(swapped, path, ours)
+            swapped.unlink(missing_ok=True)  # of the saves, the last one is there
+            raise _changed(path)
+    finally:
+        discard(swapped)
 
 
 def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
@@ -113,7 +125,7 @@ def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
     while True:
         back = Stamp.of_file(temporary)
         try:
-            _swap(temporary, path)
+            _swap(temporary, path, path.with_name(swap_name(ours.sha256, back.sha256)))
         except FileNotFoundError:  # taken away to be replaced by a newer save
             return
         if Stamp.of_file(temporary) == expected:
@@ -121,11 +133,23 @@ def _put_back(temporary: Path, path: Path, ours: Stamp) -> None:
         expected = back
 
 
-def _swap(one: Path, other: Path) -> None:
-    """Have two files change names, in one step where the system can, so that neither name is ever without a file."""
+def exchange_names(one: Path, other: Path) -> None:
+    """Have two files or folders change names, in one step where the system can; OSError where they cannot."""
     if _exchange(one, other):
         return
     aside = other.with_name(f".{uuid.uuid4().hex}.part")
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)
+
+
+def _swap(one: Path, other: Path, aside: Path) -> None:
+    """Have two files change names, in one step where the system can, so that neither name is ever without a file.
+
+    `aside` is a free name for the time between two steps.
+    """
+    if _exchange(one, other):
+        return
     try:
         # The same file under a second name: what another program still writes into it is seen.
         os.link(other, aside)

@@ -14,6 +14,7 @@ from nuclick_wsi.files import temporary_beside
 from nuclick_wsi.formats.earlier_results import NUCLEI
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.json_values import Json
+from nuclick_wsi.leftovers import remove_leftovers
 from nuclick_wsi.prompts import ObjectChoice, cell_id
 from nuclick_wsi.runs.jobs import NO_PROMPTS_LEFT, Results, Written
 from nuclick_wsi.runs.journal import Journal
@@ -80,6 +81,7 @@ class HierarchyEntry:
     def _bring_up_to_date(self, results: Results) -> Written:
         if self._read is None:
             raise ProjectError(f"{self._path} does not exist, so nothing can be written to it.")
+        remove_leftovers(self._path.parent)
         require_unchanged(self._path, self._read)
         known = self._written.read()
         objects = read_image_data(self._path).objects

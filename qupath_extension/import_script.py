@@ -5,7 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from nuclick_wsi.files import back_up
-from nuclick_wsi.ownership import Origin, blank_seal, namesakes, origin_of, sealed
+from nuclick_wsi.ownership import Origin, namesakes, origin_of_bytes
+from nuclick_wsi.seals import blank_seal, sealed
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 NAME = "Import_NuClick_results.groovy"
@@ -30,8 +31,10 @@ def offer_import_script(project_folder: Path) -> Sequence[str]:
     before = path.read_bytes() if path.exists() else None
     if before == content or (before is not None and _MARK not in before):
         return ()
-    is_edited = before is not None and origin_of(before, NAME) is not Origin.OURS
-    remarks = (f"{path} may have been edited since it was written: kept as {back_up(path).name}",) if is_edited else ()
+    is_edited = before is not None and origin_of_bytes(before, NAME) is not Origin.OURS
+    remarks = (
+        (f"{path} may have been edited since it was written: kept as {back_up(path).path.name}",) if is_edited else ()
+    )
     replace_if_unchanged(path, content, None if before is None else Stamp.of(before))
     return remarks
 

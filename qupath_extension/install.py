@@ -19,7 +19,8 @@ from typing import Any
 from nuclick_wsi.choices import DEFAULT_PORT
 from nuclick_wsi.errors import ResultError, SettingsError
 from nuclick_wsi.files import back_up, write_atomically
-from nuclick_wsi.ownership import Origin, blank_seal, origin_of, sealed
+from nuclick_wsi.ownership import Origin, origin_of_bytes
+from nuclick_wsi.seals import blank_seal, sealed
 from nuclick_wsi.server.auth import state_folder
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
@@ -259,7 +260,7 @@ def _ask(program: Path, script: Path) -> str:
 
 
 def _keep(path: Path) -> str:
-    return f"{path} may have been edited since it was written: kept as {back_up(path).name}"
+    return f"{path} may have been edited since it was written: kept as {back_up(path).path.name}"
 
 
 def _is_plain(path: Path) -> bool:
@@ -267,7 +268,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _is_edited(script: Path) -> bool:
-    return origin_of(script.read_bytes(), FOLDER) is not Origin.OURS
+    return origin_of_bytes(script.read_bytes(), FOLDER) is not Origin.OURS
 
 
 def _is_ours(startup: Path) -> bool:

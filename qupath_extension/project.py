@@ -3,6 +3,7 @@
 Nothing here needs QuPath or Java, and nothing is written.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
-from nuclick_wsi.json_values import Json, object_at, text_at
+from nuclick_wsi.json_values import Json, encodable, list_at, object_at, text_at
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders
@@ -21,6 +22,9 @@ from qupath_extension.qpdata.hierarchy import Color, ImageData, read_image_data
 from qupath_extension.selection import prompts_of
 from qupath_extension.server import Server, read_server
 from qupath_extension.uris import find_slide
+
+_ENTRY_ID = re.compile(r"[\w-][\w .-]{0,59}")
+"""QuPath counts its entries; what else is no more than a name is taken, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict) or "serverBuilder" not in entry:
         return False
     entry_id = entry.get("entryID")
-    return isinstance(entry_id, int) or (isinstance(entry_id, str) and Path(entry_id).name == entry_id)
+    return isinstance(entry_id, int | str) and _ENTRY_ID.fullmatch(str(entry_id)) is not None
 
 
 def _image(entry: Json, project_file: Path, previous_uri: str | None) -> ProjectImage:
@@ -175,7 +179,7 @@ def _image(entry: Json, project_file: Path, previous_uri: str | None) -> Project
         entry_id=entry_id,
         name=text_at(entry, "imageName") or server.name or f"image {entry_id}",
         description=text_at(entry, "description"),
-        metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
+        metadata={encodable(key): encodable(value) for key, value in metadata.items() if isinstance(value, str)},
         server=server,
         folder=folder,
         project_file=project_file,
@@ -188,8 +192,10 @@ def _class_colors(folder: Path) -> dict[str, Color]:
     if not path.exists():
         return {}
     found = {}
-    for entry in read_json(path).get("pathClasses") or ():
-        name, color = (entry.get("name"), packed_color(entry.get("color"))) if isinstance(entry, dict) else (None, None)
-        if isinstance(name, str) and color is not None:
+    for entry in list_at(read_json(path), "pathClasses"):
+        if not isinstance(entry, dict):
+            continue
+        name, color = text_at(entry, "name"), packed_color(entry.get("color"))
+        if name is not None and color is not None:
             found[name] = color
     return found

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nuclick_wsi.formats.drawings import Drawing, Mark, Parts, marks_of, prompts_of_drawings
+from nuclick_wsi.formats.drawings import Drawing, Found, Mark, Parts, marks_of, prompts_of_drawings
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.prompts import ObjectChoice
 from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
@@ -22,6 +22,12 @@ def prompts_of(objects: Iterable[PathObject], choice: ObjectChoice) -> PromptSet
 
     Locked annotations are prompts like others, for a prompt is never changed.
     """
+    found = drawings_of(objects)
+    return prompts_of_drawings(found.drawings, choice, found.left_alone)
+
+
+def drawings_of(objects: Iterable[PathObject]) -> Found:
+    """Return what is drawn in points or lines among the objects of one image, and what was left alone by type."""
     drawings: list[Drawing] = []
     left_alone: Counter[str] = Counter()
     for one in objects:
@@ -31,7 +37,7 @@ def prompts_of(objects: Iterable[PathObject], choice: ObjectChoice) -> PromptSet
             left_alone["region"] += 1
         else:
             drawings.append(drawing)
-    return prompts_of_drawings(drawings, choice, left_alone)
+    return Found(tuple(drawings), left_alone)
 
 
 def drawing_of(one: PathObject) -> Drawing | None:

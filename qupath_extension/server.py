@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.json_values import Json, object_at, text_at
+from nuclick_wsi.json_values import Json, list_at, object_at, text_at
 from nuclick_wsi.scale import PixelSize
 from qupath_extension.json_files import read_json
 from qupath_extension.uris import path_of_uri
@@ -68,8 +68,7 @@ def read_server(builder: Json, server_file: Path | None = None) -> Server:
     if not metadata and server_file is not None and server_file.exists():
         metadata = object_at(read_json(server_file), "metadata")
     uri = text_at(_plain_builder(builder), "uri") or ""
-    args = builder.get("args")
-    arguments = tuple(str(arg) for arg in args) if isinstance(args, list) else ()
+    arguments = tuple(str(arg) for arg in list_at(builder, "args"))
     return Server(
         uri=uri,
         provider=text_at(_plain_builder(builder), "providerClassName"),
@@ -152,10 +151,10 @@ def _pixel_size(calibration: Json) -> PixelSize | None:
     lengths = []
     for side in (object_at(calibration, "pixelWidth"), object_at(calibration, "pixelHeight")):
         value = side.get("value")
-        if side.get("unit") not in _MICRONS or not isinstance(value, int | float):
+        if text_at(side, "unit") not in _MICRONS or not isinstance(value, int | float):
             return None
-        lengths.append(float(value))
+        lengths.append(value)
     try:
-        return PixelSize(*lengths)
-    except ValueError:  # zero, negative or infinite: as good as none
+        return PixelSize(*map(float, lengths))
+    except (ValueError, OverflowError):  # zero, negative or infinite: as good as none
         return None

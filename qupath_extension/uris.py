@@ -13,7 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
 from nuclick_wsi.errors import SlideError
-from nuclick_wsi.paths import existing, told_apart
+from nuclick_wsi.paths import existing, is_there, told_apart
 from nuclick_wsi.slides.lookup import SlideFolders
 
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
@@ -64,7 +64,7 @@ def find_slide(uri: str, project_file: Path, previous_uri: str | None, folders: 
         raise SlideError(f"{uri} is not a file: download the slide and add the file to the project.")
     looked = list(dict.fromkeys(_places(path, project_file, previous_uri)))
     for place in map(existing, looked):
-        if place.exists():
+        if is_there(place):
             return place
     candidates = folders.candidates(path)
     if len(candidates) == 1:

@@ -18,6 +18,9 @@ from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 
 QUPATH = "NUCLICK_QUPATH_SCRIPT"
 
+DEMO_NUCLEI, DEMO_OUTLINES = 102, 106
+"""Outlines of the demo's 104 clicks, and of these with its 4 squiggles, as the shipped models draw them."""
+
 
 def free_port() -> int:
     with socket.socket() as free:

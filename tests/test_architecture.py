@@ -18,10 +18,10 @@ PACKAGES = {
 FLOORS = (
     {"nuclick_wsi"},  # the values and files at its root, but for the two below
     {"nuclick_wsi.slides", "nuclick_wsi.models", "nuclick_wsi.formats"},
-    {"nuclick_wsi.demo", "nuclick_wsi.segmentation"},
+    {"nuclick_wsi.demo", "nuclick_wsi.segmentation", "nuclick_wsi.exports"},
     {"nuclick_wsi.runs", "nuclick_wsi.server"},
-    {"qupath_extension", "asap_bridge"},
-    {"nuclick_training.datasets"},
+    {"qupath_extension", "asap_bridge", "nuclick_wsi.cluster"},
+    {"nuclick_training.datasets", "nuclick_wsi.viewer"},
     {"nuclick_training.synthesis", "nuclick_training.sampling"},
     {"nuclick_training.fitting"},
     {"nuclick_training.evaluation"},

@@ -14,6 +14,8 @@ from nuclick_wsi.segmentation.blend import blend, resample_probabilities
 
 Look = tuple[Window, Probabilities]
 
+ENDLESS = Window(-(10**9), -(10**9), 2 * 10**9, 2 * 10**9)
+
 
 @st.composite
 def looks(draw: st.DrawFn) -> list[Look]:
@@ -84,7 +86,7 @@ def test_resampling_a_slope_gives_the_slope_at_the_centres(
     fine, coarse = Grid(downsample, 1.0), Grid(downsample * factor, factor**2)
     source = Window(start, -3, width, height)
     slope = np.full(source.shape, (np.arange(width) + 0.5) / 32, dtype=np.float32)
-    window, resampled = resample_probabilities(slope, coarse, source, fine)
+    window, resampled = resample_probabilities(slope, coarse, source, fine, ENDLESS)
     assert resampled.shape == window.shape
     centres = (np.arange(window.x, window.right) + 0.5) / factor - start
     expected = np.clip(centres, 0.5, width - 0.5) / 32
@@ -98,20 +100,33 @@ def test_windows_that_tile_the_coarse_grid_tile_the_fine_one(
 ) -> None:
     fine, coarse = Grid(downsample, 1.0), Grid(downsample * factor, factor**2)
     left, right = Window(start, 0, one, 1), Window(start + one, 0, two, 1)
-    parts = [resample_probabilities(np.ones((1, w.width), np.float32), coarse, w, fine) for w in (left, right)]
+    parts = [resample_probabilities(np.ones((1, w.width), np.float32), coarse, w, fine, ENDLESS) for w in (left, right)]
     assert parts[0][0].right == parts[1][0].x
     assert all((part == 1).all() for _, part in parts)
 
 
 def test_twice_as_fine_is_bilinear_with_the_border_held() -> None:
     values = np.array([[0.0, 1.0]], np.float32)
-    window, resampled = resample_probabilities(values, Grid(2.0, 4.0), Window(3, 5, 2, 1), Grid(1.0, 1.0))
+    window, resampled = resample_probabilities(values, Grid(2.0, 4.0), Window(3, 5, 2, 1), Grid(1.0, 1.0), ENDLESS)
     assert window == Window(6, 10, 4, 2)
     np.testing.assert_array_equal(resampled, [[0, 0.25, 0.75, 1]] * 2)
 
 
 def test_on_the_same_grid_nothing_changes() -> None:
     values = np.random.default_rng(1).random((3, 4), dtype=np.float32)
-    window, resampled = resample_probabilities(values, Grid(0.7, 1.0), Window(1, 2, 4, 3), Grid(0.7, 1.0))
+    window, resampled = resample_probabilities(values, Grid(0.7, 1.0), Window(1, 2, 4, 3), Grid(0.7, 1.0), ENDLESS)
     assert window == Window(1, 2, 4, 3)
     np.testing.assert_array_equal(resampled, values)
+
+
+@settings(deadline=None)
+@given(st.floats(1.0, 5.0), st.integers(-20, 20), st.integers(1, 200), st.integers(-30, 60), st.integers(1, 50))
+def test_only_what_lies_on_the_slide_is_resampled(factor: float, start: int, side: int, left: int, width: int) -> None:
+    values = np.random.default_rng(side).random((side, 7), dtype=np.float32)
+    coarse, fine, source = Grid(factor, 1.0), Grid(1.0, 1.0), Window(3, start, 7, side)
+    whole, everything = resample_probabilities(values, coarse, source, fine, ENDLESS)
+    slide = Window(left, left, width, width)
+    if (wanted := whole.intersection(slide)) is not None:
+        window, part = resample_probabilities(values, coarse, source, fine, slide)
+        assert window == wanted
+        np.testing.assert_array_equal(part, everything[window.slices_in(whole)])

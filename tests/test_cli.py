@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nuclick_wsi.demo import make_demo
+from nuclick_wsi.demo import SLIDE, make_demo
 
 
 def nuclick(*arguments: str | Path, qupath: bool = False) -> subprocess.CompletedProcess[str]:
@@ -53,6 +53,37 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "Usage" in result.stdout
+
+
+UNNEEDED = {"matplotlib", "onnxruntime", "tifffile", "tiffslide", "zarr"}
+"""Packages that a click on a slide that OpenSlide reads has no use for."""
+
+
+def test_a_run_for_one_click_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """Its first outline is there in three seconds, half of which are torch's."""
+    slide = make_demo(tmp_path / "demo").parent / SLIDE
+    (tmp_path / "clicks.csv").write_text("x,y\n421.2,46.3\n", encoding="utf-8")
+    script = (
+        "import sys, torch\n"
+        "torch.set_num_threads(2)\n"
+        "from nuclick_wsi.cli.app import app\n"
+        "try:\n    app(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(torch.get_num_threads(), *(name for name in sys.modules if '.' not in name))\n"
+    )
+    command = [sys.executable, "-c", script, "run", str(tmp_path / "clicks.csv"), "--slide", str(slide)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    threads, *loaded = result.stdout.splitlines()[-1].split()
+    assert threads == "1", "threads inside of layers take half a second to load a model"
+    assert "openslide" in loaded
+    assert not (UNNEEDED | {"starlette", "uvicorn"}) & set(loaded)
+
+
+def test_a_server_is_ready_without_what_no_request_needs_yet() -> None:
+    script = "import sys, nuclick_wsi.server.server, qupath_extension.requested_image\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.split())
+    assert "uvicorn" in loaded
+    assert not (UNNEEDED | {"openslide", "rich", "typer"}) & loaded
 
 
 @pytest.mark.parametrize(

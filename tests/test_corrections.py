@@ -144,7 +144,7 @@ def test_the_last_look_is_twice_as_wide_as_the_first_and_no_view_leaves_its_reac
     seen, _ = looks(make_slide(np.zeros((512, 512, 3), np.uint8)), [wanted])
     assert len(seen) == 1 + len(WIDER)
     assert seen[-1].grid.downsample == pytest.approx(2 * seen[0].grid.downsample)
-    (reach,) = SignalField([wanted]).reach([0], seen[0].grid, CropSpec(64, 0.5))
+    (reach,) = SignalField([wanted]).reach([0], seen[0].grid, CropSpec(64, 0.5), wider_looks=True)
     for view in seen:
         left, top, right, bottom = np.array(view.window.edges) * view.grid.downsample
         assert (reach[:2] <= (left, top)).all()

@@ -169,7 +169,7 @@ def start_from_imagenet_if_there(network: nn.Module) -> None:
         ("squiggle", {"encoder": "b7"}, "encoder must be one of lite0, lite1, lite2, not 'b7'"),
         ("glance", {"encoder": "b7"}, "encoder must be one of lite0, lite1, lite2, not 'b7'"),
         ("squiggle", {"decoder": [1, 2]}, "decoder must be four numbers"),
-        ("squiggle", {"dilations": []}, "dilations must be numbers from 1"),
+        ("squiggle", {"dilations": []}, "dilations must be 1 to 64 numbers from 1"),
     ],
 )
 def test_an_impossible_configuration_is_refused_with_the_reason(architecture, config, said):

@@ -387,3 +387,24 @@ def test_a_neighbour_that_only_touches_shapes_the_border_as_if_it_had_been_asked
     both = by_id(run(path, [left, right]))
     alone = by_id(run(path, [left, replace(right, role=Role.NEIGHBOUR)]))
     assert alone == {left.id: both[left.id]}
+
+
+def test_a_ruler_line_is_no_gland_and_takes_no_memory(make_slide: MakeSlide) -> None:
+    ruler, gland = squiggle([(10, 10), (40_000, 4_000)]), squiggle([(180, 200), (240, 210)])
+    outcome = run(make_slide(discs(256, [(210, 205)], radius=60)), [ruler, gland])
+    assert [one.prompt_id for one in outcome.instances] == [gland.id]
+    (rejection,) = outcome.rejections
+    assert rejection.reason is Reason.TOO_LONG
+    assert "it spans" in rejection.detail
+    assert "a line through a gland spans up to" in rejection.detail
+
+
+def test_a_line_to_be_ignored_may_go_on_beyond_all_slides(make_slide: MakeSlide) -> None:
+    path, gland = make_slide(discs(256, [(210, 205)], radius=60)), squiggle([(180, 200), (240, 210)])
+    line = Squiggle(((Point(-1e300, 230), Point(200, 230), Point(1e300, 230)),))
+    ignored = Prompt(prompt_id("ignored", line), ObjectKind.GLAND, line, role=Role.EXCLUDE_ONLY)
+    here = Squiggle(((Point(-2000, 230), Point(200, 230), Point(2000, 230)),))
+    short = Prompt(prompt_id("ignored", here), ObjectKind.GLAND, here, role=Role.EXCLUDE_ONLY)
+    outcome = run(path, [gland, ignored])
+    assert outcome == run(path, [gland, short])
+    assert outcome != run(path, [gland])

@@ -48,8 +48,9 @@ from nuclick_wsi.models.weights import Model, load_model, save_model
 from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import BlockPlace
+from nuclick_wsi.segmentation.compute import Compute
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import Compute, CropSegmenter, FixedSegmenters, TileImage
+from nuclick_wsi.segmentation.segmenter import CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -274,9 +275,8 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
     image, prompts = tissue()
     batches: list[torch.Tensor] = []
     held = CropSegmenter(Model(tiny_card(), network, "", Path("m")), Compute(torch.device("cpu")))
-    straight = torch.nn.Module.register_forward_pre_hook(
-        held._network, lambda _, inputs: batches.append(inputs[0].clone())
-    )
+    (own,) = held._networks.values()
+    straight = torch.nn.Module.register_forward_pre_hook(own, lambda _, inputs: batches.append(inputs[0].clone()))
     predicted(held, image, prompts)
     straight.remove()
     inputs = torch.cat(batches)
@@ -285,7 +285,7 @@ def test_eight_ways_is_the_mean_of_the_network_over_all_turned_and_flipped_input
         for flip in (False, True):
             for quarters in range(4):
                 turned = torch.rot90(inputs.flip(3) if flip else inputs, quarters, (2, 3))
-                drawn = torch.rot90(torch.sigmoid(held._network(turned))[:, 0], -quarters, (1, 2))
+                drawn = torch.rot90(torch.sigmoid(own(turned))[:, 0], -quarters, (1, 2))
                 mean += (drawn.flip(2) if flip else drawn) / 8
     seen = predicted(EightWays(held), image, prompts)
     assert len(seen) == len(prompts)

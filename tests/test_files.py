@@ -72,7 +72,7 @@ def test_a_read_only_file_is_backed_up_through_a_copy_that_is_open_for_writing(
     path = tmp_path / "data.xml"
     path.write_text("mine")
     path.chmod(0o400)
-    copy = back_up(path)
+    copy = back_up(path).path
     assert modes[0] & os.O_ACCMODE == os.O_RDWR
     assert (copy.read_text(), copy.stat().st_mode & 0o777) == ("mine", 0o400)
 
@@ -81,5 +81,13 @@ def test_a_read_only_file_is_backed_up_through_a_copy_that_is_open_for_writing(
 def test_a_backup_leaves_a_link_that_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "data.xml").write_text("mine")
     (tmp_path / "data.xml.backup").symlink_to(tmp_path / "unplugged")
-    assert back_up(tmp_path / "data.xml").name == "data.xml.backup2"
+    assert back_up(tmp_path / "data.xml").path.name == "data.xml.backup2"
     assert (tmp_path / "data.xml.backup").is_symlink()
+
+
+def test_a_copy_that_a_killed_run_made_is_taken_and_not_made_again(tmp_path: Path) -> None:
+    (tmp_path / "data.xml").write_text("mine")
+    first = back_up(tmp_path / "data.xml")
+    again = back_up(tmp_path / "data.xml")
+    assert (again.path, first.is_new, again.is_new) == (first.path, True, False)
+    assert {one.name for one in tmp_path.iterdir()} == {"data.xml", "data.xml.backup"}

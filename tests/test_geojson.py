@@ -156,13 +156,13 @@ def test_what_another_program_saves_while_results_are_written_stays(
 ) -> None:
     path = tmp_path / "a.geojson"
     write_results(path, [instance()], ObjectType.DETECTION, {})
-    replace_file = geojson_module.replace_if_unchanged
+    replace_file = geojson_module.write_if_unchanged
 
     def saved_first(*arguments: Any) -> None:
         path.write_bytes(b"edited")
         replace_file(*arguments)
 
-    monkeypatch.setattr(geojson_module, "replace_if_unchanged", saved_first)
+    monkeypatch.setattr(geojson_module, "write_if_unchanged", saved_first)
     with pytest.raises(FileChangedError, match=r"a\.geojson has changed since it was read"):
         write_results(path, [], ObjectType.DETECTION, {})
     assert path.read_bytes() == b"edited"

@@ -6,8 +6,10 @@ import pytest
 
 import nuclick_wsi as nw
 from nuclick_wsi.choices import ModelTerms
-from nuclick_wsi.errors import ModelError
+from nuclick_wsi.errors import ModelError, SettingsError
 from nuclick_wsi.models.card import read_card, shipped_models
+from nuclick_wsi.segmentation.context_keys import context_keys
+from nuclick_wsi.slides.slide import Frame
 
 
 def test_a_card_and_a_path_are_told_without_loading_weights() -> None:
@@ -23,6 +25,18 @@ def test_a_model_is_loaded_once_and_runs_in_one_segmenter() -> None:
     assert registry.segmenter(nw.ObjectKind.NUCLEUS) is segmenter
     assert registry.loaded == (registry.model(nw.ObjectKind.NUCLEUS),)
     assert segmenter.card == registry.card(nw.ObjectKind.NUCLEUS)
+
+
+def test_results_in_half_precision_are_not_taken_for_others() -> None:
+    keys = [
+        context_keys(
+            nw.ModelRegistry(device="cpu", precision=one), [nw.ObjectKind.NUCLEUS], "slide", "reader", Frame.FULL
+        )
+        for one in ("single", "half")
+    ]
+    assert keys[0] != keys[1]
+    with pytest.raises(SettingsError, match="accepted are 'single', 'half'"):
+        nw.ModelRegistry(device="cpu", precision="double")
 
 
 def test_two_models_for_one_kind_are_refused() -> None:

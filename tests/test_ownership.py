@@ -128,5 +128,5 @@ def test_backups_are_on_disk_with_their_name(tmp_path: Path, monkeypatch: pytest
     synced: list[int] = []
     monkeypatch.setattr(files.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     (tmp_path / "a.xml").write_text("mine")
-    copy = back_up(tmp_path / "a.xml")
+    copy = back_up(tmp_path / "a.xml").path
     assert synced == [copy.stat().st_ino, tmp_path.stat().st_ino]

@@ -9,7 +9,7 @@ import tomllib
 import venv
 import zipfile
 from email.parser import Parser
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -29,13 +29,17 @@ UNUSED = {"__pycache__"}
 def test_the_pinned_versions_are_accepted_and_the_ones_that_the_tests_run_with() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    accepted = map(Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
-    ranges = {one.name: one.specifier for one in accepted}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    ranges = {one.name: one.specifier for one in map(Requirement, needed)}
     for pin in pins:
         (exact,) = pin.specifier
         assert exact.operator == "=="
         assert ranges[pin.name].contains(exact.version)
-        installed = Version(version(pin.name)).public  # 2.13.0+cpu is a build of 2.13.0
+        try:
+            installed = Version(version(pin.name)).public  # 2.13.0+cpu is a build of 2.13.0
+        except PackageNotFoundError:
+            continue  # of an extra
         if installed != exact.version:
             pytest.skip(f"the tests run with {pin.name} {installed}, and not with the one that is pinned")
 
@@ -116,12 +120,21 @@ def test_every_folder_with_modules_is_a_package_that_is_listed() -> None:
 
 def test_the_wheel_carries_models_types_scripts_and_the_demo(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    models = {Path(name).stem for name in names if name.startswith("nuclick_wsi/models/shipped/")}
+    shipped = {name for name in names if name.startswith("nuclick_wsi/models/shipped/")}
+    models = {Path(name).stem for name in shipped if name.endswith(".safetensors")}
+    assert "nuclick_wsi/models/shipped/SHA256SUMS" in shipped
     assert models == {"nuclei", "nuclei-open", "cells", "cells-open", "glands"}
     assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in FOLDERS}
     assert "qupath_extension/project_scripts/Import_NuClick_results.groovy" in names
     assert "nuclick_wsi/demo_project/project.qpproj" in names
+    assert "nuclick_wsi/viewer/static/vendor/openseadragon/LICENSE.txt" in names
     assert [name for name in names if name.startswith("qupath_extension/scripts/") and name.endswith(".groovy")]
+
+
+def test_what_is_vendored_is_the_version_that_the_makefile_pins() -> None:
+    (version,) = re.findall(r"^OSD := openseadragon-(.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
+    vendored = ROOT / "nuclick_wsi" / "viewer" / "static" / "vendor" / "openseadragon" / "openseadragon.min.js"
+    assert vendored.read_text("utf-8").startswith(f"//! openseadragon {version}\n")
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

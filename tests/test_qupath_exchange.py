@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted_qupath import ScriptedQuPath, free_port, second_image
+from scripted_qupath import DEMO_NUCLEI, DEMO_OUTLINES, ScriptedQuPath, free_port, second_image
 from test_cli import nuclick, said
 from test_server import serving
 
@@ -76,9 +76,9 @@ def test_one_action_is_one_change_that_names_its_objects_and_marks_go_back_with_
 ) -> None:
     # The undo of 0.4 and 0.5 takes no notice of a change that names no object; that of 0.6 and 0.7 counts every one.
     text = qupath.run(HELP + UNDO)
-    assert told(text) == [[104], [104, 6], []]
+    assert told(text) == [[DEMO_NUCLEI], [DEMO_NUCLEI, 6], []]
     assert "kept as they are" not in text
-    assert "0 outlines new or changed, 104 as they were, 0 removed" in text
+    assert f"0 outlines new or changed, {DEMO_NUCLEI} as they were, 0 removed" in text
 
 
 EDIT = """
@@ -121,12 +121,12 @@ def test_a_class_that_the_user_gave_stays_whichever_way_the_outline_came(access:
     assert run.returncode == 0, said(run)
     importer = qupath.project.parent / "scripts" / IMPORT_NAME
     if access == "files":
-        assert "108 objects" in qupath.run(importer)
+        assert f"{DEMO_OUTLINES} objects" in qupath.run(importer)
     (mine,) = told(qupath.run(HELP + RECLASSIFY))
     if access == "files":
         text = qupath.run(importer)
         assert "0 objects" in text
-        assert "107 as they were" in text
+        assert f"{DEMO_OUTLINES - 1} as they were" in text
         assert "1 kept as they are: given another class" in text
     text = qupath.run(HELP + "movePoint()\nact('Re-run_changed.groovy')")
     assert "1 kept as they are: given another class" in text
@@ -171,11 +171,11 @@ def test_without_an_image_named_the_whole_project_is_done_once_and_each_image_ha
     second_image(qupath.project)
     text = qupath.run(qupath.user.home / "Segment_whole_project.groovy", image=None)
     for name in (SLIDE.name, "second.svs"):
-        assert f"{name}: 108 outlines new or changed" in text
-    assert "108 as they were" not in text
+        assert f"{name}: {DEMO_OUTLINES} outlines new or changed" in text
+    assert f"{DEMO_OUTLINES} as they were" not in text
     assert text.count("The whole project is done, with its first image.") == 1
     for image in (0, 1):
-        assert sum(one.type is PathObjectType.DETECTION for one in qupath.objects(image).values()) == 108
+        assert sum(one.type is PathObjectType.DETECTION for one in qupath.objects(image).values()) == DEMO_OUTLINES
 
 
 STEPS = """

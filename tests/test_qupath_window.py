@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_qupath import demo_project, free_port, second_image
+from scripted_qupath import DEMO_NUCLEI, DEMO_OUTLINES, demo_project, free_port, second_image
 from test_cli import nuclick, said
 
 from nuclick_wsi.demo import SLIDE
@@ -200,7 +200,7 @@ IN_THE_WINDOW = pytest.mark.skipif(
 def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_own(window: QuPathWindow) -> None:
     window.run("waitFor { gui.getImageData() != null }; choose('Segment clicks'); true")
     first = window.outlines()
-    assert len(first) == 104
+    assert len(first) == DEMO_NUCLEI
     window.run("fx { gui.getUndoRedoManager().undoOnce() }")
     assert window.outlines() == {}
     window.run("fx { gui.getUndoRedoManager().redoOnce() }")
@@ -223,7 +223,7 @@ def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_o
     assert window.run(STROKES) == 2
     window.run("choose('Segment squiggles'); true")
     third = window.outlines()
-    assert len(third) == 104 + 3
+    assert len(third) == DEMO_NUCLEI + 3
     assert {one: third[one] for one in second} == second
 
     steps = window.run("fx { steps() }")
@@ -240,4 +240,4 @@ def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_o
 
 @IN_THE_WINDOW
 def test_outlines_of_an_image_that_is_switched_without_saving_are_saved_in_its_entry(window: QuPathWindow) -> None:
-    assert window.run(SWITCH) == ["second.svs", 108, 0]
+    assert window.run(SWITCH) == ["second.svs", DEMO_OUTLINES, 0]

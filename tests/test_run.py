@@ -4,11 +4,13 @@ import json
 import shutil
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import geojson
 import pytest
 from projects import Image, write_project
 from qpdata_writer import Drawn, PathClass, points, polygon, polyline, qpdata
+from scripted_qupath import DEMO_OUTLINES
 from test_cli import nuclick, said
 
 from nuclick_wsi.choices import ProjectAccess
@@ -16,6 +18,8 @@ from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.demo import make_demo
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.runs.jobs import file_stem
+from nuclick_wsi.runs.journal import Journal
+from nuclick_wsi.slides.readers.framed import FramedSlide
 from qupath_extension.project import read_project
 
 FILES = ProjectAccess.FILES
@@ -262,6 +266,14 @@ def test_the_demo_is_a_project_that_can_be_run_where_it_lies(tmp_path: Path) -> 
     assert make_demo(tmp_path / "demo") == project
 
 
+def test_nearly_all_of_the_demo_is_outlined(tmp_path: Path) -> None:
+    project = make_demo(tmp_path / "demo")
+    run_target(RunRequest(project, device="cpu", project_access=FILES))
+    (image,) = record(project)["images"]
+    assert image["instances"] == DEMO_OUTLINES
+    assert sum(image["prompts"].values()) == 108
+
+
 @pytest.mark.parametrize(
     ("given", "size", "source", "words"),
     [
@@ -294,3 +306,23 @@ def test_an_image_is_chosen_by_its_name_in_any_unicode_form_and_case(tmp_path: P
     assert [image["name"] for image in record(project)["images"]] == ["é.svs"]
     with pytest.raises(SettingsError, match=r"No image is named 'c.svs'. The project has b.svs, é.svs"):
         run_target(RunRequest(project, device="cpu", project_access=FILES, images=["c.svs"]))
+
+
+def test_a_slide_that_is_changed_while_it_is_read_fails_and_nothing_of_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_project(tmp_path, Image("a.svs", [clicks(*NUCLEI)]))
+    slide = tmp_path / "slides" / "a.svs"
+    read = FramedSlide.read
+
+    def changed_meanwhile(*given: Any) -> Any:
+        slide.write_bytes(slide.read_bytes())
+        return read(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FramedSlide, "read", changed_meanwhile)
+        assert run_target(RunRequest(project, device="cpu", project_access=FILES)) == 1
+    assert "was changed while it was read" in record(project)["images"][0]["error"]
+    assert not results(project)
+    with Journal(project.parent / "nuclick" / "journal.sqlite") as journal:
+        assert journal.kept() == {}

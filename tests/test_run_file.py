@@ -93,7 +93,7 @@ def test_absolute_paths_and_underscores_are_taken(run: Any, tmp_path: Path) -> N
     [
         (
             'target = "a.csv"\nmmp = 0.25',
-            "there is no option 'mmp'; accepted are as, batch-size, clicks-group, device,",
+            "there is no option 'mmp'; accepted are as, batch-size, clicks-group, cluster,",
         ),
         ('target = "a.csv"\nconfig = "b.toml"', "there is no option 'config'"),
         ('[run]\ntarget = "a.csv"', "there is no option 'run'"),

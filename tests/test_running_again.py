@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +19,6 @@ from test_engine import click, discs, squiggle
 from test_run import FILES, NUCLEI, clicks, record, results
 
 from nuclick_wsi.cli.run import RunRequest, run_target
-from nuclick_wsi.errors import ResultError
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt
 from nuclick_wsi.runs.journal import Journal
@@ -164,47 +162,6 @@ def test_what_came_of_a_prompt_is_kept_without_loss(seed: int) -> None:
 def test_bytes_that_are_no_result_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each says something else
         decode(click(1, 1), content)
-
-
-def a_damaged_journal(path: Path) -> None:
-    with Journal(path) as journal:
-        for number in range(300):
-            journal.image("slide", ABOUT).remember(click(number, 1), b"s", Rejection("", Reason.TAKEN, "x" * 300))
-    content = bytearray(path.read_bytes())
-    content[4096:] = os.urandom(len(content) - 4096)
-    path.write_bytes(content)
-
-
-def a_foreign_database(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute("CREATE TABLE looks (mine TEXT)")
-    connection.close()
-
-
-@pytest.mark.parametrize("make", [a_damaged_journal, a_foreign_database, lambda path: path.write_text("a note\n" * 99)])
-def test_a_journal_that_is_none_is_moved_aside(make: Callable[[Path], None], tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    make(path)
-    content = path.read_bytes()
-    with Journal(path) as journal:
-        assert journal.image("slide", ABOUT).recall(click(1, 1), b"digest") is None
-        journal.image("slide", ABOUT).remember(click(1, 1), b"digest", Rejection("", Reason.TAKEN, ""))
-    (note,) = journal.notes
-    assert "moved to journal.sqlite.aside" in note
-    assert (tmp_path / "journal.sqlite.aside").read_bytes() == content
-    with Journal(path) as journal:
-        assert journal.image("slide", ABOUT).recall(click(1, 1), b"digest") is not None
-    assert journal.notes == []
-
-
-def test_a_journal_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ResultError, match="choose another folder with --out"):
-        Journal(tmp_path / "file" / "journal.sqlite").find("slide", "id", b"digest")
-    (tmp_path / "journal.sqlite").mkdir()
-    with pytest.raises(ResultError, match="free the file"):
-        Journal(tmp_path / "journal.sqlite").find("slide", "id", b"digest")
 
 
 def test_nothing_is_made_before_the_journal_is_asked(tmp_path: Path) -> None:

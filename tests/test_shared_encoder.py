@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.data import immunohistochemistry
 
-from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.errors import DeviceError
+from nuclick_wsi.choices import GlandMode, Precision
 from nuclick_wsi.geometry import Point
-from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.models.devices import choose_devices
 from nuclick_wsi.models.network import Glance, build, fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.blocks import PITCH, BlockPlace, distance_maps
+from nuclick_wsi.segmentation import shared_encoder
+from nuclick_wsi.segmentation.blocks import PITCH, BlockPlace, distance_maps, distances_in, distances_to, stacked
+from nuclick_wsi.segmentation.compute import Compute
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
-from nuclick_wsi.segmentation.segmenter import Compute, TileImage
+from nuclick_wsi.segmentation.segmenter import TileImage
 from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
@@ -194,21 +195,58 @@ def test_an_impossible_configuration_is_refused(config: dict[str, object], named
         build("glance", config)
 
 
-def test_a_device_without_room_for_a_batch_says_how_large_a_batch_to_try(
-    model: Model, field: SignalField, path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", ["encode", "decode"])
+def test_what_finds_no_memory_at_once_is_computed_in_portions(
+    part: str, model: Model, field: SignalField, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("no memory")
+    plain = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 1)))
+    whole = getattr(Glance, part)
+    seen: list[int] = []
 
-    monkeypatch.setattr(Glance, "decode", full)
-    with pytest.raises(DeviceError, match=r"batch of 4 crops of 64 px.*--batch-size 1"):
-        predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 4)), tile_size=3000)
+    def in_little_memory(network: Glance, *inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(len(inputs[-1]))
+        if seen[-1] > 1:
+            raise torch.OutOfMemoryError("no memory")
+        result: torch.Tensor = whole(network, *inputs)
+        return result
+
+    monkeypatch.setattr(Glance, part, in_little_memory)
+    monkeypatch.setitem(shared_encoder._BLOCKS, "cpu", 3)
+    segmenter = SharedEncoderSegmenter(model, Compute(torch.device("cpu"), 4, threads=1))
+    found = predict(path, field, segmenter, tile_size=3000)
+    assert max(seen) > 1
+    assert found.keys() == plain.keys()
+    for prompt, probabilities in plain.items():
+        np.testing.assert_allclose(found[prompt], probabilities, atol=1e-5)
+
+
+def test_half_precision_differs_in_the_third_decimal(model: Model, field: SignalField, path: Path) -> None:
+    single, half = (
+        predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"), precision=precision)))
+        for precision in (Precision.SINGLE, Precision.HALF)
+    )
+    worst = max(np.abs(half[prompt] - probabilities).max() for prompt, probabilities in single.items())
+    assert 0 < worst < 1e-2
+
+
+@pytest.mark.parametrize("counts", [[0, 0], [1, 1, 1], [0, 5, 40]])
+def test_distances_of_many_signals_at_once_are_those_of_each(counts: list[int]) -> None:
+    rng = np.random.default_rng(len(counts))
+    signals = [rng.integers(0, 34, (count, 2)) for count in counts]
+    at_once = distances_in(torch.from_numpy(stacked(signals)), 34).numpy()
+    assert at_once.dtype == np.float32
+    np.testing.assert_allclose(at_once, [distances_to(pixels, 34) for pixels in signals], rtol=3e-7)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_gives_what_the_cpu_gives(model: Model, field: SignalField, path: Path) -> None:
+@pytest.mark.parametrize(("precision", "tolerance"), [(Precision.SINGLE, 5e-3), (Precision.HALF, 2e-2)])
+def test_gpus_give_what_the_cpu_gives(
+    precision: Precision, tolerance: float, model: Model, field: SignalField, path: Path
+) -> None:
     on_cpu = predict(path, field, SharedEncoderSegmenter(model, Compute(torch.device("cpu"))))
-    on_gpu = predict(path, field, SharedEncoderSegmenter(model, Compute(choose_device("cuda"))))
+    first, *beside = choose_devices("cuda")
+    compute = Compute(first, 4, precision=precision, beside=tuple(beside))
+    on_gpu = predict(path, field, SharedEncoderSegmenter(model, compute))
     for prompt, probabilities in on_cpu.items():
-        np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=5e-3)
+        np.testing.assert_allclose(probabilities, on_gpu[prompt], atol=tolerance)

@@ -13,6 +13,7 @@ import pytest
 from nuclick_wsi import shared_files
 from nuclick_wsi.errors import FileChangedError, ResultError
 from nuclick_wsi.files import temporary_beside
+from nuclick_wsi.leftovers import remove_leftovers, swap_name
 from nuclick_wsi.shared_files import Stamp, put_if_unchanged, replace_if_unchanged
 
 OURS = b"ours " * 4000
@@ -86,10 +87,10 @@ def test_a_save_between_the_last_look_and_the_swap_is_put_back(
     path.write_bytes(b"read")
     swap, saves = shared_files._swap, iter([b"saved", b"saved again"] if again else [b"saved"])
 
-    def saved_first(one: Path, other: Path) -> None:
+    def saved_first(one: Path, other: Path, aside: Path) -> None:
         for content in itertools.islice(saves, 1):
             save(other, content)
-        swap(one, other)
+        swap(one, other, aside)
 
     monkeypatch.setattr(shared_files, "_swap", saved_first)
     with pytest.raises(FileChangedError):
@@ -130,3 +131,21 @@ def test_no_save_of_hundreds_in_the_middle_of_a_write_is_lost(
     assert replaced
     assert refused
     assert {one.name for one in tmp_path.iterdir()} <= {"slide.xml", "other", "moved"}
+
+
+def left_by_a_killed_run(folder: Path, ours: bytes, theirs: bytes, content: bytes) -> Path:
+    """Return a file as a run leaves it that is killed while two files change places."""
+    name = swap_name(Stamp.of(ours).sha256, Stamp.of(theirs).sha256)
+    path = folder / name.replace(f"-{os.getpid()}-", "-999999999-")
+    path.write_bytes(content)
+    return path
+
+
+def test_of_two_files_that_changed_places_the_one_that_is_left_is_removed_unless_it_is_a_save(tmp_path: Path) -> None:
+    for content in (b"ours", b"read"):
+        left_by_a_killed_run(tmp_path, b"ours", b"read", content)
+    saved = left_by_a_killed_run(tmp_path, b"ours", b"read", b"saved at that moment")
+    running = tmp_path / swap_name(Stamp.of(b"ours").sha256, Stamp.of(b"read").sha256)
+    running.write_bytes(b"ours")
+    assert remove_leftovers(tmp_path) == [saved]
+    assert {one.name for one in tmp_path.iterdir()} == {saved.name, running.name}

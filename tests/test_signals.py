@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation.arrays import Pixels
 from nuclick_wsi.segmentation.signals import exclusion_map, guiding_signals, inclusion_map, rasterize
 
 coordinate = st.floats(-20, 60, allow_nan=False, width=32)
@@ -95,3 +97,29 @@ def test_inclusion_wins_where_two_objects_were_clicked_on_one_pixel():
     signals = guiding_signals(np.array([[4, 4]]), [np.array([[4, 4]]), np.array([[2, 2]])], 8)
     assert np.argwhere(signals[0]).tolist() == [[4, 4]]
     assert np.argwhere(signals[1]).tolist() == [[2, 2]]
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-300, 300)] * 2), min_size=1, max_size=6),
+    st.integers(-200, 200),
+    st.integers(-200, 200),
+    st.integers(1, 80),
+)
+def test_lines_drawn_for_a_window_have_their_pixels_there(
+    points: list[tuple[float, float]], x: int, y: int, side: int
+) -> None:
+    window = Window(x, y, side, side)
+
+    def inside(pixels: Pixels) -> list[list[int]]:
+        low, high = (window.y, window.x), (window.bottom, window.right)
+        return pixels[((pixels >= low) & (pixels < high)).all(axis=1)].tolist()
+
+    stroke = [np.array(points)]
+    assert inside(rasterize(stroke, window)) == inside(rasterize(stroke))
+
+
+def test_a_line_across_all_slides_is_drawn_as_far_as_a_window_shows_it() -> None:
+    ends = np.array([[-1e8, -1e8], [1e8, 1e8 + 40]])
+    drawn = rasterize([ends], Window(1000, 1000, 96, 96))
+    assert 90 <= len(drawn) <= 100
+    assert np.abs(drawn - 1050).max() < 150

@@ -15,7 +15,7 @@ from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.readers.openslide_reader import OpenSlideSource
 from nuclick_wsi.slides.readers.tiff_description import described, ome_pixel_size
 
-READERS = list(ReaderChoice)
+READERS = [reader for reader in ReaderChoice if reader is not ReaderChoice.OME_ZARR]
 WIDTH, HEIGHT = 320, 256
 PICTURE = noise(WIDTH, HEIGHT)
 PLANES = np.ascontiguousarray(PICTURE.transpose(2, 0, 1))

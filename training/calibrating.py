@@ -12,6 +12,7 @@ from nuclick_training.fitting.own_data import on_data
 from nuclick_training.fitting.pixel_sizes import parse_mpp
 from nuclick_training.fitting.sureness import FEWEST, calibrated
 from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.models.manifest import renew_manifest
 from nuclick_wsi.models.weights import load_model, replace_card
 
 
@@ -38,6 +39,7 @@ def _calibrate(options: argparse.Namespace) -> None:
             f"--data {options.data}: {card.name} outlines too few validation objects of it; {FEWEST} are needed."
         )
     replace_card(model.path, dataclasses.replace(card, calibration=calibration))
+    renew_manifest(model.path)
     print(f"{model.path}: the rank correlation of expected and reached Dice is {correlation:.3f}")
     for expected, reached in calibration:
         print(f"{expected:.3f} expected, {reached:.3f} reached")

@@ -23,6 +23,7 @@ from nuclick_training.synthesis.compose import PIXEL_SIZE, compose_pool
 from nuclick_training.synthesis.composing import COMPOSED, LIBRARY, write_pictures
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.models.card import ModelCard, Score
+from nuclick_wsi.models.manifest import renew_manifest
 from nuclick_wsi.models.weights import load_model, save_model
 from nuclick_wsi.shared_files import Stamp
 
@@ -62,6 +63,7 @@ def score_model(
     chosen = model.card.choice if choice is None else choice
     card = replace(model.card, scores=(*measured, *kept), choice=chosen)
     save_model(path, model.network, card, half=True, seen=seen)
+    renew_manifest(path)
     return card
 
 

@@ -13,16 +13,34 @@ from rich.console import Console
 from nuclick_wsi.choices import (
     LOOK_AT_BELOW,
     GlandMode,
+    LabelsVersion,
     ModelTerms,
     ObjectType,
+    Precision,
     ProjectAccess,
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
-from nuclick_wsi.cli.local_commands import demo, doctor, serve
+from nuclick_wsi.cli.local_commands import demo, doctor, serve, view
 from nuclick_wsi.cli.model_commands import evaluate, train
-from nuclick_wsi.cli.options import AsJson, BatchSize, Device, ModelChoice, Quiet, TermsChoice, Threads, Verbose
+from nuclick_wsi.cli.options import (
+    AsJson,
+    BatchSize,
+    Cluster,
+    Device,
+    Exports,
+    Labels,
+    LabelsVersionChoice,
+    ModelChoice,
+    PrecisionChoice,
+    Quiet,
+    TermsChoice,
+    Threads,
+    Verbose,
+)
 from nuclick_wsi.cli.run_file import take_config, take_target
+from nuclick_wsi.cli.stopping import Stopped, raise_on_signals
+from nuclick_wsi.cli.target_commands import convert, status
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
 
@@ -94,6 +112,7 @@ def run(
     ] = None,
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
+    precision: PrecisionChoice = Precision.SINGLE,
     batch_size: BatchSize = None,
     threads: Threads = None,
     as_type: Annotated[ObjectType, typer.Option("--as", help="What outlines become in QuPath.")] = ObjectType.DETECTION,
@@ -134,6 +153,10 @@ def run(
             "least sure of and of each class, and an HTML page with all of them and the rejections.",
         ),
     ] = False,
+    labels: Labels = None,
+    labels_version: LabelsVersionChoice = LabelsVersion.V05,
+    export: Exports = None,
+    cluster: Cluster = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     project_access: Annotated[
         ProjectAccess,
@@ -141,6 +164,9 @@ def run(
     ] = ProjectAccess.AUTO,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Outline every prompt anew, also where nothing has changed since a run.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Only the images that failed in the last run, or were incomplete.")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -153,8 +179,10 @@ def run(
     Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
     refused, 2 wrong use.
     """
-    from nuclick_wsi.cli.run import RunRequest, mask_settings, run_target
+    from nuclick_wsi.cli.run import mask_settings, run_target
+    from nuclick_wsi.cli.run_request import RunRequest
     from nuclick_wsi.cli.screen import Screen
+    from nuclick_wsi.exports.export import ExportChoice
     from nuclick_wsi.segmentation.settings import OutlineSettings
 
     asked = RunRequest(
@@ -171,6 +199,7 @@ def run(
         force_mpp=force_mpp,
         reader=reader,
         device=device,
+        precision=precision,
         batch_size=batch_size,
         threads=threads,
         as_type=as_type,
@@ -180,49 +209,38 @@ def run(
         look_at_below=look_at_below,
         out=out,
         preview=preview,
+        exports=ExportChoice(labels, labels_version, tuple(export or ())),
+        cluster=cluster,
         dry_run=dry_run,
         fresh=fresh,
+        retry_failed=retry_failed,
         project_access=project_access,
     )
     raise typer.Exit(run_target(asked, Screen(quiet, verbose, as_json)))
 
 
-@app.command()
-def convert(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="IN", help="ASAP's .xml, QuPath's .geojson, or a QuPath project."),
-    ],
-    target: Annotated[
-        Path, typer.Argument(help="The .geojson or .xml to write; for a project, a folder.", metavar="OUT")
-    ],
-    slide: Annotated[
-        Path | None, typer.Option(help="The slide, if it is not beside the .xml; QuPath counts from where it starts.")
-    ] = None,
-    slides: Annotated[Path | None, typer.Option(help="A folder to look in for a project's slides.")] = None,
-    clicks_group: ClicksGroup = None,
-    squiggles_group: SquigglesGroup = None,
-) -> None:
-    """Turn ASAP's annotations into QuPath's or the other way, and say what the other cannot hold."""
-    from nuclick_wsi.cli import convert
-
-    asked = convert.ConvertRequest(
-        source, target, slide, slides, tuple(clicks_group or ()), tuple(squiggles_group or ())
-    )
-    raise typer.Exit(convert.convert(asked))
-
-
+app.command()(convert)
+app.command()(status)
 app.command()(evaluate)
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command()(demo)
 app.command()(doctor)
+app.command()(view)
 app.command()(serve)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message, never a traceback."""
+    """Run the command line; a user's mistake is one message, never a traceback, and so is an interruption."""
+    raise_on_signals()
     try:
         app()
     except NuclickError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _complain(f"error: {error}")
         sys.exit(error.exit_code)
+    except Stopped as stopped:
+        _complain(f"Stopped by {stopped}. What was done is kept.")
+        sys.exit(stopped.exit_code)
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(text, style="red", highlight=False, markup=False, soft_wrap=True)

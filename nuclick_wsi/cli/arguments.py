@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.paths import existing
+from nuclick_wsi.slides.readers.ome_zarr_reader import is_zarr_folder
 
 
 def require_slide(slide: Path) -> None:
@@ -15,7 +16,7 @@ def require_slide(slide: Path) -> None:
         It is not there, or a folder.
     """
     slide = existing(slide)
-    if slide.is_dir():
+    if slide.is_dir() and not is_zarr_folder(slide):
         raise SettingsError(
             f"--slide {slide}: is a folder, not a slide. Name the file in it that QuPath or ASAP opens."
         )

@@ -18,6 +18,7 @@ from nuclick_wsi.cli.screen import Screen, print_json
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import read_card, shipped_models
 from nuclick_wsi.models.devices import usable_cores
+from nuclick_wsi.models.manifest import require_shipped
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.slides.readers import READERS
 
@@ -81,6 +82,7 @@ def _python() -> Iterator[Finding]:
     )
     for name in ("torch", "numpy", "scipy", "scikit-image", "shapely", "zarr"):
         yield _package(name, Health.BAD, f"pip install {name}")
+    yield _package("simplejpeg", Health.OPTIONAL, "pip install simplejpeg; without it damaged JPEG tiles go unnoticed")
 
 
 def _package(name: str, absent: Health, advice: str) -> Finding:
@@ -120,6 +122,7 @@ def _models() -> Iterator[Finding]:
     for name, path in sorted(shipped_models().items()):
         try:
             card = read_card(path)
+            require_shipped(name, path)
         except ModelError as error:
             yield Finding(f"model {name}", Health.BAD, str(error), "install nuclick-wsi again")
             continue

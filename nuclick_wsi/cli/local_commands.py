@@ -1,4 +1,4 @@
-"""Commands about this machine: `demo`, `doctor` and `serve`, their arguments, options and help.
+"""Commands about this machine: `demo`, `doctor`, `view` and `serve`, their arguments, options and help.
 
 As in `app`, what a command needs is imported when it is called.
 """
@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, ReaderChoice
-from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, Quiet, TermsChoice, Threads
+from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, Precision, ReaderChoice
+from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, PrecisionChoice, Quiet, TermsChoice, Threads
+from nuclick_wsi.prompts import ObjectChoice
 
 
 def demo(
@@ -18,12 +19,18 @@ def demo(
     ),
     device: Device = "auto",
     quiet: Quiet = False,
+    view: Annotated[bool, typer.Option("--view", help="Open it in the browser, to go on clicking.")] = False,
 ) -> None:
     """Build a slide and a QuPath project from a real tissue picture, outline its clicks and squiggles, show where."""
     from nuclick_wsi.cli.demo import run_demo
     from nuclick_wsi.cli.screen import Screen
 
-    raise typer.Exit(run_demo(folder, device, Screen(quiet)))
+    code = run_demo(folder, device, Screen(quiet), opens_viewer=view)
+    if view:
+        from nuclick_wsi.cli.view import view_demo
+
+        view_demo(folder, device)
+    raise typer.Exit(code)
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -32,6 +39,35 @@ def doctor(as_json: AsJson = False) -> None:
     from nuclick_wsi.cli.screen import Screen
 
     raise typer.Exit(doctor.examine(Screen(as_json=as_json)))
+
+
+def view(
+    slide: Annotated[Path, typer.Argument(help="The slide to look at.")],
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Begin with the prompts of a file (.geojson, .csv, ASAP's .xml) or of a QuPath project."),
+    ] = None,
+    objects: Annotated[
+        ObjectChoice, typer.Option("--object", help="What the points of --prompts are in; lines are glands.")
+    ] = ObjectChoice.AUTO,
+    mpp: Annotated[float | None, typer.Option(help="Pixel size in um, where neither project nor file says it.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free one.")] = 0,
+    model: ModelChoice = None,
+    terms: TermsChoice = ModelTerms.ANY,
+    reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slide.")] = ReaderChoice.AUTO,
+    device: Device = "auto",
+    threads: Threads = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Say how to open the page, and open none.")] = False,
+) -> None:
+    """Mark objects on a slide in the browser, and see each outline as you click; nothing leaves this machine.
+
+    What is marked is saved as you go, and there again when you come back.
+    """
+    from nuclick_wsi.cli.view import run_viewer
+    from nuclick_wsi.server.server import ServerRequest
+
+    asked = ServerRequest(port, (), tuple(model or ()), terms, device, threads, reader)
+    run_viewer(slide, prompts, objects, mpp, asked, opens_browser=not no_browser)
 
 
 def serve(
@@ -44,6 +80,7 @@ def serve(
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
     threads: Threads = None,
+    precision: PrecisionChoice = Precision.SINGLE,
     idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
 ) -> None:
     """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
@@ -53,5 +90,6 @@ def serve(
     from nuclick_wsi.server import server
     from qupath_extension.requested_image import read_image
 
-    asked = server.ServerRequest(port, tuple(allow or ()), tuple(model or ()), terms, device, threads, reader, idle)
+    models, allowed = tuple(model or ()), tuple(allow or ())
+    asked = server.ServerRequest(port, allowed, models, terms, device, threads, reader, idle, precision)
     server.serve(asked, read_image, lambda text: print(text, flush=True))

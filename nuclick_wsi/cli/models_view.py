@@ -102,6 +102,6 @@ def _entries(card: ModelCard) -> list[tuple[str, str]]:
 
 def _setting(name: str, value: object) -> str:
     """Return a setting in words; of a model's parent only which file it is."""
-    if name == "parent" and isinstance(value, dict):
-        return f"parent {value['name']} of {value['created']} (SHA-256 {value['sha256'][:12]})"
+    if name == "parent" and isinstance(value, dict) and {"name", "created", "sha256"} <= value.keys():
+        return f"parent {value['name']} of {value['created']} (SHA-256 {value['sha256']!s:.12})"
     return f"{name} {value}"

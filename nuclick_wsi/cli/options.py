@@ -1,10 +1,11 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nuclick_wsi.choices import ModelTerms
+from nuclick_wsi.choices import ExportFormat, LabelsVersion, ModelTerms, Precision
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that is known.")]
@@ -15,7 +16,11 @@ Threads = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON for a program, and nothing else, on the standard output.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda (all GPUs that are visible), cuda:N or mps.")]
+PrecisionChoice = Annotated[
+    Precision,
+    typer.Option("--precision", help="half: the network computes with 16 bits, which is faster on a GPU."),
+]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
 ModelChoice = Annotated[
     list[str] | None,
@@ -24,4 +29,25 @@ ModelChoice = Annotated[
 TermsChoice = Annotated[
     ModelTerms,
     typer.Option("--terms", help="open: take only models that may be used for anything; `weights list` shows which."),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write label images as OME-Zarr: a store (out.zarr), or for several images a folder of stores."
+    ),
+]
+LabelsVersionChoice = Annotated[LabelsVersion, typer.Option(help="Of OME-Zarr.")]
+Exports = Annotated[
+    list[ExportFormat] | None,
+    typer.Option(
+        help="Also write a table of measurements, COCO, or tiles with label images, into `export` in the folder of "
+        "results; may be repeated."
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Have the network's work done by workers: tcp://HOST:PORT of a dask scheduler, local:N for N processes "
+        "here, or a .toml that describes a cluster."
+    ),
 ]

@@ -147,7 +147,9 @@ class Bars:
         self._progress.stop()
 
     def image_started(self, name: str, prompts: int) -> None:
-        """Show a bar for the image's prompts."""
+        """Show a bar for the image's prompts, in place of the one that was there."""
+        if self._prompts is not None:
+            self._progress.remove_task(self._prompts)
         self._prompts = self._progress.add_task(name, total=prompts, counts_prompts=True)
 
     def prompts_done(self, count: int) -> None:

@@ -1,6 +1,7 @@
 """The command `run`: turn the request into jobs, run them, print the report."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,24 +9,29 @@ from rich.console import Console
 
 from asap_bridge.jobs import AsapChoice, asap_files, asap_jobs, is_asap_folder
 from asap_bridge.selection import GroupRule
-from nuclick_wsi.choices import LOOK_AT_BELOW, GlandMode, ModelTerms, ObjectType, ProjectAccess, ReaderChoice
+from nuclick_wsi.choices import LOOK_AT_BELOW, ProjectAccess
 from nuclick_wsi.cli.arguments import require_slide
 from nuclick_wsi.cli.console import say
+from nuclick_wsi.cli.run_cluster import ahead_of
+from nuclick_wsi.cli.run_request import RunRequest
 from nuclick_wsi.cli.run_tables import print_plan, print_report
 from nuclick_wsi.cli.screen import Screen, print_json
+from nuclick_wsi.cli.stopping import take_back_signals
 from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.exports.export import STORE, ExportChoice
 from nuclick_wsi.formats.prompt_files import GEOJSON, TABLES
 from nuclick_wsi.instances import Reason
-from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import Job
 from nuclick_wsi.runs.journal import FILE_NAME, Journal
+from nuclick_wsi.runs.progress import to_retry
 from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.runs.report import RunReport
 from nuclick_wsi.runs.run import Options, run
+from nuclick_wsi.runs.run_lock import RunLock
 from nuclick_wsi.scale import Area
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.segmentation.settings import MaskSettings, Settings
 from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from qupath_extension.access import FileAccess, HierarchyAccess, choose_access
@@ -39,38 +45,7 @@ _MOST_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What `nuclick-wsi run` was asked to do."""
-
-    target: Path
-    slide: Path | None = None
-    slides: Path | None = None
-    clicks_groups: Sequence[str] = ()
-    squiggles_groups: Sequence[str] = ()
-    objects: ObjectChoice = ObjectChoice.AUTO
-    models: Sequence[str] = ()
-    terms: ModelTerms = ModelTerms.ANY
-    images: Sequence[str] = ()
-    mpp: float | None = None
-    force_mpp: float | None = None
-    reader: ReaderChoice = ReaderChoice.AUTO
-    device: str = "auto"
-    batch_size: int | None = None
-    threads: int | None = None
-    as_type: ObjectType = ObjectType.DETECTION
-    masks: MaskSettings = MaskSettings()
-    gland_mode: GlandMode = GlandMode.CROP
-    outlines: OutlineSettings = OutlineSettings()
-    out: Path | None = None
-    look_at_below: float = LOOK_AT_BELOW
-    preview: bool = False
-    dry_run: bool = False
-    fresh: bool = False
-    project_access: ProjectAccess = ProjectAccess.AUTO
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
+class Work:
     """The jobs of a request, and where their results go."""
 
     jobs: Sequence[Job]
@@ -88,10 +63,16 @@ class _Work:
 
 def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
     """Work through a project, files of ASAP or a file of prompts; return the exit code."""
-    request = _found(asked)
-    work = _work_of(request)
+    request = asked.found()
+    work = _chosen(work_of(request), request)
+    take_back_signals()
     registry = ModelRegistry(
-        request.models, request.device, request.batch_size, terms=request.terms, threads=request.threads
+        request.models,
+        request.device,
+        request.batch_size,
+        terms=request.terms,
+        threads=request.threads,
+        precision=request.precision,
     )
     if request.objects is not ObjectChoice.AUTO:
         for kind in request.objects.kinds:
@@ -103,15 +84,22 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
         look_at_below=_share("--look-at-below", request.look_at_below),
         pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
         preview=request.preview,
+        exports=request.exports,
         dry=request.dry_run,
         notes=[*work.notes, *work.warnings],
         details=work.details,
     )
     _check_places(request)
+    _check_exports(request.exports, work)
     for warning in work.warnings:
         screen.warn(warning, "yellow")
-    with work.journal, screen.watcher(len(work.jobs)) as watcher:
-        report = run(work.jobs, registry, options, watcher, work.journal)
+    with (
+        nullcontext() if request.dry_run else RunLock(work.out),
+        work.journal,
+        screen.watcher(len(work.jobs)) as watcher,
+        ahead_of(request, options, registry, work.journal, watcher) as ahead,
+    ):
+        report = run(ahead(work.jobs), registry, options, watcher, work.journal)
     _show(report, request, work, screen)
     return exit_code(report)
 
@@ -140,7 +128,23 @@ def _share(option: str, value: float) -> float:
     return value
 
 
-def _work_of(request: RunRequest) -> _Work:
+def _chosen(work: Work, request: RunRequest) -> Work:
+    """Return the work, or of it what the last run could not do."""
+    if not request.retry_failed:
+        return work
+    jobs = to_retry(work.jobs, work.journal)
+    notes = [*work.notes, f"Of {len(work.jobs)} images, {len(jobs)} failed or were incomplete."]
+    return replace(work, jobs=jobs, notes=notes)
+
+
+def work_of(request: RunRequest) -> Work:
+    """Return the jobs of a request, and where their results go.
+
+    Raises
+    ------
+    NuclickError
+        If the target is not there, or options do not fit it.
+    """
     target = request.target
     if not target.exists():
         raise SettingsError(
@@ -162,16 +166,6 @@ def _work_of(request: RunRequest) -> _Work:
     )
 
 
-def _found(asked: RunRequest) -> RunRequest:
-    """Return a request with the paths that it means, which may be written in another case or Unicode form."""
-    return replace(
-        asked,
-        target=existing(asked.target),
-        slide=asked.slide and existing(asked.slide),
-        slides=asked.slides and existing(asked.slides),
-    )
-
-
 def _check_places(request: RunRequest) -> None:
     if request.slide is not None:
         require_slide(request.slide)
@@ -181,7 +175,16 @@ def _check_places(request: RunRequest) -> None:
         )
 
 
-def _work_on_project(request: RunRequest) -> _Work:
+def _check_exports(exports: ExportChoice, work: Work) -> None:
+    if exports.labels is not None and exports.labels.suffix == STORE and len(work.jobs) != 1:
+        raise SettingsError(
+            f"--labels {exports.labels} is one store, and there are {len(work.jobs)} images: name a folder, in which "
+            "each image gets a store, or choose one image."
+        )
+    exports.require_places(work.out, ((job.stem, job.identity) for job in work.jobs))
+
+
+def _work_on_project(request: RunRequest) -> Work:
     if request.slide is not None:
         raise SettingsError(
             "--slide is for a file of prompts; a project knows its slides (--slides DIR finds moved ones)."
@@ -194,8 +197,8 @@ def _work_on_project(request: RunRequest) -> _Work:
     notes = [access.note] if access.is_news else []
     details = [] if access.is_news else [access.note]
     if not isinstance(access, HierarchyAccess):
-        return _Work(jobs, out, journal, notes, details)
-    return _Work(jobs, out, journal, notes, details, signs_of_use(project, journal.path), project.path)
+        return Work(jobs, out, journal, notes, details)
+    return Work(jobs, out, journal, notes, details, signs_of_use(project, journal.path), project.path)
 
 
 def _access(request: RunRequest, project: Project, out: Path, journal: Journal) -> FileAccess | HierarchyAccess:
@@ -208,12 +211,12 @@ def _access(request: RunRequest, project: Project, out: Path, journal: Journal) 
     return choose_access(request.project_access, project, FileAccess(out, request.as_type, "as asked for"), journal)
 
 
-def _work_on_asap(request: RunRequest) -> _Work:
+def _work_on_asap(request: RunRequest) -> Work:
     if request.images:
         raise SettingsError("--image is for a project; of ASAP's files, name the one to work on.")
     folder = request.target if request.target.is_dir() else request.target.parent
     out = request.out or folder / "nuclick"
-    return _Work(asap_jobs(asap_files(request.target), _asap_choice(request)), out, _journal(request, out))
+    return Work(asap_jobs(asap_files(request.target), _asap_choice(request)), out, _journal(request, out))
 
 
 def _journal(request: RunRequest, out: Path) -> Journal:
@@ -225,7 +228,7 @@ def _asap_choice(request: RunRequest) -> AsapChoice:
     return AsapChoice(request.objects, rule, request.slide, request.slides)
 
 
-def _work_on_file(request: RunRequest) -> _Work:
+def _work_on_file(request: RunRequest) -> Work:
     if request.images:
         raise SettingsError("--image is for a project; of a table of several slides, --slide names the one to work on.")
     if request.slides is not None and not request.slides.is_dir():
@@ -241,10 +244,10 @@ def _work_on_file(request: RunRequest) -> _Work:
         reader=request.reader,
         pixel_size=GivenPixelSize.of_options(request.mpp, request.force_mpp),
     )
-    return _Work(file.jobs(), out, _journal(request, out))
+    return Work(file.jobs(), out, _journal(request, out))
 
 
-def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -> None:
+def _show(report: RunReport, request: RunRequest, work: Work, screen: Screen) -> None:
     if screen.as_json:
         print_json(report.content())
     if not screen.shows_text:
@@ -255,7 +258,7 @@ def _show(report: RunReport, request: RunRequest, work: _Work, screen: Screen) -
     _print_places(screen.out, report, work)
 
 
-def _print_places(console: Console, report: RunReport, work: _Work) -> None:
+def _print_places(console: Console, report: RunReport, work: Work) -> None:
     """Print where everything is that was written."""
     written = [image.written.path for image in report.images if image.written is not None]
     if written:

@@ -11,7 +11,7 @@ from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.scale import DECIMALS
 
 
-def nuclei_of_cells(instances: Iterable[Instance], apart: Collection[str] = ()) -> dict[str, Instance]:
+def nuclei_of_cells(instances: Collection[Instance], apart: Collection[str] = ()) -> dict[str, Instance]:
     """Return the nucleus of each cell that has one, by the cell's prompt id, cut off where the cell ends.
 
     A nucleus lies in the cell that has more than half of its area; cells of one plane share no pixel, so there is one
@@ -22,6 +22,9 @@ def nuclei_of_cells(instances: Iterable[Instance], apart: Collection[str] = ()) 
     apart
         Prompt ids of nuclei that count, but are to stay outlines of their own.
     """
+    # Only where both are there do all of them have to be in memory.
+    if not {ObjectKind.CELL, ObjectKind.NUCLEUS} <= {one.kind for one in instances}:
+        return {}
     by_plane: dict[Plane, list[Instance]] = {}
     for one in instances:
         by_plane.setdefault(one.plane, []).append(one)

@@ -9,6 +9,8 @@ Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 _HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+_LARGEST = 2**32
+"""Beyond the largest packed number, with opacity and without a sign."""
 _NUMBER = re.compile(r"-?\d{1,10}")
 
 
@@ -36,4 +38,5 @@ def color_of(class_name: str) -> Color:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= _LARGEST and value == int(value)

@@ -5,7 +5,7 @@ Readers of projects and of GeoJSON or CSV files make drawings; the command line 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
+from nuclick_wsi.json_values import encodable
 from nuclick_wsi.prompts import (
     Click,
     ObjectChoice,
@@ -73,8 +74,9 @@ class Drawing:
 
     def __post_init__(self) -> None:
         if self.class_name is not None:
-            # Java and JSON may hold half a surrogate pair, which no UTF-8 file of results can.
-            object.__setattr__(self, "class_name", self.class_name.encode(errors="replace").decode())
+            whole = encodable(self.class_name)
+            if whole != self.class_name:  # else all drawings of a class go on sharing its name
+                object.__setattr__(self, "class_name", whole)
         wanted = Role.NEIGHBOUR if self.is_beside else Role.SEGMENT
         is_ignored = any(part.strip().startswith("Ignore") for part in (self.class_name or "").split(":"))
         object.__setattr__(self, "role", Role.EXCLUDE_ONLY if is_ignored else wanted)
@@ -91,13 +93,13 @@ class Drawing:
 class Found:
     """The drawings of a file, how many other things it holds, by what they are, and the colours of classes."""
 
-    drawings: tuple[Drawing, ...]
+    drawings: Sequence[Drawing]
     left_alone: Counter[str] = field(default_factory=Counter)
     class_colors: Mapping[str, Color] = field(default_factory=dict)
 
     def __add__(self, other: "Found") -> "Found":
         return Found(
-            self.drawings + other.drawings,
+            (*self.drawings, *other.drawings),
             self.left_alone + other.left_alone,
             {**other.class_colors, **self.class_colors},
         )

@@ -23,11 +23,22 @@ from nuclick_wsi.formats.geojson_parts import (
     parse_json,
     plane_of,
 )
-from nuclick_wsi.json_values import Json, object_at
+from nuclick_wsi.json_values import Json, encodable, object_at
 from nuclick_wsi.prompts import Plane
 
 RESULT = "NuClick"
 """The name of a result that comes without the measurements of a run."""
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    shapely.errors.ShapelyError,
+)
+"""What a shape that is none leads to."""
 
 _KINDS = {"annotation", "detection"}
 """The types of QuPath that say no more than "a shape"."""
@@ -51,7 +62,9 @@ def features_of_geojson(data: bytes, source: str) -> Features:
         try:
             feature = _feature(one, is_ours, lost)
             nucleus = _nucleus(one, feature, nuclei, lost)
-        except (ValueError, TypeError, OverflowError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
+        except KeyError as error:
+            raise PromptError(f"{source}, feature {number}: its geometry has no {error}.") from error
+        except _UNREADABLE as error:
             raise PromptError(f"{source}, feature {number}: its geometry cannot be read ({error}).") from error
         if feature is not None:
             found.append(feature)
@@ -86,7 +99,7 @@ def _feature(one: Json, is_ours: bool, lost: Lost) -> Feature | None:
     read = shapely.force_2d(shape(geometry))
     kind = properties.get("objectType", properties.get("object_type", "annotation"))
     if kind not in _KINDS:
-        lost[f"that an object is a {kind}"] += 1
+        lost[f"that an object is a {encodable(str(kind)):.40}"] += 1
     name = properties.get("name")
     measurements = _measurements(properties.get("measurements"))
     return Feature(

@@ -13,6 +13,7 @@ import shapely
 
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.geometry import Point
+from nuclick_wsi.json_values import encodable
 from nuclick_wsi.prompts import Plane
 
 Lost: TypeAlias = Counter[str]
@@ -47,6 +48,11 @@ class Feature:
     is_result: bool = False
     plane: Plane = _PLANE
     measurements: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("id", "name", "class_name"):
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, encodable(text))
 
 
 @dataclass(frozen=True, slots=True)

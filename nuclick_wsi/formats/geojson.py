@@ -3,7 +3,9 @@
 A cell with its nucleus inside is one feature, under the id of the cell's prompt.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,16 +19,20 @@ from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
-from nuclick_wsi.instances import Instance
-from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, origin_of, sealed
+from nuclick_wsi.instances import Instance, order_in_files
+from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, origin_of
 from nuclick_wsi.prompts import Plane
-from nuclick_wsi.shared_files import replace_if_unchanged
+from nuclick_wsi.seals import SealedContent, write_sealed
+from nuclick_wsi.shared_files import write_if_unchanged
 
 AREA = "Area µm^2"
 """QuPath's own name for this measurement, so that both fill one column."""
 MEAN_PROBABILITY = "NuClick: Mean probability"
 SURENESS = "NuClick: Sureness"
 """The Dice that the outline is estimated to reach."""
+_AS_TYPE = "What outlines become"
+_AT_ONCE = 256
+"""Features that are made into text at once."""
 
 
 def feature_collection(
@@ -43,21 +49,9 @@ def feature_collection(
     apart
         Prompt ids of nuclei that are put into no cell.
     """
-    as_type = one_of(ObjectType, as_type, "What outlines become")
-    # A plain class before those derived from it: QuPath makes up a colour for a parent that it meets too late.
-    ordered = sorted(instances, key=lambda instance: ((instance.class_name or "").count(":"), instance.prompt_id))
-    # To QuPath a cell is a detection: no annotation has a nucleus.
-    nuclei = nuclei_of_cells(ordered, apart) if as_type is ObjectType.DETECTION else {}
-    inside = {nucleus.prompt_id for nucleus in nuclei.values()}
-    features = [
-        _cell(one, nuclei[one.prompt_id], colors) if one.prompt_id in nuclei else _feature(one, as_type, colors)
-        for one in ordered
-        if one.prompt_id not in inside
-    ]
-    collection: dict[str, Any] = {"type": "FeatureCollection", "generator": GENERATOR, "features": features}
-    if nuclei:
-        collection[NUCLEI] = {cell: nuclei[cell].prompt_id for cell in sorted(nuclei)}
-    return collection
+    written = ResultFeatures.of(_in_order(list(instances)), one_of(ObjectType, as_type, _AS_TYPE), colors, apart)
+    collection = {"type": "FeatureCollection", "generator": GENERATOR, "features": list(written.features())}
+    return {**collection, NUCLEI: written.nuclei_by_cell} if written.nuclei else collection
 
 
 def write_results(
@@ -102,7 +96,7 @@ def find_results(wanted: Path, source: str) -> Path:
 
 def put_results(
     place: ResultPlace,
-    instances: Iterable[Instance],
+    instances: Collection[Instance],
     as_type: ObjectType,
     colors: Mapping[str, Color],
     earlier: Earlier = NOTHING,
@@ -114,18 +108,78 @@ def put_results(
     earlier
         What stays of an earlier run; none of `instances` answers the same prompt.
     """
-    collection = feature_collection(instances, as_type, colors)
-    collection["features"] += earlier.features
-    if nuclei := {**collection.get(NUCLEI, {}), **earlier.nuclei}:
-        collection[NUCLEI] = {cell: nuclei[cell] for cell in sorted(nuclei)}
-    head = {"type": collection.pop("type"), "generator": collection.pop("generator"), "seal": place.seal}
-    replace_if_unchanged(place.path, sealed(orjson.dumps({**head, **collection})), place.seen)
+    written = ResultFeatures.of(_in_order(instances), one_of(ObjectType, as_type, _AS_TYPE), colors)
+    write_if_unchanged(place.path, lambda path: write_sealed(path, _parts(written, place.seal, earlier)), place.seen)
 
 
-def _origin(content: bytes, source: str) -> Origin:
+def _parts(written: "ResultFeatures", seal: str, earlier: Earlier) -> Iterator[bytes]:
+    """Yield the parts of a file of results: one of 480 MB is never in memory as a whole."""
+    head = orjson.dumps({"type": "FeatureCollection", "generator": GENERATOR, "seal": seal})
+    yield head[:-1] + b',"features":['
+    features, is_first = chain(written.features(), earlier.features), True
+    while few := list(islice(features, _AT_ONCE)):
+        yield (b"" if is_first else b",") + orjson.dumps(few)[1:-1]
+        is_first = False
+    yield b"]"
+    if nuclei := {**written.nuclei_by_cell, **earlier.nuclei}:
+        yield b"," + orjson.dumps({NUCLEI: {cell: nuclei[cell] for cell in sorted(nuclei)}})[1:-1]
+    yield b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFeatures:
+    """The features of some instances.
+
+    Attributes
+    ----------
+    instances
+        In the order in which files hold them; gone through again each time that the features are.
+    nuclei
+        The nucleus inside of each cell that has one, by the cell's prompt id.
+    """
+
+    instances: Collection[Instance]
+    as_type: ObjectType
+    colors: Mapping[str, Color]
+    nuclei: Mapping[str, Instance]
+
+    @classmethod
+    def of(
+        cls,
+        instances: Collection[Instance],
+        as_type: ObjectType,
+        colors: Mapping[str, Color],
+        apart: Collection[str] = (),
+    ) -> "ResultFeatures":
+        """Return the features of instances; as detections, cells have their nuclei inside."""
+        # To QuPath a cell is a detection: no annotation has a nucleus.
+        nuclei = nuclei_of_cells(instances, apart) if as_type is ObjectType.DETECTION else {}
+        return cls(instances, as_type, colors, nuclei)
+
+    @property
+    def nuclei_by_cell(self) -> dict[str, str]:
+        """The prompt id of the nucleus in each cell that has one, by that of the cell."""
+        return {cell: self.nuclei[cell].prompt_id for cell in sorted(self.nuclei)}
+
+    def features(self) -> Iterator[dict[str, Any]]:
+        """Yield one feature for each instance, but for nuclei that are inside of a cell's."""
+        inside = {nucleus.prompt_id for nucleus in self.nuclei.values()}
+        for one in self.instances:
+            if one.prompt_id in self.nuclei:
+                yield _cell(one, self.nuclei[one.prompt_id], self.colors)
+            elif one.prompt_id not in inside:
+                yield _feature(one, self.as_type, self.colors)
+
+
+def _in_order(instances: Collection[Instance]) -> Collection[Instance]:
+    """Return instances in the order in which files hold them; a million that are, stay where they are."""
+    keys = map(order_in_files, instances)
+    return instances if all(one <= other for one, other in pairwise(keys)) else sorted(instances, key=order_in_files)
+
+
+def _origin(content: SealedContent, source: str) -> Origin:
     """Return where a file is from; versions without seals made files that name the generator alone."""
-    head = content[:300]
-    if f'"generator":"{GENERATOR}"'.encode() in head and b'"seal":' not in head:
+    if f'"generator":"{GENERATOR}"'.encode() in content.head and b'"seal":' not in content.head:
         return Origin.EDITED
     return origin_of(content, source)
 

@@ -18,6 +18,8 @@ REGIONS = ("Polygon", "MultiPolygon")
 
 _NESTED = ("classification", "measurements", "metadata", "color", "childObjects", "children")
 """Properties that hold more than one value, which tools for tables write as a text."""
+_LONGEST_PYTHON = 10_000
+"""Characters; tools for tables write short lists and dictionaries."""
 _BETWEEN = "\x1e"
 """What may stand before each line of a sequence of JSON texts (RFC 8142)."""
 
@@ -114,7 +116,8 @@ def with_structure(value: Any) -> Any:
     """Return what a text holds that is a JSON (or Python) object or list; any other value as it is."""
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
-    for parse in (json.loads, ast.literal_eval):
+    # Python's own parser needs a thousand times the text in memory.
+    for parse in (json.loads, ast.literal_eval) if len(value) <= _LONGEST_PYTHON else (json.loads,):
         try:
             found = parse(value.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):

@@ -64,7 +64,7 @@ def drawings_of_content(content: Any, source: str) -> Found:
         try:
             label = _left_alone(feature)
             drawing = None if label else _drawing(feature, number)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise PromptError(f"{source}, feature {number}: {error}.") from error
         if drawing is None:
             left_alone[label or "region"] += 1

@@ -4,22 +4,24 @@ Comma, semicolon or tab may separate columns; with the latter two, a comma may b
 many countries write it.
 """
 
-import codecs
 import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PureWindowsPath
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nuclick_wsi.errors import PromptError
 from nuclick_wsi.formats.colors import Color, read_color
-from nuclick_wsi.formats.drawings import Drawing, Found, Mark
+from nuclick_wsi.formats.drawings import Found
 from nuclick_wsi.formats.geojson_parts import class_name_in
 from nuclick_wsi.formats.table_columns import Columns, columns_of
+from nuclick_wsi.formats.table_rows import TableRows
+from nuclick_wsi.formats.table_text import encoding_of, lines_of, separator_of
 from nuclick_wsi.paths import comparable
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.scale import PixelSize
@@ -31,7 +33,6 @@ _ACCEPTED = (
     "accepted is a header x, y and perhaps class, slide, c, z, t, with positions in pixels of the full resolution; "
     "x_um and y_um for positions in um; or QuPath's columns Centroid X and Centroid Y, in px or µm"
 )
-_ENCODINGS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 ON_ANOTHER_SLIDE = "on another slide"
 ROW_WITHOUT_POSITION = "without a position"
 SEVERAL_POINTS = "annotation of several points, of which a table has no more than the middle"
@@ -49,14 +50,13 @@ class Table:
     Attributes
     ----------
     rows
-        A drawing of one point each, with what its row says of the slide, empty where it says nothing; positions are in
-        the unit of the table.
+        Positions are in the unit of the table.
     unit
         Microns for each unit of the positions; None where they are slide pixels.
     """
 
     source: str
-    rows: tuple[tuple[str, Drawing], ...]
+    rows: TableRows
     unit: float | None = None
     left_alone: Counter[str] = field(default_factory=Counter)
     class_colors: dict[str, Color] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Table:
     @property
     def slides(self) -> tuple[str, ...]:
         """What the rows call their slides, each once, in their order."""
-        return tuple(dict.fromkeys(slide for slide, _ in self.rows if slide))
+        return self.rows.slides
 
     def on(self, slide: str | None, pixel_size: FindPixelSize | None = None) -> Found:
         """Return the drawings on a slide, in its pixels; rows that name no slide are on any.
@@ -81,13 +81,14 @@ class Table:
         PromptError
             If it cannot be told which rows are meant, or positions are in microns and the pixel size is not known.
         """
-        meant = self._meant(slide)
-        chosen = [drawing for name, drawing in self.rows if name in ("", *meant)]
+        meant = ("", *self._meant(slide))
+        chosen = self.rows.on(meant, np.ones(2))
         if self.rows and not chosen:
             raise PromptError(f"{self.source} has no mark on {slide}; its slides are {_listed(self.slides)}.")
         others = Counter({ON_ANOTHER_SLIDE: len(self.rows) - len(chosen)}) if len(chosen) < len(self.rows) else {}
-        left_alone = self.left_alone + Counter(others)
-        return Found(tuple(self._in_pixels(chosen, pixel_size)), left_alone, self.class_colors)
+        if chosen and self.unit is not None:
+            chosen = self.rows.on(meant, self._pixels(self.unit, pixel_size))
+        return Found(chosen, self.left_alone + Counter(others), self.class_colors)
 
     def _meant(self, slide: str | None) -> tuple[str, ...]:
         """Return which of the table's slides a path means: the one that is so called, else the one of its name."""
@@ -101,17 +102,15 @@ class Table:
             )
         return found
 
-    def _in_pixels(self, drawings: Sequence[Drawing], pixel_size: FindPixelSize | None) -> Sequence[Drawing]:
-        if self.unit is None or not drawings:
-            return drawings
+    def _pixels(self, unit: float, pixel_size: FindPixelSize | None) -> NDArray[np.float64]:
+        """Return pixels for each unit of the positions, along x and y."""
         if pixel_size is None:
             raise PromptError(
                 f"{self.source} has positions in um, and the pixel size of its slide is not known: give it as "
                 "pixel_size, or positions in pixels of the full resolution."
             )
         size = pixel_size()
-        pixels = self.unit / np.array([size.x_um, size.y_um])
-        return [replace(one, parts=tuple(part * pixels for part in one.parts)) for one in drawings]
+        return unit / np.array([size.x_um, size.y_um])
 
 
 def same_slide(one: str, other: str) -> bool:
@@ -130,20 +129,23 @@ def read_table(data: bytes, source: str) -> Table:
     PromptError
         There is no x and y, or a line has no number there; the message names the line.
     """
-    text = _decoded(data, source)
-    separator = _separator(text)
-    lines = [(number, row) for number, row in _rows(text, separator, source) if any(cell.strip() for cell in row)]
-    if not lines:
+    encoding = encoding_of(data, source)
+    separator = separator_of(data, encoding)
+    lines: Iterator[tuple[int, list[str]]] = (
+        (number, row) for number, row in _rows(data, encoding, separator, source) if any(map(str.strip, row))
+    )
+    first = next(lines, None)
+    if first is None:
         raise PromptError(f"{source} is empty; {_ACCEPTED}.")
-    head = [cell.strip() for cell in lines[0][1]]
+    head = [cell.strip() for cell in first[1]]
     columns = columns_of(head)
     if columns is None:
         columns = _guessed(head, separator, source)
-    else:
-        lines = lines[1:]
+        lines = chain([first], lines)
     reader = _RowReader(columns, separator != ",", source)
-    rows = tuple(row for number, cells in lines if (row := reader.read(cells, number)) is not None)
-    return Table(source, rows, columns.unit, reader.left_alone, reader.colors)
+    for number, cells in lines:
+        reader.read(cells, number)
+    return Table(source, reader.rows, columns.unit, reader.left_alone, reader.colors)
 
 
 class _RowReader:
@@ -155,25 +157,29 @@ class _RowReader:
         self._source = source
         self.left_alone: Counter[str] = Counter()
         self.colors: dict[str, Color] = {}
+        self.rows = TableRows(source)
         self._slides: dict[str, str] = {}
+        self._classes: dict[str, str | None] = {}
 
-    def read(self, row: Sequence[str], number: int) -> tuple[str, Drawing] | None:
+    def read(self, row: Sequence[str], number: int) -> None:
         columns, place = self._columns, f"{self._source}, line {number}"
         why = self._left_alone(row)
         if why is not None:
             self.left_alone[why] += 1
-            return None
-        position = np.array([[self._number(row, axis, place) for axis in "xy"]])
-        default = Plane()
-        plane = Plane(*(self._index(row, axis, getattr(default, axis), place) for axis in "czt"))
-        class_name = class_name_in(columns.cell(row, "class"))
+            return
+        x, y = (self._number(row, axis, place) for axis in "xy")
+        plane = self._plane(row, place)
+        cell = columns.cell(row, "class")
+        if cell not in self._classes:
+            self._classes[cell] = class_name_in(cell)
+        class_name = self._classes[cell]
         color = read_color(columns.cell(row, "color"))
         if class_name is not None and color is not None:
             self.colors[class_name] = color
         slide = columns.cell(row, "slide")
         # Spellings that differ in case, Unicode form or separators are one slide, by its first one.
         slide = self._slides.setdefault(comparable(slide.replace("\\", "/")), slide)
-        return slide, Drawing(Mark.POINTS, (position,), place, None, class_name, plane)
+        self.rows.add(number, x, y, (slide, class_name, plane))
 
     def _left_alone(self, row: Sequence[str]) -> str | None:
         """Return what a row of QuPath's table is, where it is no mark; None for a mark."""
@@ -191,6 +197,15 @@ class _RowReader:
         if number is None:
             raise PromptError(f"{place}: {axis} is {cell!r}, not a number; {_ACCEPTED}.")
         return number
+
+    def _plane(self, row: Sequence[str], place: str) -> Plane:
+        default = Plane()
+        try:
+            return Plane(*(self._index(row, axis, getattr(default, axis), place) for axis in "czt"))
+        except PromptError:
+            raise
+        except ValueError as error:
+            raise PromptError(f"{place}: {error}.") from None
 
     def _index(self, row: Sequence[str], axis: str, default: int, place: str) -> int:
         cell = self._columns.cell(row, axis)
@@ -222,25 +237,11 @@ def _listed(slides: Sequence[str]) -> str:
     return f"{few}, ..." if len(slides) > 5 else few or "not named"
 
 
-def _decoded(data: bytes, source: str) -> str:
-    encoding = next((name for mark, name in _ENCODINGS.items() if data.startswith(mark)), "utf-8-sig")
+def _rows(data: bytes, encoding: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows with the numbers of their last lines."""
+    reader = csv.reader(lines_of(data, encoding), delimiter=separator, skipinitialspace=True)
     try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise PromptError(
-            f"{source} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8."
-        ) from error
-
-
-def _separator(text: str) -> str:
-    # The first line decides; a comma beside another separator is a decimal point.
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return next((mark for mark in "\t;" if mark in first), ",")
-
-
-def _rows(text: str, separator: str, source: str) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    try:
-        return [(reader.line_num, row) for row in reader]
+        for row in reader:
+            yield reader.line_num, row
     except csv.Error as error:
         raise PromptError(f"{source}, line {reader.line_num}: {error}; {_ACCEPTED}.") from error

@@ -11,6 +11,8 @@ _OTHERS = {"roi": "roi", "object type": "object_type", "num points": "num_points
 """Of QuPath's tables of measurements."""
 
 _POSITION = re.compile(r"(centroid )?([xy])[ _]*(?:[\[(] *)?(\S*?)(?: *[\])])?")
+_LONGEST_NAME = 100
+"""Characters; the time to look for a pattern grows with their square."""
 _PIXELS = ("px", "pixel", "pixels")
 _IN_MICRONS = {
     **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometers", "âµm", "\ufffdm"), 1.0),
@@ -58,7 +60,7 @@ def _positions(names: Sequence[str]) -> tuple[dict[str, int] | None, float | Non
     """Return where x and y are, and their unit; pixels are preferred, and both must be in one unit."""
     found: dict[float | None, dict[str, int]] = {}
     for place, name in enumerate(names):
-        parts = _POSITION.fullmatch(name)
+        parts = _POSITION.fullmatch(name) if len(name) <= _LONGEST_NAME else None
         if parts is None:
             continue
         is_centroid, axis, unit = parts.groups()

@@ -8,10 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from numbers import Real
 from pathlib import Path
 
 from nuclick_wsi.choices import ModelTerms
 from nuclick_wsi.errors import ModelError
+from nuclick_wsi.json_values import object_at, text_at
+from nuclick_wsi.models.headers import read_header
 from nuclick_wsi.paths import existing
 from nuclick_wsi.prompts import ObjectKind
 
@@ -29,7 +32,15 @@ Calibration = tuple[tuple[float, float], ...]
 """The Dice that a network expects of an outline, and the one that is reached then; both rise."""
 
 METADATA_KEY = "nuclick_card"
-_LARGEST_HEADER = 100_000_000
+_LARGEST_CROP, _LARGEST_MPP, _LARGEST_AREA = 8192, 100.0, 1e12
+_TYPES: Mapping[type, tuple[str, ...]] = {
+    str: ("name", "architecture", "terms", "split", "limits", "choice"),
+    int: ("crop_size",),
+    Real: ("mpp", "threshold", "smallest_um2", "fill_holes_um2"),
+    Mapping: ("config", "settings"),
+    bool: ("open_terms",),
+}
+"""Of a card's entries: the file may come from anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,9 @@ class DataSource:
 
     name: str
     licence: str
+
+    def __post_init__(self) -> None:
+        _require_types(self, {str: ("name", "licence")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,9 @@ class Score:
     metric: str
     value: float
     command: str
+
+    def __post_init__(self) -> None:
+        _require_types(self, {str: ("data", "metric", "command"), Real: ("value",)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +115,15 @@ class ModelCard:
     calibration: Calibration = ()
 
     def __post_init__(self) -> None:
-        if self.crop_size < 32 or self.crop_size % 32:
-            raise ValueError(f"crop_size must be a multiple of 32, not {self.crop_size}")
-        if not self.mpp > 0:
-            raise ValueError(f"mpp must be above 0, not {self.mpp}")
+        _require_types(self, _TYPES)
+        if not 32 <= self.crop_size <= _LARGEST_CROP or self.crop_size % 32:
+            raise ValueError(f"crop_size must be a multiple of 32 up to {_LARGEST_CROP}, not {self.crop_size}")
+        if not 0 < self.mpp <= _LARGEST_MPP:
+            raise ValueError(f"mpp must be above 0 and at most {_LARGEST_MPP:g}, not {self.mpp}")
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
-        if min(self.smallest_um2, self.fill_holes_um2) < 0:
-            raise ValueError("smallest_um2 and fill_holes_um2 cannot be negative")
+        if not all(0 <= area < _LARGEST_AREA for area in (self.smallest_um2, self.fill_holes_um2)):
+            raise ValueError(f"smallest_um2 and fill_holes_um2 must be at least 0 and below {_LARGEST_AREA:g}")
         for column in zip(*self.calibration, strict=True):
             if list(column) != sorted(column) or not 0 <= column[0] <= column[-1] <= 1:
                 raise ValueError(f"calibration must be pairs of shares that rise, not {self.calibration}")
@@ -127,8 +145,8 @@ class ModelCard:
         ValueError
             An entry is missing, unknown or impossible.
         """
-        entries = json.loads(text)
         try:
+            entries = json.loads(text)
             entries["kind"] = ObjectKind(entries["kind"])
             entries["created"] = date.fromisoformat(entries["created"])
             entries["data"] = tuple(DataSource(**source) for source in entries["data"])
@@ -137,8 +155,19 @@ class ModelCard:
             return cls(**entries)
         except KeyError as error:
             raise ValueError(f"entry {error} is missing") from error
-        except TypeError as error:
+        except (TypeError, AttributeError, OverflowError) as error:
             raise ValueError(str(error)) from error
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+
+def _require_types(value: object, types: Mapping[type, tuple[str, ...]]) -> None:
+    """Raise a ValueError that names the first entry of another type; true and false are no numbers."""
+    for kind, names in types.items():
+        for name in names:
+            found = getattr(value, name)
+            if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+                raise ValueError(f"{name} is {found!r:.60}, not a {kind.__name__.lower()}")
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -150,7 +179,7 @@ def read_card(path: str | Path) -> ModelCard:
         The file is missing, is not safetensors, is cut short, or has no card.
     """
     path = Path(path)
-    text = _metadata(path).get(METADATA_KEY)
+    text = text_at(object_at(read_header(path), "__metadata__"), METADATA_KEY)
     if text is None:
         raise ModelError(
             f"{path} is a safetensors file without a card, so its kind and pixel size are unknown. Models are made by "
@@ -209,33 +238,3 @@ def find_model(model: str | Path) -> Path:
         names = ", ".join(shipped) or "none"
         raise ModelError(f"{model} is neither a file nor a shipped model ({names}).")
     return path
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file: eight bytes of length, then JSON."""
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            content = file.read(length) if length <= _LARGEST_HEADER else b""
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
-    if not content.startswith(b"{"):
-        raise ModelError(
-            f"{path} is not a safetensors file. Models are .safetensors files; `nuclick-wsi weights import` makes one "
-            "of a published .pth."
-        )
-    try:
-        header = json.loads(content)
-    except ValueError as error:
-        raise ModelError(f"{path} is cut short or damaged: its header ends too early. Fetch it again.") from error
-    _check_length(path, 8 + length, header)
-    metadata: dict[str, str] = header.get("__metadata__", {})
-    return metadata
-
-
-def _check_length(path: Path, start: int, header: Mapping[str, Mapping[str, list[int]]]) -> None:
-    """Refuse a file that ends before its last tensor does."""
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    expected, found = start + max(ends, default=0), path.stat().st_size
-    if found < expected:
-        raise ModelError(f"{path} is cut short: {found:,} bytes of {expected:,}. Fetch it again.")

@@ -47,11 +47,13 @@ def load_model(model: str | Path) -> Model:
     """
     path = find_model(model)
     card = read_card(path)
-    network = _network_of(card, path)
     try:
         tensors = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}). Fetch it again.") from error
+    with torch.device("meta"):  # which takes no memory, however large a network the card names
+        _require_fit(_network_of(card, path).state_dict(), tensors, str(path))
+    network = _network_of(card, path)
     fill(network, tensors, str(path))
     return Model(card, network, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
@@ -114,6 +116,12 @@ def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -
         Naming the first entry, in the network's order, that is missing or has another shape, or one too many.
     """
     expected = network.state_dict()
+    _require_fit(expected, tensors, source)
+    network.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()})
+    network.eval()
+
+
+def _require_fit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], source: str) -> None:
     for name, tensor in expected.items():
         if name not in tensors:
             raise ModelError(f"{source} does not fit its network: entry {name} is missing.")
@@ -123,8 +131,6 @@ def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -
     for name in tensors:
         if name not in expected:
             raise ModelError(f"{source} does not fit its network: it has no place for entry {name}.")
-    network.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()})
-    network.eval()
 
 
 def _network_of(card: ModelCard, path: Path) -> nn.Module:

@@ -81,12 +81,15 @@ class Results:
 
     Attributes
     ----------
+    instances
+        In any order. A million of them are on disk, and come into memory one by one as they are gone through; a sink
+        may do that several times.
     unread
         Ids of prompts for which nothing could be computed, because the slide could not be read there: what earlier
         runs wrote for them stays.
     """
 
-    instances: Sequence[Instance]
+    instances: Collection[Instance]
     class_colors: Mapping[str, Color]
     models: Sequence[ModelUsed]
     settings: Mapping[str, Any]
@@ -149,7 +152,9 @@ class GeoJsonSink:
         """Replace the results of earlier runs; a file that is not one of them stays, and a free name is taken."""
         place = results_place(self.path, self.source)
         earlier = earlier_results(place.path, results.unread)
-        new = [one for one in results.instances if one.prompt_id not in earlier.prompts]
+        new = results.instances
+        if earlier.features:
+            new = [one for one in new if one.prompt_id not in earlier.prompts]
         put_results(place, new, self.as_type, results.class_colors, earlier)
         return Written(place.path, from_earlier=earlier.prompts, remarks=place.remarks)
 
@@ -175,7 +180,7 @@ class GeoJsonSink:
             return ()
         place = results_place(self.path, self.source)
         # An edited file was copied when its place was chosen.
-        told = place.remarks or (f"it is kept as it was as {back_up(place.path).name}",)
+        told = place.remarks or (f"it is kept as it was as {back_up(place.path).path.name}",)
         put_results(place, (), self.as_type, {})
         return (f"{NO_PROMPTS_LEFT} {place.path}", *told)
 

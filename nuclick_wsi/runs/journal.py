@@ -1,41 +1,39 @@
 """The results of earlier runs, kept in one SQLite file: a run goes on where another ended or was killed.
 
-Everything in it can be computed again. So a file that is damaged or of another program is moved aside, which costs
-time and no result. Every batch of prompts is one transaction, so a run may be killed at any moment.
+Everything in it can be computed again, so it never stops a run: a file that is damaged or of another program is moved
+aside, and one that cannot be used is done without, which costs time and no result. Every batch of prompts is one
+transaction, so a run may be killed at any moment.
 """
 
+import json
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 
-from nuclick_wsi.errors import ResultError
 from nuclick_wsi.prompts import ObjectKind, Prompt
+from nuclick_wsi.runs.journal_file import PATIENCE, UnusableError, checksum, is_damage, move_aside, open_file
 from nuclick_wsi.runs.patch_codec import decode, encode
 from nuclick_wsi.segmentation.result_cache import Decoded
 
 FILE_NAME = "journal.sqlite"
 
-_APPLICATION = 0x4E754A31
-"""The application id that marks a SQLite file as a journal of this program."""
-_VERSION = 1
-"""Of the tables; a file of another version is moved aside."""
-_TABLES = """
-CREATE TABLE looks (image TEXT, prompt TEXT, shown BLOB, decoded BLOB, PRIMARY KEY (image, prompt));
-CREATE TABLE traces (
-    image TEXT, prompt TEXT, shape BLOB, look TEXT, feature BLOB, PRIMARY KEY (image, prompt, shape, look)
-);
-"""
-_SIDE_FILES = ("", "-journal", "-wal", "-shm")
 _BATCH = 256
-_SECONDS = 2.0
-"""Prompts, and seconds, after which results are written: a killed run loses no more than that."""
-_PATIENCE = 30.0
-"""Seconds to wait for another run that is writing."""
+_SECONDS = 1.0
+"""Prompts, and seconds, after which results are written when the next one comes: a killed run loses two seconds at
+most, unless a batch takes longer than one."""
+_MOST_WAITING = 16 * _BATCH
+"""Results that are held while another program has locked the file; those before them are computed again some day."""
+_PAUSE = 30.0
+"""Seconds after which a file that could not be used is tried again."""
+_LITTLE_PATIENCE = 0.2
+"""Seconds to wait for it then."""
 
 Row = tuple[str, str, bytes, bytes]
+End = tuple[str, str, bytes]
+Answer = TypeVar("Answer")
 
 
 class Journal:
@@ -55,8 +53,12 @@ class Journal:
         self.notes: list[str] = []
         """What the user is to know of the file itself."""
         self._connection: sqlite3.Connection | None = None
-        self._waiting: list[Row] = []
+        self._waiting: list[tuple[str, str, bytes, bytes, bytes]] = []
+        self._ends: list[End] = []
         self._saved = time.monotonic()
+        self._has_failed = False
+        self._usable_from = 0.0
+        """When the file may be tried again, in seconds of the monotonic clock."""
 
     def __enter__(self) -> "Journal":
         return self
@@ -79,80 +81,113 @@ class Journal:
         return ImageResultCache(self, name, contexts)
 
     def find(self, image: str, prompt: str, digest: bytes) -> bytes | None:
-        """Return the encoded result of a prompt with these inputs, if it is kept; ResultError as for all methods."""
-        query = "SELECT decoded FROM looks WHERE image = ? AND prompt = ? AND shown = ?"
-        with self.lent() as connection:
-            row = connection.execute(query, (image, prompt, digest)).fetchone()
-        return None if row is None else bytes(row[0])
+        """Return the encoded result of a prompt with these inputs, if it is kept and whole."""
+        query = "SELECT decoded, checksum FROM looks WHERE image = ? AND prompt = ? AND shown = ?"
+        row = self.do(lambda connection: connection.execute(query, (image, prompt, digest)).fetchone(), None)
+        if row is None or not isinstance(row[0], bytes):
+            return None
+        return row[0] if checksum(image, prompt, digest, row[0]) == row[1] else None
 
     def put(self, row: Row) -> None:
         """Keep the result of a prompt: image, prompt id, digest of the inputs, encoded result."""
-        self._waiting.append(row)
+        self._waiting.append((*row, checksum(*row)))
         if len(self._waiting) >= _BATCH or time.monotonic() - self._saved > _SECONDS:
             self.save()
 
     def save(self) -> None:
-        """Write the results that are not written yet.
-
-        Raises
-        ------
-        ResultError
-            If the file cannot be written.
-        """
+        """Write the results that are not written yet."""
         self._saved = time.monotonic()
-        if self._waiting:
-            with self.lent() as connection, connection:
-                connection.executemany("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?)", self._waiting)
+        rows = self._waiting
+        if not rows or self.do(lambda connection: _insert_looks(connection, rows), False):
             self._waiting.clear()
+        del self._waiting[:-_MOST_WAITING]
 
     def forget_others(self, image: str, prompts: Collection[str]) -> None:
         """Forget the prompts of an image that it no longer has."""
         self.save()
-        with self.lent() as connection, connection:
-            known = connection.execute("SELECT prompt FROM looks WHERE image = ?", (image,)).fetchall()
-            gone = [(image, prompt) for (prompt,) in known if prompt not in prompts]
-            connection.executemany("DELETE FROM looks WHERE image = ? AND prompt = ?", gone)
+        self.do(lambda connection: _forget_others(connection, image, prompts), None)
+
+    def note_end(self, image: str, report: Mapping[str, Any], is_news: bool = True) -> None:
+        """Keep how a run of an image has ended, in place of how an earlier one did.
+
+        Parameters
+        ----------
+        is_news
+            Whether that is worth a file; what is not is kept along with what is.
+        """
+        text = json.dumps(report)
+        self._ends.append((image, text, checksum(image, text)))
+        if is_news:
+            self._save_ends()
+
+    def _save_ends(self) -> None:
+        self.save()
+        self.do(lambda connection: _insert_ends(connection, self._ends), None)
+        self._ends.clear()
+
+    def ends(self) -> dict[str, dict[str, Any]]:
+        """Return how the last run of each image has ended, as `note_end` was told; by the image's key."""
+        rows: list[End] = self.do(lambda connection: connection.execute("SELECT * FROM ends").fetchall(), [])
+        return {image: json.loads(text) for image, text, check in rows if check == checksum(image, text)}
+
+    def kept(self) -> dict[str, int]:
+        """Return how many prompts' results are kept of each image, by the image's key."""
+        query = "SELECT image, COUNT(*) FROM looks GROUP BY image"
+        return dict(self.do(lambda connection: connection.execute(query).fetchall(), []))
 
     def close(self) -> None:
         """Write the results that are not written yet, and close the file."""
         try:
             self.save()
+            if self._ends and self._connection is not None:
+                self._save_ends()
         finally:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._disconnect()
 
-    @contextmanager
-    def lent(self) -> Iterator[sqlite3.Connection]:
-        """Yield the open file; errors of SQLite become a `ResultError`."""
+    def do(self, work: Callable[[sqlite3.Connection], Answer], otherwise: Answer) -> Answer:
+        """Return what some work on the open file returns; another answer where the file cannot be used.
+
+        The user is told once why it cannot.
+        """
+        if time.monotonic() < self._usable_from:
+            return otherwise
         try:
             if self._connection is None:
                 self._connection = self._opened()
-            yield self._connection
-        except (sqlite3.Error, OSError) as error:
-            raise ResultError(
-                f"{self.path}: cannot be used ({error}). What runs have done is kept there: free the file and its "
-                "folder, or choose another folder with --out."
-            ) from error
+            return work(self._connection)
+        except (sqlite3.Error, OSError, UnicodeError, UnusableError) as error:
+            self._go_on_without(error)
+            return otherwise
 
     def _opened(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _connect(self.path)
-        try:
-            fault = _fault_of(connection)
-        except BaseException:
-            connection.close()
-            raise
-        if fault is not None:
-            connection.close()
-            aside = _move_aside(self.path)
-            self.notes.append(f"{self.path} is {fault}. It was moved to {aside.name}, and everything is done anew.")
-            connection = _connect(self.path)
-        if connection.execute("PRAGMA schema_version").fetchone() == (0,):
-            connection.executescript(
-                f"BEGIN; PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION}; {_TABLES} COMMIT;"
-            )
+        connection, note = open_file(self.path, _LITTLE_PATIENCE if self._has_failed else PATIENCE)
+        if note is not None:
+            self.notes.append(note)
         return connection
+
+    def _go_on_without(self, error: Exception) -> None:
+        """Do without the file for a while; one that is damaged is moved aside, and a new one made when it is needed."""
+        self._disconnect()
+        if is_damage(error) and not self._has_failed:
+            try:
+                self.notes.append(move_aside(self.path, f"damaged ({error})"))
+            except OSError as failed:
+                error = failed
+            else:
+                self._has_failed = True
+                return
+        if not self._has_failed:
+            self.notes.append(
+                f"{self.path} cannot be used ({error}), so the run goes on without it: what earlier runs have done is "
+                "done again, and the next one may do again what this one does."
+            )
+        self._has_failed = True
+        self._usable_from = time.monotonic() + _PAUSE
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class ImageResultCache:
@@ -188,31 +223,19 @@ class ImageResultCache:
         return self._contexts[prompt.kind] + digest
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=_PATIENCE)
+def _insert_looks(connection: sqlite3.Connection, rows: Sequence[tuple[str | bytes, ...]]) -> bool:
+    with connection:
+        connection.executemany("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?)", rows)
+    return True
 
 
-def _fault_of(connection: sqlite3.Connection) -> str | None:
-    """Return why a file cannot be used as a journal; None where it can."""
-    try:
-        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            return "damaged"
-        marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        is_new = connection.execute("PRAGMA schema_version").fetchone() == (0,)
-    except sqlite3.OperationalError:
-        raise  # locked, or not to be opened: the file may be perfectly well
-    except sqlite3.DatabaseError:
-        return "damaged, or no journal"
-    return None if is_new or marks == [_APPLICATION, _VERSION] else "of another program or version"
+def _forget_others(connection: sqlite3.Connection, image: str, prompts: Collection[str]) -> None:
+    with connection:
+        known = connection.execute("SELECT rowid, prompt FROM looks WHERE image = ?", (image,)).fetchall()
+        gone = [(row,) for row, prompt in known if prompt not in prompts]
+        connection.executemany("DELETE FROM looks WHERE rowid = ?", gone)
 
 
-def _move_aside(path: Path) -> Path:
-    """Rename a file, and what SQLite keeps beside it, to the first free name; return that."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.aside{number if number > 1 else ''}")).exists():
-        number += 1
-    for suffix in _SIDE_FILES:
-        side = path.with_name(path.name + suffix)
-        if side.exists():
-            side.rename(aside.with_name(aside.name + suffix))
-    return aside
+def _insert_ends(connection: sqlite3.Connection, rows: list[End]) -> None:
+    with connection:
+        connection.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?, ?)", rows)

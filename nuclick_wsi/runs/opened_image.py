@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nuclick_wsi.errors import SlideError
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import ImageInput
 from nuclick_wsi.runs.report import ImageReport
@@ -10,8 +11,9 @@ from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.segmentation.context_keys import context_keys
 from nuclick_wsi.segmentation.engine import Reading
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
+from nuclick_wsi.slides.fingerprint import fingerprint, last_changed
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, ResolvedPixelSize, resolve_pixel_size
-from nuclick_wsi.slides.slide import Slide, fingerprint, require_size
+from nuclick_wsi.slides.slide import Slide, require_size
 
 _OTHER_SLIDE = "Point --slides at the right file, or choose another --reader."
 
@@ -24,6 +26,8 @@ class OpenedImage:
     slide: Slide
     fingerprint: str
     """Of the slide's content."""
+    changed: str
+    """When it was changed last: with the fingerprint, what earlier results are of."""
     resolved: ResolvedPixelSize
     """Its pixel size, and why it is that."""
     readings: Sequence[Reading]
@@ -51,7 +55,8 @@ class OpenedImage:
         require_size(slide.info, image.size, "the project drew on a slide of", _OTHER_SLIDE)
         resolved = resolve_pixel_size(slide.info, image.pixel_size, given)
         readings = [Reading.of(slide.info, resolved.size, registry.card(kind)) for kind in sorted(image.wanted)]
-        return cls(image, slide, fingerprint(slide.info.path), resolved, readings)
+        path = slide.info.path
+        return cls(image, slide, fingerprint(path), last_changed(path), resolved, readings)
 
     @property
     def pixel_size(self) -> PixelSize:
@@ -60,7 +65,20 @@ class OpenedImage:
 
     def context_keys(self, registry: ModelRegistry) -> dict[ObjectKind, bytes]:
         """Return the keys of a result cache: they change with the slide, its reader, a model or the program."""
-        return context_keys(registry, self.image.wanted, self.fingerprint, self.slide.info.reader, self.image.frame)
+        identity = f"{self.fingerprint} {self.changed}"
+        return context_keys(registry, self.image.wanted, identity, self.slide.info.reader, self.image.frame)
+
+    def require_unchanged(self) -> None:
+        """Refuse what was read of a slide that has been changed meanwhile; one that is gone was read before it went.
+
+        Raises
+        ------
+        SlideError
+            If it was changed since it was opened.
+        """
+        path = self.slide.info.path
+        if path.exists() and last_changed(path) != self.changed:
+            raise SlideError(f"{path} was changed while it was read, so nothing is written: run again.")
 
     def described_in(self, report: ImageReport) -> ImageReport:
         """Return a report that also says which slide it is and how it is read."""

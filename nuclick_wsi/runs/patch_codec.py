@@ -47,7 +47,7 @@ def decode(prompt: Prompt, content: bytes) -> Decoded:
     """
     try:
         return _KINDS[content[:1]](prompt, content[1:])
-    except (KeyError, TypeError, struct.error, zlib.error) as error:
+    except (KeyError, TypeError, IndexError, struct.error, zlib.error) as error:
         raise ValueError(f"not the result of a prompt: {error}") from error
 
 
@@ -60,6 +60,8 @@ def _patch(prompt: Prompt, content: bytes) -> Patch:
     x, y, width, height, signal_size = _HEAD.unpack_from(content)
     window = Window(x, y, width, height)
     body = np.frombuffer(zlib.decompress(content[_HEAD.size :]), np.uint8)
+    if not 0 < width * height <= 8 * body.size or width < 0:
+        raise ValueError(f"a window of {width} x {height} px does not fit what was kept of it")
     packed, numbers = np.split(body, [-(-width * height // 8)])
     mask = np.unpackbits(packed, count=width * height).reshape(window.shape).astype(np.bool_)
     kept = dilated(mask)

@@ -18,6 +18,7 @@ from nuclick_wsi.scale import PixelSize
 from nuclick_wsi.slides.lookup import NOWHERE, SlideFolders, find_slide_of, images_in
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, resolve_pixel_size
 from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.readers.ome_zarr_reader import is_zarr_folder
 from nuclick_wsi.slides.slide import Frame
 
 _LINES_ARE_CLICKS = "In a table, each line with an x and a y is a click."
@@ -100,7 +101,7 @@ class PromptFile:
             return slide
         wanted, beside = _pure(slide), self.path.parent
         for place in (beside.joinpath(*wanted.parts), Path(*wanted.parts), beside / wanted.name):
-            if (found := existing(place)).is_file():
+            if (found := existing(place)).is_file() or is_zarr_folder(found):
                 return found
         candidates = self.folders.candidates(wanted) or self._without_suffix(slide)
         if len(candidates) == 1:

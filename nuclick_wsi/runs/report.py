@@ -128,6 +128,25 @@ class ImageReport:
         }
         return {key: value for key, value in entries.items() if value is not None}
 
+    def as_end(self) -> dict[str, Any]:
+        """Return how the image has ended, in short, and when that was."""
+        said = self.as_json()
+        short = {key: said[key] for key in _OF_AN_END if key in said}
+        return {**short, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+_OF_AN_END = (
+    "name",
+    "status",
+    "error",
+    "prompts",
+    "recalled",
+    "instances",
+    "rejections_by_reason",
+    "result",
+    "seconds",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:

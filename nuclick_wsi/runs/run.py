@@ -5,7 +5,7 @@ Besides the results it writes previews, where they are wanted, and one record of
 
 import time
 import traceback
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,21 +13,25 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from nuclick_wsi.choices import LOOK_AT_BELOW, ReaderChoice
-from nuclick_wsi.errors import NuclickError
+from nuclick_wsi.errors import NuclickError, SlideError
+from nuclick_wsi.exports.export import ExportChoice, ExportedImage, export_image
 from nuclick_wsi.files import write_atomically
-from nuclick_wsi.instances import Reason, Rejection, unsure
+from nuclick_wsi.instances import Instance, Rejection
+from nuclick_wsi.runs.ended_prompts import EndedPrompts
+from nuclick_wsi.runs.instance_spool import InstanceSpool
 from nuclick_wsi.runs.jobs import ImageInput, Job, ModelUsed, Results, Written
-from nuclick_wsi.runs.journal import Journal
+from nuclick_wsi.runs.journal import ImageResultCache, Journal
 from nuclick_wsi.runs.opened_image import OpenedImage
 from nuclick_wsi.runs.positions_in_microns import hint_of_microns
 from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
-from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.engine import Outcome
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.prompt_validation import refuse_misplaced
 from nuclick_wsi.segmentation.settings import Settings
+from nuclick_wsi.segmentation.slide_work import SlideWork
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from nuclick_wsi.slides.readers import open_slide
 
@@ -44,6 +48,7 @@ class Options:
     """Outlines that are less sure than this are named as worth a look."""
     pixel_size: GivenPixelSize | None = None
     preview: bool = False
+    exports: ExportChoice = ExportChoice()
     dry: bool = False
     """Check everything, run no network, write nothing."""
     notes: Sequence[str] = ()
@@ -85,6 +90,8 @@ def run(
     for job in jobs:
         images.append(_guarded(_Line(registry, options, watcher, journal), job))
         watcher.image_ended(images[-1])
+        if not options.dry:
+            journal.note_end(job.identity, images[-1].as_end(), is_news=not images[-1].left_no_trace)
     notes = [*options.notes, *journal.notes]
     report = RunReport(started, _described(options, registry), _models_used(registry), images, notes, options.details)
     nothing_done = options.dry or all(image.left_no_trace for image in images)
@@ -175,39 +182,50 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     image, registry = opened.image, line.registry
     line.watcher.image_started(job.name, image.wanted.total())
     cache = line.journal.image(job.identity, opened.context_keys(registry))
-    outcome = segment(
-        opened.slide,
-        image.prompts,
-        registry,
-        opened.pixel_size,
-        line.options.settings,
-        on_progress=line.watcher.prompts_done,
-        cache=cache,
-    )
-    models = [used for used in _models_used(registry) if used.kind in image.wanted]
-    unread = {one.prompt_id for one in outcome.rejections if one.reason is Reason.UNREADABLE}
-    described = _described(line.options, registry)
-    written = job.sink.write(Results(outcome.instances, image.class_colors, models, described, unread))
-    cache.forget_others({prompt.id for prompt in image.prompts.prompts})
-    size = opened.slide.info.size
-    hint = hint_of_microns(image.prompts, outcome.rejections, size, opened.pixel_size) if image.names_no_unit else None
-    report = replace(
-        report,
-        status=_status(outcome, unread),
-        recalled=cache.recalled,
-        instances=len(outcome.instances),
-        unsure={one.prompt_id: one.sureness or 0 for one in unsure(outcome.instances, line.options.look_at_below)},
-        rejections=outcome.rejections,
-        written=written,
-        remarks=[*report.remarks, *([hint] if hint else [])],
-    )
-    return _with_preview(report, written, line.options.out, job, opened, outcome) if line.options.preview else report
+    settings, on_progress = line.options.settings, line.watcher.prompts_done
+    work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress)
+    with InstanceSpool(line.journal.path.parent) as spool:
+        ended = EndedPrompts.of(work.ends_of(image.prompts), spool, line.options.look_at_below)
+        _require_unchanged(opened, cache)
+        models = [used for used in _models_used(registry) if used.kind in image.wanted]
+        described = _described(line.options, registry)
+        written = job.sink.write(Results(spool, image.class_colors, models, described, ended.unread))
+        cache.forget_others({prompt.id for prompt in image.prompts.prompts})
+        report = ended.described_in(replace(report, recalled=cache.recalled, written=written))
+        report = replace(report, remarks=[*report.remarks, *_hints(opened, ended.rejections)])
+        report = _with_exports(report, line.options, job, opened, spool)
+        if not line.options.preview:
+            return report
+        outcome = Outcome.of(spool, ended.rejections, opened.readings)
+        return _with_preview(report, written, line.options.out, job, opened, outcome)
 
 
-def _status(outcome: Outcome, unread: Collection[str]) -> Status:
-    if unread:
-        return Status.INCOMPLETE
-    return Status.DONE if outcome.instances else Status.NO_OUTLINES
+def _require_unchanged(opened: OpenedImage, cache: ImageResultCache) -> None:
+    try:
+        opened.require_unchanged()
+    except SlideError:
+        cache.forget_others(())  # should the slide become what it was, they would be taken for its own
+        raise
+
+
+def _hints(opened: OpenedImage, rejections: Sequence[Rejection]) -> list[str]:
+    """Return what the rejections say of how the positions may be meant."""
+    if not opened.image.names_no_unit:
+        return []
+    hint = hint_of_microns(opened.image.prompts, rejections, opened.slide.info.size, opened.pixel_size)
+    return [hint] if hint else []
+
+
+def _with_exports(
+    report: ImageReport, options: Options, job: Job, opened: OpenedImage, instances: Iterable[Instance]
+) -> ImageReport:
+    colors = opened.image.class_colors
+    exported = ExportedImage(opened.slide, opened.pixel_size, instances, colors, job.identity)
+    try:
+        told = export_image(options.exports, options.out, job.stem, exported)
+    except NuclickError as error:  # the results are there
+        return replace(report, status=Status.FAILED, error=f"its results are written, but not exported: {error}")
+    return replace(report, remarks=[*report.remarks, *told])
 
 
 def _with_preview(
@@ -228,7 +246,8 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     """Return the settings in the plain types that a record holds."""
     given = options.pixel_size
     return {
-        "device": str(registry.compute.device),
+        "device": ", ".join(map(str, registry.compute.devices)),
+        "precision": registry.compute.precision.value,
         "batch_size": registry.compute.batch_size,
         "terms": registry.terms.value,
         "look_at_below": options.look_at_below,

@@ -4,10 +4,12 @@ A record is written before its object. A run that is killed between the two leav
 the next run drops, and never an object without a record.
 """
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nuclick_wsi.runs.journal import Journal
+from nuclick_wsi.runs.journal_file import checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +39,41 @@ class WrittenObjects:
         self._image = image
 
     def read(self) -> dict[str, list[WrittenObject]]:
-        """Return them all; ResultError as for all methods."""
-        query = "SELECT prompt, shape, look, feature FROM traces WHERE image = ?"
+        """Return them all; none where the journal cannot be used."""
+        query = "SELECT prompt, shape, look, feature, checksum FROM traces WHERE image = ?"
+        rows: list[tuple[str, bytes, str, bytes, bytes]] = self._journal.do(
+            lambda connection: connection.execute(query, (self._image,)).fetchall(), []
+        )
         found: dict[str, list[WrittenObject]] = {}
-        with self._journal.lent() as connection:
-            for prompt, *rest in connection.execute(query, (self._image,)):
-                found.setdefault(prompt, []).append(WrittenObject(*rest))
+        for prompt, shape, look, feature, check in rows:
+            if check == checksum(self._image, prompt, shape, look, feature):
+                found.setdefault(prompt, []).append(WrittenObject(shape, look, feature))
         return found
 
     def add(self, written: Mapping[str, WrittenObject]) -> None:
         """Add records to those that are there."""
-        with self._journal.lent() as connection, connection:
-            connection.executemany(_INSERT, self._rows({prompt: [one] for prompt, one in written.items()}))
+        rows = self._rows({prompt: [one] for prompt, one in written.items()})
+        self._journal.do(lambda connection: _insert(connection, rows), None)
 
     def replace(self, written: Mapping[str, Sequence[WrittenObject]]) -> None:
         """Replace all records by these."""
-        with self._journal.lent() as connection, connection:
-            connection.execute("DELETE FROM traces WHERE image = ?", (self._image,))
-            connection.executemany(_INSERT, self._rows(written))
+        rows = self._rows(written)
+        self._journal.do(lambda connection: _insert(connection, rows, instead_of=self._image), None)
 
-    def _rows(self, written: Mapping[str, Sequence[WrittenObject]]) -> list[tuple[str, str, bytes, str, bytes]]:
-        return [
+    def _rows(self, written: Mapping[str, Sequence[WrittenObject]]) -> list[tuple[str | bytes, ...]]:
+        rows = [
             (self._image, prompt, one.shape, one.properties, one.feature)
             for prompt, several in written.items()
             for one in several
         ]
+        return [(*row, checksum(*row)) for row in rows]
 
 
-_INSERT = "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?)"
+def _insert(
+    connection: sqlite3.Connection, rows: Sequence[tuple[str | bytes, ...]], instead_of: str | None = None
+) -> None:
+    """Insert rows; in place of all of an image, where one is named."""
+    with connection:
+        if instead_of is not None:
+            connection.execute("DELETE FROM traces WHERE image = ?", (instead_of,))
+        connection.executemany("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?, ?)", rows)

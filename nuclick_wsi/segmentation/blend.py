@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Probabilities
 
+_ROWS = 64
+"""Rows that are interpolated at once."""
+
 
 def blend(crops: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probabilities]:
     """Return one probability map from overlapping crops of one object.
@@ -46,7 +49,7 @@ def blend(crops: Sequence[tuple[Window, Probabilities]]) -> tuple[Window, Probab
 
 
 def resample_probabilities(
-    probabilities: Probabilities, source: Grid, window: Window, target: Grid
+    probabilities: Probabilities, source: Grid, window: Window, target: Grid, extent: Window
 ) -> tuple[Window, Probabilities]:
     """Return a probability map of one grid on another, usually finer one, by bilinear interpolation.
 
@@ -61,20 +64,26 @@ def resample_probabilities(
         The grid of the map, and the window of it that the map fills.
     target
         The grid wanted; its origin is the source's.
+    extent
+        The slide on the target grid: nothing else is made.
 
     Returns
     -------
     window, probabilities
-        The target's pixels whose centres lie in the window, so that windows that tile one grid tile the other; and a
-        float32 array that fills it.
+        The target's pixels in the extent whose centres lie in the window, so that windows that tile one grid tile the
+        other; and a float32 array that fills it.
     """
     if source.downsample == target.downsample:
         return window, probabilities
     ratio = source.downsample / target.downsample
-    first_x, columns = _centres(window.x, window.width, ratio)
-    first_y, rows = _centres(window.y, window.height, ratio)
-    stretched = _interpolated(_interpolated(probabilities.astype(np.float64), rows).T, columns).T
-    return Window(first_x, first_y, columns.size, rows.size), np.ascontiguousarray(stretched, dtype=np.float32)
+    first_x, columns = _centres(window.x, window.width, ratio, (extent.x, extent.right))
+    first_y, rows = _centres(window.y, window.height, ratio, (extent.y, extent.bottom))
+    stretched = np.empty((rows.size, columns.size), np.float32)
+    # A few rows at a time: a large gland has millions of pixels, and sums in double precision take several maps.
+    for start in range(0, rows.size, _ROWS):
+        some = _interpolated(probabilities.astype(np.float64), rows[start : start + _ROWS])
+        stretched[start : start + _ROWS] = _interpolated(some.T, columns).T
+    return Window(first_x, first_y, columns.size, rows.size), stretched
 
 
 def _corner(window: Window) -> tuple[int, int, int, int]:
@@ -87,14 +96,14 @@ def _fading(length: int) -> NDArray[np.float64]:
     return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
 
 
-def _centres(start: int, length: int, ratio: float) -> tuple[int, NDArray[np.float64]]:
+def _centres(start: int, length: int, ratio: float, ends: tuple[int, int]) -> tuple[int, NDArray[np.float64]]:
     """Return the first target pixel along an axis, and where the target's pixel centres lie among the source's.
 
-    `start` and `length` are the source's pixels, `ratio` target pixels per source pixel. Positions count from the
-    centre of the first source pixel.
+    `start` and `length` are the source's pixels, `ratio` target pixels per source pixel; the target's pixels lie
+    between `ends`. Positions count from the centre of the first source pixel.
     """
-    first = math.ceil(start * ratio - 0.5)
-    after = max(math.ceil((start + length) * ratio - 0.5), first + 1)
+    first = min(max(math.ceil(start * ratio - 0.5), ends[0]), ends[1] - 1)
+    after = max(min(math.ceil((start + length) * ratio - 0.5), ends[1]), first + 1)
     centres = np.arange(first, after, dtype=np.float64) + 0.5
     return first, centres / ratio - (start + 0.5)
 

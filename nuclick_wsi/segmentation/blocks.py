@@ -4,9 +4,11 @@ Blocks lie on a fixed lattice of the network's grid, each as wide as its cell an
 lies with its whole crop in that cell's block, so a view's result depends on nothing but its block.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from nuclick_wsi.models.network import STRIDE
@@ -18,6 +20,9 @@ PITCH = 160
 
 _NO_SIGNAL = 1e4
 """The distance to a signal that is not there."""
+
+_NOWHERE = -1e6
+"""Row and column of a pixel that is further away than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +81,36 @@ def distances_to(pixels: Pixels, side: int) -> NDArray[np.float32]:
     rows, columns = ((middles[:, None] - pixels[:, axis].astype(np.float32)) ** 2 for axis in (0, 1))
     nearest: NDArray[np.float32] = np.sqrt((rows[:, None, :] + columns[None, :, :]).min(axis=2))
     return nearest
+
+
+def stacked(signals: Sequence[Pixels]) -> NDArray[np.float32]:
+    """Return the pixels of N signals in one array for `distances_in`: float32 (N, K, 2), filled up with far ones."""
+    longest = max(1, *map(len, signals))
+    rows = np.full((len(signals), longest, 2), _NOWHERE, np.float32)
+    for row, pixels in zip(rows, signals, strict=True):
+        row[: len(pixels)] = pixels
+    return rows
+
+
+def distances_in(pixels: torch.Tensor, side: int) -> torch.Tensor:
+    """Return what `distances_to` does, up to the last bit, for N signals at once, on their device.
+
+    Parameters
+    ----------
+    pixels
+        N x K x 2, as `stacked` makes them.
+    side
+        Of the crops, in pixels.
+
+    Returns
+    -------
+    distances
+        N x F x F float32.
+    """
+    middles = torch.arange((STRIDE - 1) / 2, side, STRIDE, device=pixels.device)
+    rows, columns = ((middles - pixels[..., axis, None]) ** 2 for axis in (0, 1))
+    nearest = torch.full((len(pixels), len(middles), len(middles)), _NO_SIGNAL**2, device=pixels.device)
+    # One pixel of every signal at a time: all at once would not fit where a line has hundreds.
+    for row, column in zip(rows.unbind(1), columns.unbind(1), strict=True):
+        torch.minimum(nearest, row[:, :, None] + column[:, None, :], out=nearest)
+    return nearest.sqrt_()

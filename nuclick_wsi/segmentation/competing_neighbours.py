@@ -4,7 +4,7 @@ A neighbour competes if its mask touches a wanted one, for they have a border in
 neighbour that competes: overlaps are settled among all of these, and among no others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,12 @@ Boxes = NDArray[np.object_]
 class Neighbours:
     """The neighbours among the prompts of a field; `reach` has the edges of a box around all views of each.
 
-    `plan` returns the first views of prompts with these indices, and `wider_looks` says whether others may follow.
+    `numbers` are their indices by id; `plan` returns the first views of prompts with these indices, and `wider_looks`
+    says whether others may follow.
     """
 
     prompts: NDArray[np.intp]
+    numbers: Mapping[str, int]
     reach: NDArray[np.float64]
     plan: Callable[[Sequence[int]], list[View]]
     wider_looks: bool
@@ -43,7 +45,9 @@ class Neighbours:
     ) -> "Neighbours":
         """Return the neighbours of a field."""
         prompts = field.having(Role.NEIGHBOUR)
-        return cls(np.array(prompts, np.intp), field.reach(prompts, grid, spec), plan, wider_looks)
+        reach = field.reach(prompts, grid, spec, wider_looks=wider_looks)
+        numbers = {field.prompts[index].id: index for index in prompts}
+        return cls(np.array(prompts, np.intp), numbers, reach, plan, wider_looks)
 
     def views_meeting(self, boxes: Boxes, done: set[int]) -> list[View]:
         """Return all views of those neighbours, beside those done, of which a view meets one of the boxes.
@@ -74,14 +78,20 @@ class Neighbours:
 
 
 def find_competing_neighbours(
-    patches: Sequence[Patch], neighbours: Neighbours, grid: Grid, predict: Callable[[Sequence[View]], list[Patch]]
+    patches: Sequence[Patch],
+    neighbours: Neighbours,
+    known: set[int],
+    grid: Grid,
+    predict: Callable[[Sequence[View]], list[Patch]],
 ) -> list[Patch]:
     """Return the masks of the neighbours that compete.
 
     Parameters
     ----------
     patches
-        The wanted masks.
+        The wanted masks, or those of them that are new.
+    known
+        The neighbours that compete with earlier ones: they are not returned again. These here come to it.
     grid
         That of the patches.
     predict
@@ -89,7 +99,7 @@ def find_competing_neighbours(
     """
     competing: list[Patch] = []
     others: list[Patch] = []
-    done: set[int] = set()
+    done = set(known)
     front, meets = list(patches), Patch.touches
     while front and len(neighbours.prompts):
         boxes = _boxes([patch.window.edges for patch in front], grid.downsample, 1)
@@ -101,6 +111,7 @@ def find_competing_neighbours(
         front = [others[index] for index in sorted(hit)]
         others = [patch for index, patch in enumerate(others) if index not in hit]
         competing += front
+    known |= {neighbours.numbers[patch.prompt.id] for patch in competing}
     return competing
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from nuclick_wsi.choices import Precision
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.result_cache import context_key
@@ -12,4 +13,10 @@ def context_keys(
     registry: ModelRegistry, kinds: Iterable[ObjectKind], fingerprint: str, reader: str, frame: Frame
 ) -> dict[ObjectKind, bytes]:
     """Return the context key of each kind of object, with its model loaded; the parameters are `context_key`'s."""
-    return {kind: context_key(fingerprint, reader, frame, registry.model(kind).sha256) for kind in kinds}
+    return {kind: context_key(fingerprint, reader, frame, _network(registry, kind)) for kind in kinds}
+
+
+def _network(registry: ModelRegistry, kind: ObjectKind) -> str:
+    """Name the network of a kind: its file, and half precision, whose results are others."""
+    half = registry.compute.precision is Precision.HALF
+    return registry.model(kind).sha256 + (" in half precision" if half else "")

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import GlandMode
-from nuclick_wsi.prompts import Click, Prompt, Role
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
+from nuclick_wsi.segmentation.box_index import BoxIndex
+from nuclick_wsi.segmentation.lines import Lines
 from nuclick_wsi.segmentation.signals import REACH, guiding_signals, middle_of, rasterize
 
 WIDER = (1.5, 4 / 3)
@@ -58,68 +59,77 @@ class SignalField:
         self.prompts = tuple(prompts)
         self._excludes = np.array([prompt.role is Role.EXCLUDE_ONLY for prompt in self.prompts], bool)
         self._is_click = np.array([isinstance(prompt.signal, Click) for prompt in self.prompts], bool)
-        # Positions of all prompts in one array: an array of each costs a request with 1000 neighbours 10 ms.
-        drawn = [[(point.x, point.y) for stroke in prompt.signal.strokes for point in stroke] for prompt in prompts]
-        positions = np.array([position for one in drawn for position in one], np.float64).reshape(-1, 2)
-        starts = np.cumsum([0, *map(len, drawn)])[:-1]
-        self._first = positions[starts]
-        self._low = np.minimum.reduceat(positions, starts) if drawn else self._first
-        self._high = np.maximum.reduceat(positions, starts) if drawn else self._first
-        spots = shapely.points(self._low)
-        wide = (self._low < self._high).any(axis=1)
-        spots[wide] = shapely.box(*self._low[wide].T, *self._high[wide].T)
-        self._tree = shapely.STRtree(spots)
+        # Arrays of all prompts: a slide may have a million of them.
+        self._lines = Lines(self.prompts)
+        self._low, self._high = self._lines.corners()
+        self._places = BoxIndex(self._low, self._high)
 
     def having(self, role: Role) -> list[int]:
         """Return the indices of the prompts of a role."""
         return [index for index, prompt in enumerate(self.prompts) if prompt.role is role]
 
-    def reach(self, prompts: Sequence[int], grid: Grid, spec: CropSpec) -> NDArray[np.float64]:
-        """Return the edges of a box for each prompt that no view of it leaves, however glands are seen.
+    def reach(
+        self, prompts: Sequence[int] | Pixels, grid: Grid, spec: CropSpec, *, wider_looks: bool
+    ) -> NDArray[np.float64]:
+        """Return the edges of a box for each prompt that no view of it leaves.
 
         Left, top, right and bottom in slide pixels, shape (n, 4).
         """
-        low, high = self._low[prompts], self._high[prompts]
+        chosen = np.asarray(prompts, np.intp)
+        low, high = self._low[chosen], self._high[chosen]
         # The last crop is twice as wide as the first, and its middle lies in the one before.
-        furthest = 2 * np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
+        widest = 2 if wider_looks else 1
+        furthest = widest * np.maximum(spec.size * grid.downsample, (high - low).max(axis=1) / REACH)[:, None]
         return np.hstack([low - furthest, high + furthest])
 
-    def in_reach(self, view: View) -> list[Prompt]:
-        """Return the other prompts that may be drawn in a wider view of a gland than this, its first one."""
+    def drawn_in_reach(self, view: View) -> bytes:
+        """Return a digest of the other prompts that a wider view of a gland than this, its first one, may show."""
+        return b"".join(map(self._lines.digest, self._reached(view).tolist()))
+
+    def _reached(self, view: View) -> NDArray[np.intp]:
         width = view.window.width
         left, top, right, bottom = view.window.edges
         # A wider crop's middle lies in the one before, and the last is twice as wide as the first.
         reached = np.array([left - 2 * width, top - 2 * width, right + 2 * width, bottom + 2 * width])
-        return [self.prompts[index] for index in self._within(reached * view.grid.downsample, view.prompt)]
+        return self._within(reached * view.grid.downsample, view.prompt)
+
+    def around(self, views: Iterable[View]) -> set[int]:
+        """Return the indices of the other prompts that are drawn in one of some views, or may be in a wider look."""
+        found: set[int] = set()
+        for view in views:
+            looks_wider = self.prompts[view.prompt].kind is ObjectKind.GLAND
+            others = self._reached(view) if looks_wider else self._others_near(view)
+            found.update(others.tolist())
+        return found
 
     def excluded(self, view: View, grid: Grid) -> Pixels:
         """Return the pixels of what only excludes near a view: int (N, 2), row and column on a grid."""
         if not self._excludes.any():
             return np.empty((0, 2), np.int64)
         near = self._others_near(view)
-        drawn = [self.pixels(int(index), grid) for index in near[self._excludes[near]]]
+        window = grid.window_of(view.window, view.grid)
+        drawn = [self._pixels_near(index, grid, window) for index in near[self._excludes[near]].tolist()]
         return np.concatenate([np.empty((0, 2), np.int64), *drawn])
 
     def pixels(self, index: int, grid: Grid) -> Pixels:
         """Return a prompt's signal on the grid: int (N, 2), row and column, each pixel once."""
         if self._is_click[index]:
-            return rasterize([self._first[index : index + 1] / grid.downsample])
-        strokes = self.prompts[index].signal.strokes
-        return rasterize([np.array([(p.x, p.y) for p in stroke]) / grid.downsample for stroke in strokes])
+            return rasterize([self._low[index : index + 1] / grid.downsample])
+        return self._lines.pixels(index, grid)
+
+    def _pixels_near(self, index: int, grid: Grid, window: Window) -> Pixels:
+        return self.pixels(index, grid) if self._is_click[index] else self._lines.pixels_near(index, grid, window)
 
     def signals(self, view: View) -> Map:
         """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
         origin = np.array([view.window.y, view.window.x])
         own = self.pixels(view.prompt, view.grid) - origin
-        return guiding_signals(own, self._others(view, origin), view.window.width)
-
-    def _others(self, view: View, origin: Pixels) -> list[Pixels]:
-        """Return the signals of the other prompts near a view, each int (N, 2), row and column in the crop."""
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
-        of_clicks = np.floor(self._first[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
-        of_squiggles = [self.pixels(int(index), view.grid) - origin for index in near[~self._is_click[near]]]
-        return [*of_clicks[:, None], *of_squiggles]
+        spots = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
+        squiggles = near[~self._is_click[near]].tolist()
+        lines = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in squiggles]
+        return guiding_signals(own, [line for line in lines if len(line)], view.window.width, spots)
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""
@@ -127,7 +137,7 @@ class SignalField:
 
     def _within(self, edges: NDArray[np.float64], but: int) -> NDArray[np.intp]:
         """Return the indices of prompts, all but one, whose bounding box meets a box in slide pixels; in order."""
-        near: NDArray[np.intp] = np.sort(self._tree.query(shapely.box(*edges)))
+        near = self._places.meeting(edges)
         others: NDArray[np.intp] = near[near != but]
         return others
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
@@ -63,7 +64,8 @@ def on_object(probabilities: Probabilities, signal: Pixels, rule: MaskRule) -> P
     near = np.argwhere(probabilities[low[0] : high[0], low[1] : high[1]] >= rule.threshold) + low
     if not len(near):
         return signal
-    squared = ((near[:, None] - signal) ** 2).sum(axis=2).min(axis=1)
+    # All pairs of a long line's pixels and an object's would take gigabytes.
+    squared = np.rint(cKDTree(signal).query(near)[0] ** 2).astype(np.int64)
     nearest = squared.argmin()
     return near[[nearest]] if squared[nearest] <= rule.reach_px**2 else signal
 
@@ -132,8 +134,8 @@ def without_excluded(probabilities: Probabilities, excluded: Pixels, signal: Pix
     inside = probabilities >= rule.threshold
     depth = np.full(inside.shape, np.inf) if inside.all() else ndimage.distance_transform_edt(inside)
     left = probabilities.copy()
-    for row, column in wrong.tolist():
-        to_signal = np.hypot(*(signal - (row, column)).T).min()
+    to_signals = cKDTree(signal).query(wrong)[0].tolist()
+    for (row, column), to_signal in zip(wrong.tolist(), to_signals, strict=True):
         radius = min(depth[row, column] + 0.5, to_signal - 0.5)
         if radius < 0:  # it is on the prompt itself
             continue

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from nuclick_wsi.choices import ModelTerms
+from nuclick_wsi.accepted import one_of
+from nuclick_wsi.choices import ModelTerms, Precision
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.card import ModelCard, default_model, find_model, read_card, require_terms
-from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.models.devices import choose_devices, stay_on_one_core
 from nuclick_wsi.models.weights import Model, load_model
 from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.segmentation.segmenter import NO_TURN, Compute, CropSegmenter, Segmenter
+from nuclick_wsi.segmentation.compute import NO_TURN, Compute
+from nuclick_wsi.segmentation.segmenter import CropSegmenter, Segmenter
 from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
 
 
@@ -22,7 +24,7 @@ class ModelRegistry:
     models
         Names of shipped models or files, or one; each serves the kind that its card names, in place of the default.
     device
-        auto, cpu, cuda, cuda:N or mps.
+        auto, cpu, cuda (all GPUs that torch sees), cuda:N or mps.
     batch_size
         Crops per batch; None for what suits the device.
     turn
@@ -31,6 +33,8 @@ class ModelRegistry:
         Which terms models may have, those that are named included.
     threads
         That compute side by side on a CPU; None for all cores that this process may use.
+    precision
+        Of the network's sums.
 
     Raises
     ------
@@ -40,7 +44,7 @@ class ModelRegistry:
         If the device is not there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each has a default, and a user names them
         self,
         models: str | Path | Sequence[str | Path] = (),
         device: str = "auto",
@@ -48,9 +52,12 @@ class ModelRegistry:
         turn: AbstractContextManager[object] = NO_TURN,
         terms: ModelTerms = ModelTerms.ANY,
         threads: int | None = None,
+        precision: Precision | str = Precision.SINGLE,
     ) -> None:
         self.terms = terms
-        self.compute = Compute(choose_device(device), batch_size, turn, threads)
+        precision = one_of(Precision, precision, "The precision")
+        first, *beside = choose_devices(device)
+        self.compute = Compute(first, batch_size, turn, threads, precision, tuple(beside))
         self._models: dict[ObjectKind, Model] = {}
         self._segmenters: dict[ObjectKind, Segmenter] = {}
         self._paths: dict[ObjectKind, Path] = {}
@@ -81,6 +88,7 @@ class ModelRegistry:
     def model(self, kind: ObjectKind) -> Model:
         """Return the model of a kind."""
         if kind not in self._models:
+            stay_on_one_core()
             self._models[kind] = load_model(self.path(kind))
         return self._models[kind]
 

@@ -148,7 +148,8 @@ class MaskPredictor:
         for view, probabilities in predictions:
             window, fine = view.window, probabilities
             if view.grid != self.grid:
-                window, fine = resample_probabilities(probabilities, view.grid, view.window, self.grid)
+                extent = self.grid.extent(self.slide.info.size)
+                window, fine = resample_probabilities(probabilities, view.grid, view.window, self.grid, extent)
             parts = waiting.setdefault(view.prompt, [])
             parts.append((window, fine))
             if len(parts) == expected[view.prompt]:

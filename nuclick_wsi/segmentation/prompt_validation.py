@@ -7,12 +7,16 @@ import numpy as np
 
 from nuclick_wsi.geometry import Region
 from nuclick_wsi.instances import Reason, Rejection
-from nuclick_wsi.prompts import ObjectKind, Plane, Prompt, Role, Squiggle
+from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.signals import REACH
 from nuclick_wsi.slides.slide import SlideInfo
 
 _ONLY = Plane()
+
+LONGEST_IN_GLAND_PX = 1536
+"""Pixels of the grid that a line through a gland may span, 3 mm with the model that is shipped: the map of what is seen
+of it has up to 16 million pixels. A ruler line of 25 mm would take 17 GB."""
 
 
 def refuse_misplaced(prompts: Iterable[Prompt], info: SlideInfo) -> tuple[list[Prompt], list[Rejection]]:
@@ -46,9 +50,10 @@ def _misplacement(prompt: Prompt, slide: Region) -> tuple[Reason, str] | None:
 
 
 def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple[list[Prompt], list[Rejection]]:
-    """Split off the lines that are too long to lie in one nucleus or cell: they were drawn through something larger.
+    """Split off the lines that are too long to lie in one object: they were drawn through something larger.
 
-    Glands have no largest size. A neighbour is left out without a rejection.
+    A nucleus or a cell fits in its crop. A gland may be larger, as far as its mask fits in memory. A neighbour is left
+    out without a rejection.
 
     Parameters
     ----------
@@ -57,11 +62,11 @@ def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple
     """
     kept: list[Prompt] = []
     rejections: list[Rejection] = []
-    longest = REACH * crop
     for prompt in prompts:
+        longest = LONGEST_IN_GLAND_PX if prompt.kind is ObjectKind.GLAND else REACH * crop
         # A slide may have a million clicks, and these have no length.
-        may_be_long = isinstance(prompt.signal, Squiggle) and prompt.kind is not ObjectKind.GLAND
-        if not may_be_long or prompt.role is Role.EXCLUDE_ONLY or (spans := _span(prompt, grid)) <= longest:
+        may_be_long = isinstance(prompt.signal, Squiggle) and prompt.role is not Role.EXCLUDE_ONLY
+        if not may_be_long or (spans := _span(prompt, grid)) <= longest:
             kept.append(prompt)
         elif prompt.role is Role.SEGMENT:
             um = math.sqrt(grid.pixel_area_um2)
@@ -72,8 +77,8 @@ def refuse_long_lines(prompts: Sequence[Prompt], grid: Grid, crop: int) -> tuple
 
 def _span(prompt: Prompt, grid: Grid) -> float:
     """Return the longer side of a signal's bounding box, in pixels of the grid."""
-    positions = np.array([grid.position(point) for stroke in prompt.signal.strokes for point in stroke])
-    return float(np.ptp(positions, axis=0).max())
+    columns, rows = zip(*(grid.position(point) for stroke in prompt.signal.strokes for point in stroke), strict=True)
+    return float(max(max(columns) - min(columns), max(rows) - min(rows)))
 
 
 def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Prompt], list[Rejection]]:
@@ -85,7 +90,7 @@ def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Promp
     first: dict[frozenset[tuple[int, int]], Prompt] = {}
     refused: set[str] = set()
     rejections: list[Rejection] = []
-    for prompt in sorted((p for p in prompts if p.role is not Role.EXCLUDE_ONLY), key=lambda p: p.id):
+    for prompt in sorted(_perhaps_alike(prompts, grid), key=lambda one: one.id):
         spot = frozenset(grid.pixel_of(point) for stroke in prompt.signal.strokes for point in stroke)
         kept = first.setdefault(spot, prompt)
         if kept is prompt:
@@ -95,3 +100,18 @@ def refuse_duplicates(prompts: Sequence[Prompt], grid: Grid) -> tuple[list[Promp
             detail = f"prompt {kept.id} (class {kept.class_name or 'none'}) is drawn there too and is kept"
             rejections.append(Rejection.of(prompt, Reason.DUPLICATE, detail))
     return [prompt for prompt in prompts if prompt.id not in refused], rejections
+
+
+def _perhaps_alike(prompts: Sequence[Prompt], grid: Grid) -> list[Prompt]:
+    """Return the prompts that have their first pixel in common with another; of a million, few have."""
+    spots = [prompt for prompt in prompts if prompt.role is not Role.EXCLUDE_ONLY]
+    pixels = np.array([_first_pixel(prompt, grid) for prompt in spots], np.int64).reshape(-1, 2)
+    _, spot, count = np.unique(pixels.view("i8,i8"), return_inverse=True, return_counts=True)
+    return [spots[index] for index in np.flatnonzero(count[spot.ravel()] > 1).tolist()]
+
+
+def _first_pixel(prompt: Prompt, grid: Grid) -> tuple[int, int]:
+    """Return the leftmost grid pixel of a prompt's points, the upper one of several."""
+    if isinstance(prompt.signal, Click):
+        return grid.pixel_of(prompt.signal.point)
+    return min(grid.pixel_of(point) for stroke in prompt.signal.strokes for point in stroke)

@@ -142,8 +142,7 @@ def digest_of_wider_looks(digest: bytes, signals: SignalField, views: Sequence[V
     views
         All first ones of the prompt.
     """
-    others = [(other.role, other.signal.strokes) for view in views for other in signals.in_reach(view)]
-    return hashlib.sha256(digest + repr(others).encode()).digest()
+    return hashlib.sha256(digest + b"".join(map(signals.drawn_in_reach, views))).digest()
 
 
 def context_key(fingerprint: str, reader: str, frame: Frame, model_sha256: str) -> bytes:

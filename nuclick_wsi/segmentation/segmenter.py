@@ -1,38 +1,26 @@
-"""From tiles and prompts to probabilities: the device, the precision and the batches.
+"""From tiles and prompts to probabilities: the network's input, in batches.
 
 A segmenter takes tiles as images with the views that belong to them, and yields one probability crop per view. The
 engine knows the `Segmenter` protocol alone, so networks of another shape can stand behind it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol, TypeVar
+from itertools import chain
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nuclick_wsi.errors import DeviceError
 from nuclick_wsi.models.card import ModelCard
-from nuclick_wsi.models.devices import usable_cores
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Probabilities
+from nuclick_wsi.segmentation.compute import BATCH_PIXELS, Compute, Portions, batches_of, probabilities_of
 from nuclick_wsi.segmentation.crops import SignalField, Tile, View
-from nuclick_wsi.segmentation.pipeline import ordered_map
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-BATCH_PIXELS = {"cpu": 8 * 128 * 128, "mps": 32 * 128 * 128, "cuda": 256 * 128 * 128}
-"""Pixels in a batch. More are slower on a CPU, which then spends its time on page faults, and gain little on a GPU."""
-
-NO_TURN: AbstractContextManager[object] = nullcontext()
-"""Where one thread alone uses a network, it need not wait for a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +67,6 @@ class FixedSegmenters:
         return self.by_kind[kind]
 
 
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Where a network computes, and how much at once.
-
-    Attributes
-    ----------
-    device
-        As `devices.choose_device` returns it.
-    batch_size
-        Crops per batch; None for what suits the device and the crop's size.
-    turn
-        Held while a batch goes through the network: where several requests share a GPU, one goes at a time.
-    threads
-        That compute batches side by side on a CPU, one core each; None for all cores that this process may use. The
-        network's layers are small: threads inside of them would mostly wait for each other, most of all where other
-        programs run too. No result depends on it. A GPU has one.
-    """
-
-    device: torch.device
-    batch_size: int | None = None
-    turn: AbstractContextManager[object] = NO_TURN
-    threads: int | None = None
-
-    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield `work(item)` for every item, in order, computed side by side."""
-        threads = 1 if self.device.type != "cpu" else self.threads or usable_cores()
-        return ordered_map(work, items, threads if threads > 1 else 0)
-
-
 class CropSegmenter:
     """The paper's network: one crop with its two signal maps per view, in batches that cross tiles.
 
@@ -122,7 +81,8 @@ class CropSegmenter:
         self._compute = compute
         default = max(1, BATCH_PIXELS[compute.device.type] // model.card.crop_size**2)
         self._batch_size = compute.batch_size or default
-        self._network = fused(model.network).to(compute.device)
+        self._networks = {device: fused(model.network).to(device) for device in compute.devices}
+        self._portions = Portions()
 
     @property
     def card(self) -> ModelCard:
@@ -138,50 +98,30 @@ class CropSegmenter:
         views = ((view, tile) for tile in tiles for view in tile.tile.views)
 
         def predicted(batch: Sequence[tuple[View, TileImage]]) -> list[tuple[View, Probabilities]]:
-            crops = np.stack([_network_input(view, tile, field) for view, tile in batch])
-            return list(zip((view for view, _ in batch), self._probabilities(crops), strict=True))
+            crops = [_network_input(view, tile, field) for view, tile in batch]
+            found = chain.from_iterable(self._portions.each(self._probabilities, crops))
+            return list(zip((view for view, _ in batch), found, strict=True))
 
         for found in self._compute.map(predicted, batches_of(views, self._batch_size)):
             yield from found
 
-    def _probabilities(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return float32 (N, H, W) for crops of float32 (N, H, W, 5)."""
-        device = self._compute.device
-        with self._compute.turn, inference(device, len(crops), crops.shape[1]):
-            batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(device)  # channels last, as the network is
-            result: NDArray[np.float32] = torch.sigmoid(self._network(batch))[:, 0].cpu().numpy()
-        return result
+    def _probabilities(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return float32 (N, H, W) for N crops of uint8 (H, W, 5)."""
+        sent = torch.from_numpy(np.stack(crops))
+        with self._compute.inference() as device:
+            # Widened on the device: a quarter of the bytes goes there. Channels are last, as in the network.
+            batch = sent.to(device).permute(0, 3, 1, 2).float()
+            batch[:, :3] /= 255
+            return probabilities_of(self._networks[device](batch))
 
 
-def batches_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield so many successive items at a time, fewer at the end."""
-    left = iter(items)
-    while batch := list(islice(left, size)):
-        yield batch
+def _network_input(view: View, tile: TileImage, field: SignalField) -> NDArray[np.uint8]:
+    """Return the five channels of a view, last: red, green and blue, and its two maps of zeros and ones.
 
-
-@contextmanager
-def inference(device: torch.device, crops: int, size: int) -> Iterator[None]:
-    """Compute without gradients, on one core of a CPU; a device without memory becomes a `DeviceError`.
-
-    That one core is all that this process' torch uses from then on: `Compute.threads` run beside each other instead.
+    uint8 (size, size, 5).
     """
-    if device.type == "cpu" and torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{device} has no memory for a batch of {crops} crops of {size} px. Try "
-            f"--batch-size {max(1, crops // 4)}, or another device with --device."
-        ) from error
-
-
-def _network_input(view: View, tile: TileImage, field: SignalField) -> NDArray[np.float32]:
-    """Return the five channels of a view, last: float32 (size, size, 5)."""
     size = view.window.width
-    crop = np.empty((size, size, 5), np.float32)
-    np.divide(tile.image[view.window.slices_in(tile.tile.window)], 255, out=crop[..., :3], casting="unsafe")
+    crop = np.empty((size, size, 5), np.uint8)
+    crop[..., :3] = tile.image[view.window.slices_in(tile.tile.window)]
     crop[..., 3], crop[..., 4] = field.signals(view)
     return crop

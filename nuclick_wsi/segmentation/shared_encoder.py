@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -17,10 +18,11 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.network import EncodedBlocks, Glance, fused
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.arrays import Probabilities
-from nuclick_wsi.segmentation.blocks import BlockPlace, distance_maps
+from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
+from nuclick_wsi.segmentation.blocks import BlockPlace, distances_in, stacked
+from nuclick_wsi.segmentation.compute import BATCH_PIXELS, Compute, Portions, batches_of, probabilities_of
 from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import BATCH_PIXELS, Compute, TileImage, batches_of, inference
+from nuclick_wsi.segmentation.segmenter import TileImage
 
 _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
 """Blocks that are encoded at once."""
@@ -52,9 +54,9 @@ class _Crop:
         """Row and column of the crop's first pixel in its block."""
         return _corner(self.window, self.block)
 
-    def distances(self, field: SignalField) -> NDArray[np.float32]:
-        """Return the distances to the view's signals, as `distance_maps` does."""
-        return distance_maps(field.signals(self.view), np.array(_corner(self.view.window, self.window)))
+    def signals(self, field: SignalField) -> list[Pixels]:
+        """Return the pixels of the view's two signals: int (N, 2), row and column in the crop."""
+        return [np.argwhere(drawn) + _corner(self.view.window, self.window) for drawn in field.signals(self.view)]
 
 
 class _Encoding:
@@ -83,10 +85,9 @@ class SharedEncoderSegmenter:
     """
 
     def __init__(self, model: Model, compute: Compute) -> None:
-        network = fused(model.network)
-        assert isinstance(network, Glance)
-        self._network = network.to(compute.device)
+        self._networks = {device: _fused(model).to(device) for device in compute.devices}
         self._compute = compute
+        self._portions, self._block_portions = Portions(), Portions()
         self._card = model.card
         default = max(1, 2 * BATCH_PIXELS[compute.device.type] // model.card.crop_size**2)
         self._batch_size = compute.batch_size or default
@@ -121,21 +122,20 @@ class SharedEncoderSegmenter:
     ) -> list[tuple[View, NDArray[np.float32]]]:
         """Return the probabilities of a batch of crops, each with its view."""
         encoding, batch = work
-        decoded = self._decoded(encoding.get(), batch, field)
+        decoded = chain.from_iterable(self._portions.each(partial(self._decoded, encoding.get(), field), batch))
         return [
             (crop.view, probabilities[crop.view.window.slices_in(crop.window)])
             for crop, probabilities in zip(batch, decoded, strict=True)
         ]
 
-    def _decoded(self, encoded: EncodedBlocks, crops: Sequence[_Crop], field: SignalField) -> NDArray[np.float32]:
+    def _decoded(self, encoded: EncodedBlocks, field: SignalField, crops: Sequence[_Crop]) -> NDArray[np.float32]:
         """Return the probabilities of crops of the blocks: float32 (N, H, W)."""
-        owners = torch.tensor([crop.owner for crop in crops])
-        corners = torch.tensor([crop.corner for crop in crops])
-        distances = torch.from_numpy(np.stack([crop.distances(field) for crop in crops]))
-        with self._compute.turn, inference(self._compute.device, len(crops), self._card.crop_size):
-            inputs = (part.to(self._compute.device) for part in (owners, corners, distances))
-            result: NDArray[np.float32] = torch.sigmoid(self._network.decode(encoded, *inputs))[:, 0].cpu().numpy()
-        return result
+        places = [torch.tensor([crop.owner for crop in crops]), torch.tensor([crop.corner for crop in crops])]
+        signals = [torch.from_numpy(stacked(drawn)) for drawn in _by_map(crops, field)]
+        with self._compute.inference() as device:
+            owners, corners, *drawn = (part.to(device) for part in (*places, *signals))
+            distances = torch.stack([distances_in(pixels, crops[0].window.width) for pixels in drawn], dim=1)
+            return probabilities_of(self._networks[device].decode(encoded.to(device), owners, corners, distances))
 
     def _encoded(self, blocks: Sequence[_Block]) -> EncodedBlocks:
         """Return blocks encoded; one that comes alone may be kept from before."""
@@ -150,15 +150,30 @@ class SharedEncoderSegmenter:
         return encoded
 
     def _encode(self, images: NDArray[np.uint8]) -> EncodedBlocks:
-        with self._compute.turn, inference(self._compute.device, self._batch_size, self._card.crop_size):
-            pixels = torch.from_numpy(images).to(self._compute.device).permute(0, 3, 1, 2)
-            return self._network.encode(pixels.float().div_(255))
+        return EncodedBlocks.joined(list(self._block_portions.each(self._encoded_at_once, list(images))))
+
+    def _encoded_at_once(self, images: Sequence[NDArray[np.uint8]]) -> EncodedBlocks:
+        with self._compute.inference() as device:
+            pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
+            return self._networks[device].encode(pixels.float().div_(255))
 
     def _keep(self, content: bytes, encoded: EncodedBlocks) -> None:
         with self._guard:
             self._recent[content] = encoded
             if len(self._recent) > _RECENT:
                 del self._recent[next(iter(self._recent))]
+
+
+def _by_map(crops: Sequence[_Crop], field: SignalField) -> list[tuple[Pixels, ...]]:
+    """Return the signals of crops, all that include and all that exclude."""
+    return list(zip(*(crop.signals(field) for crop in crops), strict=True))
+
+
+def _fused(model: Model) -> Glance:
+    """Return a model's network with its batch norms folded in."""
+    network = fused(model.network)
+    assert isinstance(network, Glance)
+    return network
 
 
 def _blocks(tile: TileImage) -> Iterator[_Block]:

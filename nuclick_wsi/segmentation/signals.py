@@ -9,16 +9,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 
 Strokes = Sequence[npt.NDArray[np.floating]]
+
+NONE: Pixels = np.empty((0, 2), np.int64)
 
 REACH = 0.75
 """The part of a crop's side that a squiggle may span before its crop is scaled down or tiled: the gland goes on
 beyond its squiggle, and the network needs to see where it ends."""
 
 
-def rasterize(strokes: Strokes) -> Pixels:
+def rasterize(strokes: Strokes, window: Window | None = None) -> Pixels:
     """Draw strokes one pixel wide, 8-connected; every pixel comes once, in order of row and column.
 
     A line joins the pixels of successive points; drawn backwards it has the same pixels.
@@ -27,6 +30,8 @@ def rasterize(strokes: Strokes) -> Pixels:
     ----------
     strokes
         Each (M, 2), x and y in crop pixels, M >= 1; one point is one pixel. They may leave the crop.
+    window
+        What is wanted; some pixels outside may come too, and all do without one.
 
     Returns
     -------
@@ -35,7 +40,7 @@ def rasterize(strokes: Strokes) -> Pixels:
     """
     if len(strokes) == 1 and len(strokes[0]) == 1:
         return np.floor(strokes[0][:, ::-1]).astype(np.int64)
-    drawn = [_stroke_pixels(np.floor(stroke[:, ::-1]).astype(np.int64)) for stroke in strokes]
+    drawn = [_stroke_pixels(np.floor(stroke[:, ::-1]).astype(np.int64), window) for stroke in strokes]
     return np.unique(np.concatenate(drawn), axis=0)
 
 
@@ -53,7 +58,7 @@ def inclusion_map(pixels: Pixels, size: int) -> Map:
     return _map_of(_inside(pixels, size), size)
 
 
-def exclusion_map(others: Sequence[Pixels], size: int) -> Map:
+def exclusion_map(others: Sequence[Pixels], size: int, spots: Pixels = NONE) -> Map:
     """Return the (size, size) float32 map that is 1 on one pixel of every other object's signal, else 0.
 
     The pixel is the one inside the crop that is nearest the middle of the signal's pixels inside the crop; ties go to
@@ -63,27 +68,29 @@ def exclusion_map(others: Sequence[Pixels], size: int) -> Map:
     ----------
     others
         Per other object its rasterized pixels, (N, 2) int64 row and column.
+    spots
+        Those of all other objects that are one pixel each, together: thousands of clicks may be in a crop.
     """
-    if not others:
-        return np.zeros((size, size), np.float32)
-    pixels = np.concatenate(others)
-    within = _within(pixels, size)
-    if len(pixels) == len(others):
-        return _map_of(pixels[within], size)
-    owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
-    return _map_of(_most_central(pixels[within], owners[within]), size)
+    drawn = inclusion_map(spots, size)
+    if others:
+        pixels = np.concatenate(others)
+        within = _within(pixels, size)
+        owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
+        rows, columns = _most_central(pixels[within], owners[within]).T
+        drawn[rows, columns] = 1
+    return drawn
 
 
-def guiding_signals(pixels: Pixels, others: Sequence[Pixels], size: int) -> Map:
+def guiding_signals(pixels: Pixels, others: Sequence[Pixels], size: int, spots: Pixels = NONE) -> Map:
     """Return inclusion and exclusion map as (2, size, size) float32; where both would be 1, inclusion wins."""
     signals = np.empty((2, size, size), np.float32)
     signals[0] = inclusion_map(pixels, size)
-    signals[1] = exclusion_map(others, size)
+    signals[1] = exclusion_map(others, size, spots)
     signals[1, signals[0] > 0] = 0
     return signals
 
 
-def _stroke_pixels(points: Pixels) -> Pixels:
+def _stroke_pixels(points: Pixels, window: Window | None) -> Pixels:
     """Return the pixels of the lines between successive pixels, (M, 2) to (N, 2); corners come twice."""
     if len(points) == 1:
         return points
@@ -91,12 +98,34 @@ def _stroke_pixels(points: Pixels) -> Pixels:
     starts = np.where(swap[:, None], points[1:], points[:-1])
     ends = np.where(swap[:, None], points[:-1], points[1:])
     steps = np.maximum(np.abs(ends - starts).max(axis=1), 1)
-    line = np.repeat(np.arange(len(starts)), steps + 1)
-    step = np.arange(len(line)) - np.repeat(np.cumsum(steps + 1) - (steps + 1), steps + 1)
+    first, last = np.zeros_like(steps), steps
+    if window is not None:
+        first, last = _steps_inside(starts, ends, window)
+        meets = first <= last
+        starts, ends, steps, first, last = (part[meets] for part in (starts, ends, steps, first, last))
+    counts = last - first + 1
+    line = np.repeat(np.arange(len(starts)), counts)
+    step = np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts - first, counts)
     # Whole numbers only, from the upper end of every line: rounding cannot depend on the direction of drawing.
     along = (2 * step[:, None] * (ends - starts)[line] + steps[line, None]) // (2 * steps[line, None])
     drawn: Pixels = starts[line] + along
     return drawn
+
+
+def _steps_inside(starts: Pixels, ends: Pixels, window: Window) -> tuple[Pixels, Pixels]:
+    """Return the first and the last step of each line that may lie in a window; the first is larger where none does.
+
+    Along its longer axis a line goes on by one pixel with every step.
+    """
+    longer = np.abs(ends - starts).argmax(axis=1)
+    line = np.arange(len(starts))
+    start, end = starts[line, longer], ends[line, longer]
+    low, high = np.array([(window.y, window.x), (window.bottom - 1, window.right - 1)])[:, longer]
+    rises = end >= start
+    first = np.where(rises, low - start, start - high)
+    last = np.where(rises, high - start, start - low)
+    steps = np.maximum(np.abs(end - start), 1)
+    return np.clip(first, 0, None), np.minimum(last, steps)
 
 
 def _most_central(pixels: Pixels, owners: Pixels) -> Pixels:

@@ -3,6 +3,7 @@
 The token is in a file that only the user can read. Slides are opened below folders that the user has named.
 """
 
+import errno
 import hmac
 import os
 import secrets
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nuclick_wsi.errors import NotAllowedError, ResultError, SettingsError
+from nuclick_wsi.errors import NotAllowedError, RequestError, ResultError, SettingsError
 from nuclick_wsi.paths import existing
 
 STATE_VARIABLE = "NUCLICK_WSI_STATE"
@@ -115,7 +116,11 @@ class AllowedFolders:
         ------
         NotAllowedError
             If it is not below one of the folders, whether it exists or not.
+        RequestError
+            If no file can have such a path.
         """
+        if not _is_possible(path):
+            raise RequestError(f"{str(path)!r:.200} is no path that a file can have.")
         # Resolving the path of a share would send the user's credentials to the server that the path names.
         is_share = path.drive.startswith("\\\\")
         real = Path(os.path.normpath(path) if is_share else os.path.realpath(existing(path)))
@@ -124,6 +129,15 @@ class AllowedFolders:
         if not is_below and (is_share or not any(_is_below(real, folder) for folder in self.folders)):
             raise NotAllowedError(path, real.parent, self.folders)
         return real
+
+
+def _is_possible(path: Path) -> bool:
+    """Whether the system takes a path: without NUL and halves of surrogate pairs, and no longer than it allows."""
+    try:
+        os.lstat(path)
+    except (ValueError, OSError) as error:
+        return isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def _is_below(path: Path, folder: Path) -> bool:

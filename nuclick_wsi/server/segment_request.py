@@ -4,7 +4,7 @@ How an image is described is the client's own: a function that reads its descrip
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 from nuclick_wsi.choices import GlandMode, ModelTerms, ObjectType
 from nuclick_wsi.errors import RequestError
 from nuclick_wsi.formats.colors import Color
-from nuclick_wsi.formats.drawings import Found, prompts_of_drawings
+from nuclick_wsi.formats.drawings import Drawing, Found, prompts_of_drawings
 from nuclick_wsi.formats.prompt_geojson import drawings_of_content
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
@@ -22,11 +22,17 @@ from nuclick_wsi.scale import Area, PixelSize
 from nuclick_wsi.segmentation.settings import TOLERANCE, MaskSettings, OutlineSettings, Settings
 from nuclick_wsi.slides.slide import Frame
 
+MOST_POSITIONS = 250_000
+"""Of the prompts and neighbours of a request: clicks, and the vertices of lines. They take some 300 MB in memory."""
+_MOST_VALUES = 5_000_000
+"""Of the JSON, counted by what stands between values, before any of them takes memory."""
+
 _Json: TypeAlias = dict[str, Any]
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _ENTRIES = ("image", "prompts", "points", "lines", "neighbours", "options", "class_colors")
 _OPTIONS = ("object", "as", "gland_mode", "threshold", "smallest", "fill_holes", "tolerance", "pixel_edges", "terms")
+_SPLIT = "Send the prompts in several requests, each with those around as neighbours."
 _IMAGE = ("path", "builder", "width", "height", "pixel_size_um")
 
 
@@ -98,6 +104,8 @@ def read_request(body: bytes, read_image: ReadImage) -> SegmentRequest:
 
 
 def _parsed(body: bytes) -> _Json:
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise RequestError(f"The body holds more than {_MOST_VALUES:,} values. {_SPLIT}")
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -124,6 +132,7 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
     asked = _asked(content)
     beside = drawings_of_content(content.get("neighbours", []), "neighbours")
     together = (*asked.drawings, *(replace(drawing, is_beside=True) for drawing in beside.drawings))
+    _require_few(together)
     prompts = Found(together, asked.left_alone, asked.class_colors).prompts(choice)
     known = [prompt.id for prompt in prompts.prompts]
     for left_alone in choice.left_alone:
@@ -133,6 +142,15 @@ def _prompts(content: _Json, choice: ObjectChoice) -> tuple[PromptSet, tuple[str
         clicks = (prompt for prompt in prompts.prompts if isinstance(prompt.signal, Click))
         known += [cell_id(click.id) for click in clicks if click.role is Role.NEIGHBOUR]
     return prompts, tuple(dict.fromkeys(known))
+
+
+def _require_few(drawings: Sequence[Drawing]) -> None:
+    count = sum(len(part) for drawing in drawings for part in drawing.parts)
+    if count > MOST_POSITIONS:
+        raise RequestError(
+            f"The request has {count:,} positions, clicks and vertices of lines together, neighbours included; up to "
+            f"{MOST_POSITIONS:,} are taken at once. {_SPLIT}"
+        )
 
 
 def _asked(content: _Json) -> Found:
@@ -186,7 +204,7 @@ def _pixel_size(image: _Json) -> PixelSize | None:
     try:
         width, height = map(float, value)
         return PixelSize(width, height)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"image.pixel_size_um is {value!r:.60}, not [width, height] in microns.") from error
 
 

@@ -4,13 +4,11 @@ GET /health says what is loaded; POST /segment turns prompts into GeoJSON, with 
 docs/server.md describes both.
 """
 
-import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,27 +18,24 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from nuclick_wsi.choices import ModelTerms, ReaderChoice
-from nuclick_wsi.errors import NuclickError, SettingsError
-from nuclick_wsi.models.devices import choose_device
+from nuclick_wsi.choices import ModelTerms, Precision, ReaderChoice
+from nuclick_wsi.errors import SettingsError
+from nuclick_wsi.models.devices import choose_devices
+from nuclick_wsi.segmentation.compute import NO_TURN
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
-from nuclick_wsi.segmentation.segmenter import NO_TURN
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
+from nuclick_wsi.server.bodies import LARGEST_REQUEST
+from nuclick_wsi.server.connections import PatientProtocol
 from nuclick_wsi.server.fair_lock import FairLock
 from nuclick_wsi.server.problems import Problem
+from nuclick_wsi.server.segment_endpoint import SegmentEndpoint
 from nuclick_wsi.server.segment_request import ReadImage
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
-from nuclick_wsi.server.streaming import LINES, ProgressResponse
-
-LARGEST_REQUEST = 64 << 20
-"""Bytes; more than a million clicks of one annotation."""
-
-_AT_A_TIME = 8
-"""Requests that are worked on at once; the others wait in the order in which they came."""
+from nuclick_wsi.server.stopping import StoppingServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,7 @@ class ServerRequest:
     reader: ReaderChoice = ReaderChoice.AUTO
     idle_minutes: float | None = None
     """Stop after so long without a request; None goes on until it is stopped."""
+    precision: Precision = Precision.SINGLE
 
 
 def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None]) -> None:
@@ -78,10 +74,7 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
     token = Token(state_folder())
     with listen(asked.port) as listener:
         slides = SlideCache(asked.reader)
-        # Requests share the cores of a CPU by themselves, and take turns on a GPU.
-        turn = NO_TURN if choose_device(asked.device).type == "cpu" else FairLock()
-        registry = ModelRegistry(asked.models, asked.device, turn=turn, terms=asked.terms, threads=asked.threads)
-        service = Service(registry, slides, allowed, read_image)
+        service = Service(make_registry(asked), slides, allowed, read_image)
         port = listener.getsockname()[1]
         server = make_server(AuthMiddleware(make_app(service), token, port), asked.idle_minutes)
         say(_welcome(port, token, allowed))
@@ -89,47 +82,62 @@ def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None
         slides.close()
 
 
-def make_app(service: Service, largest_request: int = LARGEST_REQUEST) -> Starlette:
+def make_registry(asked: ServerRequest) -> ModelRegistry:
+    """Return the models of a server; errors as `ModelRegistry`."""
+    return ModelRegistry(
+        asked.models,
+        asked.device,
+        turn=_turn(asked.device),
+        terms=asked.terms,
+        threads=asked.threads,
+        precision=asked.precision,
+    )
+
+
+def _turn(device: str) -> AbstractContextManager[object]:
+    """Return what a request holds to compute: the one GPU. Cores and several GPUs are shared out as they get free."""
+    first, *beside = choose_devices(device)
+    return NO_TURN if first.type == "cpu" or beside else FairLock()
+
+
+def make_app(
+    service: Service, largest_request: int = LARGEST_REQUEST, more_routes: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Return the application without authentication, which `AuthMiddleware` adds."""
-    pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
 
     async def health(_: Request) -> Response:
         return Response(orjson.dumps(service.health()), media_type="application/json")
 
-    async def segment(request: Request) -> Response | ProgressResponse:
-        try:
-            work = await asyncio.to_thread(service.prepare, await _body(request, largest_request))
-        except NuclickError as error:
-            return Problem.of(error).response()
-        as_lines = LINES in request.headers.get("accept", "")
-        return ProgressResponse(partial(service.do, work), len(work.asked), pool, as_lines=as_lines)
-
+    segment = SegmentEndpoint(service, largest_request)
     return Starlette(
-        routes=[Route("/health", health, methods=["GET"]), Route("/segment", segment, methods=["POST"])],
+        routes=[
+            Route("/health", health, methods=["GET"]),
+            Route("/segment", segment, methods=["POST"]),
+            *more_routes,
+        ],
         exception_handlers={HTTPException: _http_problem, Exception: _fault},
     )
 
 
-def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> uvicorn.Server:
+def make_server(middleware: AuthMiddleware, idle_minutes: float | None = None) -> StoppingServer:
     """Return a server that is ready to run."""
 
     async def stop_when_idle() -> None:
         if idle_minutes is not None and middleware.idle_seconds > 60 * idle_minutes:
             server.should_exit = True
 
-    server = uvicorn.Server(
-        uvicorn.Config(
-            middleware,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            timeout_notify=1,
-            callback_notify=stop_when_idle,
-        )
+    config = uvicorn.Config(
+        middleware,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_notify=1,
+        callback_notify=stop_when_idle,
     )
+    server = StoppingServer(config, middleware.stopping)
     return server
 
 
@@ -157,22 +165,12 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-async def _body(request: Request, largest: int) -> bytes:
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > largest:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > largest:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return bytes(body)
-
-
 _ADVICE = {
     HTTPStatus.NOT_FOUND: "There are GET /health and POST /segment.",
     HTTPStatus.METHOD_NOT_ALLOWED: "There are GET /health and POST /segment.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send the prompts in several requests, each with those around as neighbours.",
+    HTTPStatus.REQUEST_TIMEOUT: "Send the whole request at once.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Send the request again when others have been answered.",
 }
 
 

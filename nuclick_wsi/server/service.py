@@ -96,7 +96,7 @@ class Service:
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
-            "device": str(self._registry.compute.device),
+            "device": ", ".join(map(str, self._registry.compute.devices)),
             "models": [_model(model) for model in self._registry.loaded],
             "allowed": [str(folder) for folder in self._allowed.folders],
         }
@@ -109,7 +109,10 @@ class Service:
         NuclickError
             What is wrong with the request, its slide, its pixel size or its models.
         """
-        request = read_request(body, self._read_image)
+        return self.check(read_request(body, self._read_image))
+
+    def check(self, request: SegmentRequest) -> Work:
+        """Check a request that has been read; errors as `prepare`."""
         path = self._allowed.admit(request.image.path)
         with self._slides.lease(path, request.image.frame) as opened:
             require_size(opened.slide.info, request.image.size, "the image in QuPath has", _OPEN_WITH_OPENSLIDE)
@@ -130,6 +133,15 @@ class Service:
         """
         begun = time.perf_counter()
         request = work.request
+        outcome, recalled = self.outline(work, on_progress)
+        answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
+        description = self._description(work, outcome)
+        spent = {"recalled": recalled, "seconds": round(time.perf_counter() - begun, 3)}
+        return orjson.dumps({**answer, "nuclick": {**description, **spent}})
+
+    def outline(self, work: Work, on_progress: Callable[[int], None]) -> tuple[Outcome, int]:
+        """Return what has come of the prompts, and of how many the result was known; otherwise as `do`."""
+        request = work.request
         few = len(work.asked) <= _FEW
         settings = replace(request.settings, workers=0) if few else request.settings
         with self._slides.lease(work.path, request.image.frame) as opened:
@@ -143,10 +155,7 @@ class Service:
                 on_progress=on_progress,
                 cache=cache,
             )
-        answer = feature_collection(outcome.instances, request.as_type, request.class_colors)
-        description = self._description(work, outcome)
-        spent = {"recalled": cache.recalled, "seconds": round(time.perf_counter() - begun, 3)}
-        return orjson.dumps({**answer, "nuclick": {**description, **spent}})
+        return outcome, cache.recalled
 
     def _cache(self, work: Work, opened: CachedSlide) -> SlideResultCache:
         contexts = context_keys(

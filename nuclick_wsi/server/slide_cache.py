@@ -1,5 +1,6 @@
 """A cache of open slides between requests: opening a slide takes longer than outlining a click on it."""
 
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from typing import TypeAlias
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
+from nuclick_wsi.slides.fingerprint import fingerprint
 from nuclick_wsi.slides.readers import open_slide
-from nuclick_wsi.slides.slide import Frame, Slide, fingerprint
+from nuclick_wsi.slides.slide import Frame, Slide
 
 _Key: TypeAlias = tuple[Path, Frame, int, int]
 
@@ -112,4 +114,6 @@ def _key(path: Path, frame: Frame) -> _Key:
         status = path.stat()
     except OSError as error:
         raise SlideError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise SlideError(f"{path}: is no regular file.")  # a pipe would keep its reader waiting for ever
     return path, frame, status.st_mtime_ns, status.st_size

@@ -12,6 +12,8 @@ SLIDES = (".bif", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".tif", 
 """What the slide libraries open."""
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png")
 """Plain images; beside a slide of the same name they are pictures of it."""
+ZARR = ".zarr"
+"""What the folder of an OME-Zarr picture ends with; it is a slide, and nothing in it is one."""
 _PACKED = (".gz", ".zip")
 
 
@@ -93,7 +95,8 @@ def _named(stem: str, images: Iterable[Path]) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in (*SLIDES, *PICTURES) and path.is_file()
+    suffix = path.suffix.lower()
+    return (suffix in (*SLIDES, *PICTURES) and path.is_file()) or (suffix == ZARR and path.is_dir())
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -107,6 +110,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         seen.add(real)
         names.sort()
         yield from (Path(root, name) for name in (*sorted(files), *names))
+        names[:] = [name for name in names if not name.lower().endswith(ZARR)]
 
 
 def _common_tail(one: PurePath, other: PurePath) -> int:

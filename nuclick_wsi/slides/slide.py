@@ -3,8 +3,6 @@
 `nuclick_wsi.slides.readers.open_slide` opens a path as a `Slide`. No slide library is imported here.
 """
 
-import hashlib
-import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,12 +18,6 @@ from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.scale import PixelSize
 
 _CORNER = Point(0, 0)
-
-_ENDS = 1 << 20
-"""Bytes at either end of a file that its fingerprint reads."""
-
-_WITH_FOLDER = ".mrxs"
-"""A slide whose pixels are in a folder of the same name beside it."""
 
 
 class Frame(Enum):
@@ -134,39 +126,3 @@ def require_size(info: SlideInfo, expected: Size | None, drawn_on: str, advice: 
             f"{info.path} has {info.size.width} x {info.size.height} px as {info.reader} reads it; {drawn_on} "
             f"{expected.width} x {expected.height} px. {advice}"
         )
-
-
-def fingerprint(path: Path) -> str:
-    """Return a cheap name for the content of a slide file, for run records: 64 hexadecimal digits.
-
-    It is the SHA-256 of the file's length and its first and last MiB: a change of a few pixels in the middle goes
-    unseen. A folder, and the folder that a MIRAX slide keeps beside it, count by names and lengths of their files.
-
-    Raises
-    ------
-    SlideError
-        If the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        if not path.is_dir():
-            digest.update(_ends(path))
-        if path.is_dir() or path.suffix.lower() == _WITH_FOLDER:
-            digest.update(_listing(path if path.is_dir() else path.with_suffix("")))
-    except OSError as error:
-        raise SlideError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    return digest.hexdigest()
-
-
-def _ends(path: Path) -> bytes:
-    with path.open("rb") as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        first = file.read(_ENDS)
-        file.seek(max(len(first), length - _ENDS))
-        return f"{length}\n".encode() + first + file.read()
-
-
-def _listing(folder: Path) -> bytes:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return "".join(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\n" for file in files).encode()

@@ -19,10 +19,11 @@ from nuclick_training.datasets.store_values import StoredPatch, StoredSlide
 from nuclick_training.datasets.store_writer import StoreWriter
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.slides.fingerprint import fingerprint
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, resolve_pixel_size
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import grid_for, read_window
-from nuclick_wsi.slides.slide import Slide, fingerprint, require_size
+from nuclick_wsi.slides.slide import Slide, require_size
 
 
 @dataclass(frozen=True, slots=True)

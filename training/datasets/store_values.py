@@ -44,7 +44,7 @@ class StoredSlide:
     name, source, path
         What its user calls it, what says what is outlined, and the slide's file: all as they were at the time.
     content
-        The fingerprint of that file (nuclick_wsi.slides.slide.fingerprint).
+        The fingerprint of that file (nuclick_wsi.slides.fingerprint.fingerprint).
     frame
         Where (0, 0) is: the whole slide's corner ("full"), or that of the scanned part ("bounds"), as in QuPath.
     downsample

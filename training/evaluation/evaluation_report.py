@@ -25,7 +25,8 @@ from nuclick_training.evaluation.results import Findings, Trial
 from nuclick_training.evaluation.tables import notes
 from nuclick_wsi.errors import NuclickError, SettingsError
 from nuclick_wsi.models.card import find_model
-from nuclick_wsi.ownership import Origin, blank_seal, namesakes, origin_of, sealed, source_name
+from nuclick_wsi.ownership import Origin, namesakes, origin_of_bytes, source_name
+from nuclick_wsi.seals import blank_seal, sealed
 from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 
 RECORD, _SCORES = "scores.json", "scores.csv"
@@ -85,7 +86,7 @@ def earlier_files(folder: Path, asked: Evaluation) -> Mapping[str, Stamp]:
 
 def _written(record: bytes, source: str) -> dict[str, str]:
     """Return the digests of the files that a sealed record names, and its own."""
-    if origin_of(record, source) is not Origin.OURS:
+    if origin_of_bytes(record, source) is not Origin.OURS:
         return {}
     digests: dict[str, str] = json.loads(record)["files"]
     return {**digests, RECORD: hashlib.sha256(record).hexdigest()}

@@ -70,5 +70,6 @@ def build(architecture: str, config: Mapping[str, object]) -> nn.Module:
         raise ValueError(f"architecture {architecture!r} is unknown; known are {', '.join(sorted(ARCHITECTURES))}")
     try:
         return ARCHITECTURES[architecture](config)
-    except TypeError as error:
-        raise ValueError(f"configuration {dict(config)} does not fit architecture {architecture!r}: {error}") from error
+    except (TypeError, OverflowError, RuntimeError) as error:  # of another type, or too large for any memory
+        seen = f"{dict(config)!r:.300}"
+        raise ValueError(f"configuration {seen} does not fit architecture {architecture!r}: {error}") from error

@@ -11,6 +11,9 @@ from torch import nn
 # The published NuClick weights were trained with Keras' epsilon; it takes part in every folded norm.
 _EPSILON = 1.001e-5
 
+MOST_LAYERS = 64
+"""That a card may ask for: each takes memory before it is known whether the file has weights for it."""
+
 
 class ConvNorm(nn.Module):
     """Convolution without bias, batch norm, ReLU if asked for; the picture keeps its size."""

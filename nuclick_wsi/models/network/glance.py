@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nuclick_wsi.models.network.blocks import ConvNorm, Residual, Skip, halved
+from nuclick_wsi.models.network.blocks import MOST_LAYERS, ConvNorm, Residual, Skip, halved
 from nuclick_wsi.models.network.efficientnet import Encoder, channels_of
 
 STRIDE = 2
@@ -51,8 +51,8 @@ class GlanceConfig:
             raise ValueError(f"trunk must be five numbers from 1, not {self.trunk}")
         if self.features < 4 or self.features % 4:
             raise ValueError(f"features must be a multiple of four, not {self.features}")
-        if not self.dilations or min(self.dilations) < 1:
-            raise ValueError(f"dilations must be numbers from 1, not {self.dilations}")
+        if not 0 < len(self.dilations) <= MOST_LAYERS or min(self.dilations) < 1:
+            raise ValueError(f"dilations must be 1 to {MOST_LAYERS} numbers from 1, not {self.dilations!r:.60}")
         if not self.far > 0:
             raise ValueError(f"far must be above 0, not {self.far}")
         if self.encoder:
@@ -73,6 +73,18 @@ class EncodedBlocks:
 
     fine: torch.Tensor
     coarse: torch.Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence["EncodedBlocks"]) -> "EncodedBlocks":
+        """Return the blocks of several parts as one, on the first one's device."""
+        if len(parts) == 1:
+            return parts[0]
+        there = [part.to(parts[0].fine.device) for part in parts]
+        return cls(torch.cat([part.fine for part in there]), torch.cat([part.coarse for part in there]))
+
+    def to(self, device: torch.device) -> "EncodedBlocks":
+        """Return the blocks on a device, as they are if they are there already."""
+        return EncodedBlocks(self.fine.to(device), self.coarse.to(device))
 
 
 class Glance(nn.Module):

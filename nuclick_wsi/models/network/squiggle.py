@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nuclick_wsi.models.network.blocks import ConvNorm, Skip
+from nuclick_wsi.models.network.blocks import MOST_LAYERS, ConvNorm, Skip
 from nuclick_wsi.models.network.efficientnet import Encoder, channels_of
 
 _SIGNALS = 2
@@ -46,8 +46,8 @@ class SquiggleConfig:
         object.__setattr__(self, "dilations", tuple(self.dilations))
         if len(self.decoder) != 4 or min(*self.decoder, self.raw) < 1:
             raise ValueError(f"decoder must be four numbers from 1, and raw one, not {self.decoder} and {self.raw}")
-        if not self.dilations or min(self.dilations) < 1:
-            raise ValueError(f"dilations must be numbers from 1, not {self.dilations}")
+        if not 0 < len(self.dilations) <= MOST_LAYERS or min(self.dilations) < 1:
+            raise ValueError(f"dilations must be 1 to {MOST_LAYERS} numbers from 1, not {self.dilations!r:.60}")
 
 
 class SquiggleNet(nn.Module):

@@ -11,6 +11,7 @@ from nuclick_wsi.errors import SlideError
 from nuclick_wsi.paths import existing
 from nuclick_wsi.slides.readers.framed import FramedSlide
 from nuclick_wsi.slides.readers.image_reader import ImageSource
+from nuclick_wsi.slides.readers.ome_zarr_reader import OmeZarrSource, is_zarr_folder
 from nuclick_wsi.slides.readers.openslide_reader import OpenSlideSource
 from nuclick_wsi.slides.readers.source import Source
 from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent, examine_tiff
@@ -46,6 +47,7 @@ class Reader:
 READERS = (
     Reader(ReaderChoice.OPENSLIDE, OpenSlideSource, "openslide", "openslide-python"),
     Reader(ReaderChoice.TIFFSLIDE, TiffSlideSource, "tiffslide", "tiffslide"),
+    Reader(ReaderChoice.OME_ZARR, OmeZarrSource, "zarr", "zarr"),
     Reader(ReaderChoice.IMAGE, ImageSource, "PIL.Image", "pillow"),
 )
 """In the order in which they are tried."""
@@ -60,10 +62,10 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
     Parameters
     ----------
     path
-        The slide's file; of a slide of many files, the one that other programs open (`.mrxs`, any `.dcm`). It is found
-        where its name is written in another case or Unicode form, too.
+        The slide's file; of a slide of many files, the one that other programs open (`.mrxs`, any `.dcm`); or
+        the folder of an OME-Zarr picture. It is found where its name is written in another case or Unicode form, too.
     reader
-        The library to use; AUTO tries OpenSlide, TiffSlide and Pillow in this order.
+        The library to use; AUTO tries OpenSlide, TiffSlide, zarr and Pillow in this order.
     frame
         Where (0, 0) is: the whole slide's corner, or that of the part that was scanned.
 
@@ -77,7 +79,9 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
     path = existing(Path(path))
     _require_file(path)
     content = _content(path)
-    if reader is ReaderChoice.AUTO:
+    if path.is_dir():
+        source = _open_folder(path, reader)
+    elif reader is ReaderChoice.AUTO:
         source = _open_any(path, content)
     else:
         source = _try(path, [known for known in READERS if known.name == reader], content)
@@ -87,15 +91,19 @@ def open_slide(path: Path | str, *, reader: ReaderChoice = ReaderChoice.AUTO, fr
 def _content(path: Path) -> TiffContent:
     """Return what a TIFF holds; nothing is known of other files before they are opened."""
     try:
-        return examine_tiff(path) if is_tiff(path) else NOTHING_KNOWN
+        return examine_tiff(path) if path.is_file() and is_tiff(path) else NOTHING_KNOWN
     except SlideError as error:
         raise SlideError(f"{path}: {error}.") from error
 
 
 def _require_file(path: Path) -> None:
     try:
+        if is_zarr_folder(path):
+            return
         if path.is_dir():
             raise SlideError(f"{path}: is a folder, not a slide. Name the file in it that QuPath or ASAP opens.")
+        if path.exists() and not path.is_file():
+            raise SlideError(f"{path}: is a pipe or a device, not a slide's file. Name the file itself.")
         with path.open("rb") as file:
             if not file.read(1):
                 raise SlideError(f"{path}: is empty. Copy it again from where it came.")
@@ -105,6 +113,12 @@ def _require_file(path: Path) -> None:
         raise
     except OSError as error:
         raise SlideError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _open_folder(path: Path, reader: ReaderChoice) -> Source:
+    if reader not in (ReaderChoice.AUTO, ReaderChoice.OME_ZARR):
+        raise SlideError(f"{path}: is a folder, which {reader} does not read. Leave --reader at auto.")
+    return _try(path, [known for known in READERS if known.name is ReaderChoice.OME_ZARR], NOTHING_KNOWN)
 
 
 def _open_any(path: Path, content: TiffContent) -> Source:

@@ -19,6 +19,7 @@ from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.slides.pixel_sizes import in_microns, is_plausible
 from nuclick_wsi.slides.readers.source import Source
 from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent
+from nuclick_wsi.slides.readers.torn_tiles import TileCheck
 from nuclick_wsi.slides.slide import Frame, Level, SlideInfo
 
 WHITE = 255
@@ -40,6 +41,8 @@ class FramedSlide:
         stated = [one for one in (content.described_size, about.pixel_size, content.resolution) if one is not None]
         plausible = next(filter(is_plausible, stated), None)
         self._source = source
+        self._sizes = about.sizes
+        self._tiles = TileCheck(path)
         self._windows = [extent.window for extent in extents]
         self._closed = False
         self._info = SlideInfo(
@@ -75,7 +78,12 @@ class FramedSlide:
         if self._closed:
             raise SlideError(f"{self._info.path}: was closed before it was read.")
         try:
-            return self._source.read_inside(self._places[level], window.x, window.y, Size(window.width, window.height))
+            self._tiles.require_whole(self._sizes[self._places[level]], window)
+            size = Size(window.width, window.height)
+            pixels = self._source.read_inside(self._places[level], window.x, window.y, size)
+            if pixels.shape[:2] != window.shape:
+                raise SlideError(f"{pixels.shape[1]} x {pixels.shape[0]} px came")
+            return pixels
         except SlideError as error:
             raise SlideError(
                 f"{self._info.path}: level {level} cannot be read at x {window.x}, y {window.y} "

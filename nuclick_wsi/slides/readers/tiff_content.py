@@ -20,7 +20,9 @@ from nuclick_wsi.slides.readers.tiff_directories import (
     ORIENTATION,
     PHOTOMETRIC,
     RESOLUTION_UNIT,
+    ROWS_PER_STRIP,
     SAMPLES,
+    TILE_HEIGHT,
     TILE_WIDTH,
     X_RESOLUTION,
     Y_RESOLUTION,
@@ -36,6 +38,8 @@ _ALPHA = (1, 2)
 _UPRIGHT, _TURNED = 1, range(2, 9)
 _MICRONS = {2: 25_400.0, 3: 10_000.0}
 """Of TIFF's resolution units: inch and centimetre. Without one, a resolution is a ratio and no length."""
+_LARGEST_PART = 1 << 30
+"""Bytes of a tile or strip in memory; tiles of scanners have less than a thousandth of it."""
 _MUCH = 1.5
 """How much larger a picture is than another that is at least one step of a pyramid above it."""
 
@@ -145,9 +149,26 @@ def _pictures(file: BinaryIO) -> Iterator[_Picture]:
         for directory in directories(file):
             picture = _Picture.of(directory)
             if picture is not None:
+                _require_small_parts(directory, picture)
                 yield picture
     except MissingDataError:
         return  # the libraries say what is wrong with it
+
+
+def _require_small_parts(one: Directory, picture: _Picture) -> None:
+    """Refuse tiles and strips that no scanner writes and no memory holds: OpenSlide ends the process on them."""
+    if HAMAMATSU in one:
+        return  # a whole picture in one strip, which is read in parts
+    if picture.is_tiled:
+        what, width, height = "tiles", one.number(TILE_WIDTH, 0), one.number(TILE_HEIGHT, 0)
+    else:
+        what, width = "strips", picture.size.width
+        height = min(one.number(ROWS_PER_STRIP, picture.size.height), picture.size.height)
+    if min(width, height) < 1 or width * height * max(4, picture.samples) > _LARGEST_PART:
+        raise SlideError(
+            f"is damaged: it says that a picture is made of {what} of {width:,} x {height:,} px. Copy the file again "
+            "from where it came"
+        )
 
 
 def _require_eight_bits(main: _Picture) -> None:

@@ -22,7 +22,8 @@ _IN_MICRONS = {
 }
 """Of units as they are spelled; OME's own is the micron, which it need not name."""
 
-_ATTRIBUTE = re.compile(r"""([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_MOST_DIGITS = 9
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
@@ -66,16 +67,17 @@ def ome_pixel_size(description: str) -> PixelSize | None:
     attributes = _pixels(description) or {}
     sides = []
     for axis in "XY":
-        unit = _in_microns(attributes.get(f"PhysicalSize{axis}Unit", ""))
+        unit = microns_of(attributes.get(f"PhysicalSize{axis}Unit", ""))
         value = pixel_size_of(attributes.get(f"PhysicalSize{axis}"), 1)
         if unit is None or value is None:
             return None
         sides.append(value.x_um * unit)
-    return PixelSize(*sides)
+    return pixel_size_of(*sides)
 
 
 def _pixels(description: str) -> dict[str, str] | None:
-    found = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", description)
+    # Both patterns begin where nothing that they match can go on from before, so that time grows with the text alone.
+    found = re.search(r"<(?:\w+:)?Pixels\b[^<>]*>", description)
     if found is None:
         return None
     return {name: html.unescape(double or single) for name, double, single in _ATTRIBUTE.findall(found.group())}
@@ -93,16 +95,16 @@ def _imagej(description: str, resolution: tuple[float | None, float | None]) -> 
 
 def _imagej_pixel_size(entries: dict[str, str], resolution: tuple[float | None, float | None]) -> PixelSize | None:
     x_unit = entries.get("unit", "pixel")
-    units = _in_microns(x_unit), _in_microns(entries.get("yunit", x_unit))
+    units = microns_of(x_unit), microns_of(entries.get("yunit", x_unit))
     sides = [unit / per for unit, per in zip(units, resolution, strict=True) if unit and per]
     return pixel_size_of(*sides) if len(sides) == len(resolution) else None
 
 
-def _in_microns(unit: str) -> float | None:
-    """Return the microns of a unit, which ImageJ may write with its micro sign as a Java escape."""
+def microns_of(unit: str) -> float | None:
+    """Return the microns of a unit, None where it is none of length; ImageJ may write its sign as a Java escape."""
     plain = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), unit).strip()
     return _IN_MICRONS.get(plain, _IN_MICRONS.get(plain.lower()))
 
 
 def _count(text: str | None) -> int:
-    return int(text) if text is not None and text.isdecimal() and int(text) > 0 else 1
+    return max(1, int(text)) if text is not None and text.isdecimal() and len(text) <= _MOST_DIGITS else 1

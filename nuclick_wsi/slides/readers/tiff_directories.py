@@ -17,8 +17,9 @@ from nuclick_wsi.geometry import Size
 
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, DESCRIPTION = 256, 257, 258, 262, 270
 ORIENTATION, SAMPLES, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 277, 282, 283, 296
-TILE_WIDTH, SUB_DIRECTORIES, EXTRA_SAMPLES = 322, 330, 338
-OFFSETS, LENGTHS = (273, 324), (279, 325)
+ROWS_PER_STRIP, TILE_WIDTH, SUB_DIRECTORIES, EXTRA_SAMPLES = 278, 322, 330, 338
+COMPRESSION, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, JPEG_TABLES = 259, 323, 324, 325, 347
+OFFSETS, LENGTHS = (273, TILE_OFFSETS), (279, TILE_LENGTHS)
 """Of the strips, and of the tiles."""
 HAMAMATSU = 65420
 """A tag of Hamamatsu's files: beyond 4 GB their offsets are cut to 32 bits, and look like damage."""
@@ -26,7 +27,8 @@ HAMAMATSU = 65420
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 13: 4, 16: 8, 18: 8}
 """Bytes of one value, by the TIFF type's number; only whole numbers and text matter here."""
 _RATIONAL = 5
-_MOST_DIRECTORIES = 100_000
+_MOST_DIRECTORIES, _MOST_TAGS = 100_000, 3_000_000
+"""Of a file; a picture has some twenty tags, and directories of a forged one may lie on top of each other."""
 
 
 class MissingDataError(Exception):
@@ -105,6 +107,10 @@ class Directory:
         above, below = struct.unpack(f"{self.layout.order}II", data[:8])
         return above / below if below else None
 
+    def content(self, tag: int) -> bytes:
+        """Return the bytes of a tag as they stand in the file, if it holds whole numbers or text."""
+        return self._data(tag)[1]
+
     @property
     def size(self) -> Size | None:
         """Width and height in pixels; None where the tags say none that a picture can have."""
@@ -134,12 +140,16 @@ def directories(file: BinaryIO) -> Iterator[Directory]:
     layout = _layout(_bytes_at(file, 0, 4))
     waiting = [layout.number_at(file, layout.first)]
     seen: set[int] = set()
+    tags = 0
     while waiting and len(seen) < _MOST_DIRECTORIES:
         offset = waiting.pop()
         if offset in seen or offset == 0:
             continue
         seen.add(offset)
         directory = _directory(file, layout, offset)
+        tags += len(directory.entries)
+        if tags > _MOST_TAGS:
+            raise MissingDataError(f"its directories have more than {_MOST_TAGS:,} tags")
         if HAMAMATSU not in directory:
             waiting += [directory.following, *directory.numbers(SUB_DIRECTORIES).tolist()]
         yield directory

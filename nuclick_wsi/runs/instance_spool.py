@@ -1,0 +1,86 @@
+"""The instances of one image on their way from the engine to a sink: few in memory, many in a file that nobody sees.
+
+A million outlines take a GB; here they take the bytes of their ids' places.
+"""
+
+import pickle
+from array import array
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import IO
+
+from nuclick_wsi.errors import ResultError
+from nuclick_wsi.instances import Instance, order_in_files
+
+_IN_MEMORY = 16 << 20
+"""Bytes that are kept in memory before there is a file."""
+
+
+class InstanceSpool(Collection[Instance]):
+    """Instances that come in any order, and are gone through in the order of files.
+
+    Parameters
+    ----------
+    folder
+        Where the file is made when there are many; it has no name there, or loses it when the program ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by `close`
+        self._ids: list[str] = []
+        self._depths = array("b")
+        self._begins = array("q", [0])
+        self._order = array("q")
+
+    def __enter__(self) -> "InstanceSpool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, instance: Instance) -> None:
+        """Keep an instance.
+
+        Raises
+        ------
+        ResultError
+            If the folder has no room for it.
+        """
+        content = pickle.dumps(instance, pickle.HIGHEST_PROTOCOL)
+        depth, identity = order_in_files(instance)
+        try:
+            self._file.seek(self._begins[-1])
+            self._file.write(content)
+        except OSError as error:
+            raise ResultError(
+                f"{self._folder}: outlines cannot be kept there until all are done ({error.strerror or error}). Free "
+                "some room, or choose another folder with --out, and run again; what was computed is remembered."
+            ) from error
+        self._ids.append(identity)
+        self._depths.append(min(depth, 127))
+        self._begins.append(self._begins[-1] + len(content))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Instance]:
+        for number in self._in_order():
+            self._file.seek(self._begins[number])
+            found: Instance = pickle.loads(self._file.read(self._begins[number + 1] - self._begins[number]))  # noqa: S301 - our own
+            yield found
+
+    def __contains__(self, one: object) -> bool:
+        return isinstance(one, Instance) and any(one == other for other in self)
+
+    def _in_order(self) -> "array[int]":
+        if len(self._order) != len(self._ids):
+            # Sorted twice: a pair for each of a million would take more than all else here.
+            numbers = sorted(range(len(self._ids)), key=self._ids.__getitem__)
+            numbers.sort(key=self._depths.__getitem__)
+            self._order = array("q", numbers)
+        return self._order

@@ -1,0 +1,184 @@
+// Puts the page together: asks for what the server knows, then wires slide, marks, outlines, panels and keys.
+
+import { ask, takeToken } from "./api.js";
+import { askForPixelSize, askForToken, question, showHelp, showProgress, tell, tellProblem } from "./dialogs.js";
+import { Files } from "./files.js";
+import { emptyDocument, History, merging } from "./marks.js";
+import { Outlines } from "./outlines.js";
+import { Panels } from "./panels.js";
+import { Saving } from "./saving.js";
+import { Sheet } from "./sheet.js";
+import { move, openSlide, showScale, zoom } from "./slide.js";
+import { Tools } from "./tools.js";
+
+const byId = (id) => document.getElementById(id);
+
+const HELP = [
+  ["V", "move the slide"],
+  ["N  C  B", "click nuclei, cells, cells with their nucleus"],
+  ["G", "draw a line through a gland"],
+  ["I", "ignore: what does not belong to an outline"],
+  ["S", "select; drag a mark to move it"],
+  ["Delete", "delete the selected mark with its outline"],
+  ["1 to 9, 0", "class of new marks and of the selected one; 0 for none"],
+  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
+  ["R, P", "review: next, previous"],
+  ["A, X, F", "accept, reject, correct by the next click"],
+  ["O, M, U", "outlines, marks, colour by sureness on or off"],
+  ["Arrows, + -, Home", "move, zoom, whole slide"],
+  ["Enter", "mark the middle of the screen"],
+  ["L, E", "load prompts, export"],
+  ["Ctrl+S", "save results"],
+  ["Esc", "let go of what is selected"],
+];
+
+/** Ask for what the server knows of the slide, and for the token where it wants one. */
+async function start() {
+  takeToken();
+  for (;;) {
+    try {
+      return await Promise.all([ask("GET", "/view/info"), ask("GET", "/view/document")]);
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      await askForToken(error);
+    }
+  }
+}
+
+/** The document to begin with: saved work, else the marks of the file that the page was opened with. */
+function firstDocument(saved) {
+  return saved.document ?? merging(emptyDocument(), saved.file);
+}
+
+function build(info, saved) {
+  const history = new History(firstDocument(saved));
+  const osd = openSlide(byId("slide"), info);
+  const app = { info, history, osd };
+  app.outlines = new Outlines(history, {
+    changed: () => app.panels.update(),
+    failed: tellProblem,
+    progress: (done, total) => showProgress(done, total, () => app.outlines.cancel()),
+  });
+  app.sheet = new Sheet(byId("sheet"), osd, history, app.outlines);
+  app.tools = new Tools(osd, history, app.sheet, (id) => app.panels.select(id));
+  app.panels = new Panels(app);
+  app.files = new Files(app);
+  new Saving(history, saved.revision, byId("save-state"));
+  const scale = showScale(byId("scale"), osd, () => info.pixel_size_um?.[0] ?? history.doc.pixel_size_um);
+  history.onChange(scale);
+  return app;
+}
+
+function wireButtons(app) {
+  const { history, tools, files, osd } = app;
+  for (const button of byId("tools").children) {
+    button.onclick = () => tools.choose(button.dataset.tool);
+    const kinds = { ignore: null, move: null, select: null, "cell+nucleus": ["cell", "nucleus"] }[button.dataset.tool];
+    const needed = kinds === undefined ? [button.dataset.tool] : kinds ?? [];
+    button.hidden = needed.some((kind) => !app.info.models.some((model) => model.kind === kind));
+  }
+  byId("undo").onclick = () => history.undo();
+  byId("redo").onclick = () => history.redo();
+  byId("help").onclick = () => showHelp(HELP);
+  byId("save-results").onclick = () => files.saveResults();
+  byId("zoom-in").onclick = () => zoom(osd, 1.6);
+  byId("zoom-out").onclick = () => zoom(osd, 1 / 1.6);
+  byId("zoom-all").onclick = () => osd.viewport.goHome();
+  const [button, menu] = [byId("export"), byId("export-menu")];
+  const open = (isOpen) => {
+    menu.hidden = !isOpen;
+    button.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) menu.firstElementChild.focus();
+  };
+  button.onclick = () => open(menu.hidden);
+  menu.onclick = (event) => {
+    const chosen = event.target.closest("[data-as]");
+    open(false);
+    if (chosen) files.export(chosen.dataset.as);
+  };
+  menu.onkeydown = (event) => {
+    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    if (step) document.activeElement[step]?.focus();
+    if (event.key === "Escape") open(false), button.focus();
+    event.stopPropagation();
+  };
+  addEventListener("pointerdown", (event) => {
+    if (!menu.hidden && !menu.contains(event.target) && event.target !== button) open(false);
+  });
+}
+
+function keysOf(app) {
+  const { history, tools, panels, files, osd } = app;
+  const keys = {
+    v: () => tools.choose("move"), n: () => tools.choose("nucleus"), c: () => tools.choose("cell"),
+    b: () => tools.choose("cell+nucleus"), g: () => tools.choose("gland"), i: () => tools.choose("ignore"),
+    s: () => tools.choose("select"), r: () => panels.step(1), p: () => panels.step(-1),
+    a: () => panels.decide("accepted"), x: () => panels.decide("rejected"), f: () => panels.correct(),
+    o: () => panels.toggle("outlines"), m: () => panels.toggle("marks"),
+    u: () => panels.colorBy(!app.sheet.look.bySureness), l: () => byId("load").click(), e: () => byId("export").click(),
+    "?": () => showHelp(HELP), "+": () => zoom(osd, 1.6), "=": () => zoom(osd, 1.6), "-": () => zoom(osd, 1 / 1.6),
+    home: () => osd.viewport.goHome(), delete: () => panels.deleteSelected(), backspace: () => panels.deleteSelected(),
+    escape: () => (tools.correcting ? tools.correct(null) : panels.select(null)),
+    arrowleft: () => move(osd, -1, 0), arrowright: () => move(osd, 1, 0),
+    arrowup: () => move(osd, 0, -1), arrowdown: () => move(osd, 0, 1),
+    "ctrl+z": () => history.undo(), "ctrl+shift+z": () => history.redo(), "ctrl+y": () => history.redo(),
+    "ctrl+s": () => files.saveResults(),
+  };
+  for (let digit = 0; digit < 10; digit++) keys[digit] = () => panels.useClass(digit - 1);
+  return keys;
+}
+
+function wireKeys(app) {
+  const keys = keysOf(app);
+  const main = document.querySelector("main");
+  addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]") || event.altKey || event.target.matches("input:not([type=checkbox])")) return;
+    const withControl = event.ctrlKey || event.metaKey;
+    const name = (withControl ? `ctrl+${event.shiftKey ? "shift+" : ""}` : "") + event.key.toLowerCase();
+    const onSlide = byId("slide").contains(document.activeElement) || document.activeElement === document.body;
+    if (event.key === "Enter" && onSlide) app.tools.clickMiddle();
+    else if (keys[name]) keys[name]();
+    else return;
+    event.preventDefault();
+    if (event.key.startsWith("Arrow") || event.key === "Enter") main.dataset.keyboard = "";
+  });
+  addEventListener("pointermove", () => delete main.dataset.keyboard);
+}
+
+async function offerSaved(app, saved) {
+  const { history } = app;
+  const [marks, begun] = [history.doc.prompts.length, firstDocument({ file: saved.file })];
+  if (!saved.document || !marks) return;
+  const when = new Date(saved.saved_at).toLocaleString();
+  const from = saved.opened_with ? `the marks of ${saved.opened_with} as they are` : "an empty slide";
+  const answer = await question("Go on where you were?", `There are ${marks} marks of ${when}.`, {
+    go: "Go on",
+    anew: `Begin with ${from}`,
+  });
+  if (answer !== "anew") return;
+  history.change({ ...begun, pixel_size_um: history.doc.pixel_size_um });
+  tell("What was there comes back with Undo.");
+}
+
+async function run() {
+  const [info, saved] = await start();
+  byId("slide-name").textContent = info.slide;
+  document.title = `${info.slide} – nuclick-wsi`;
+  const app = build(info, saved);
+  window.nuclick = app; // for the console, and for tests
+  wireButtons(app);
+  wireKeys(app);
+  app.tools.choose("nucleus");
+  app.osd.addOnceHandler("tile-drawn", () => (document.body.dataset.ready = String(performance.now())));
+  app.osd.addHandler("tile-load-failed", () => tell("A part of the slide cannot be read.", { wrong: true }));
+  for (const remark of info.remarks) tell(`Note: ${remark}.`);
+  const isReload = performance.getEntriesByType("navigation")[0]?.type === "reload";
+  if (!isReload) await offerSaved(app, saved);
+  if (info.pixel_size_um === null && app.history.doc.pixel_size_um === null) {
+    app.history.change({ ...app.history.doc, pixel_size_um: await askForPixelSize() });
+  } else {
+    await app.outlines.askForAll();
+  }
+}
+
+run().catch(tellProblem);

@@ -1,0 +1,208 @@
+"""A headless Chromium that does what a user does: clicks, keys, touches. It is spoken to over two pipes.
+
+`NUCLICK_CHROMIUM` names the program where it is not found by itself.
+"""
+
+import base64
+import fcntl
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WITHIN = 120.0
+"""Seconds: a machine under load is slow."""
+_KEYS = {"Enter": 13, "Delete": 46, "Escape": 27, "Home": 36, "ArrowLeft": 37, "ArrowDown": 40, " ": 32}
+_CONTROL, _SHIFT = 2, 8
+
+
+def find_chromium() -> str | None:
+    """Return the program; None where there is none, or it cannot be spoken to over pipes."""
+    if sys.platform == "win32":
+        return None
+    return os.environ.get("NUCLICK_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class RefusedError(Exception):
+    """The browser cannot do what it was told: in the middle of loading a page, say."""
+
+
+class Chromium:
+    """A browser with an empty profile of its own."""
+
+    def __init__(self, program: str, folder: Path, size: tuple[int, int] = (1280, 800)) -> None:
+        self._folder = folder
+        to_read, self._to = os.pipe()
+        self._from, to_write = os.pipe()
+        # The browser knows its pipes by number, 3 and 4: out of the way of these first.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 50) for end in (to_read, to_write)]
+        options = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--disable-dev-shm-usage",
+        ]
+        self._process = subprocess.Popen(
+            [program, *options, f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(3, 4),
+            preexec_fn=lambda: (os.dup2(ends[0], 3), os.dup2(ends[1], 4)),  # noqa: PLW1509 - takes no lock
+        )
+        for end in (to_read, to_write, *ends):
+            os.close(end)
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, Any] = {}
+        self._changed = threading.Condition()
+        self.events: list[dict[str, Any]] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        rest = b""
+        while part := os.read(self._from, 1 << 16):
+            *messages, rest = (rest + part).split(b"\0")
+            for message in map(json.loads, messages):
+                with self._changed:
+                    if "id" in message:
+                        self._answers[message["id"]] = message
+                    else:
+                        self.events.append(message)
+                    self._changed.notify_all()
+
+    def send(self, method: str, session: str | None = None, **parameters: Any) -> Any:
+        """Send a command; return its result, or raise what the browser says is wrong."""
+        number = next(self._numbers)
+        about = {"sessionId": session} if session else {}
+        os.write(self._to, json.dumps({"id": number, "method": method, "params": parameters, **about}).encode() + b"\0")
+        with self._changed:
+            there = self._changed.wait_for(lambda: number in self._answers, WITHIN)
+            assert there, f"Chromium has not answered {method}"
+            answer = self._answers.pop(number)
+        if "error" in answer:
+            raise RefusedError(method, answer["error"])
+        return answer["result"]
+
+    def open(self, address: str, *, touch: bool = False) -> "Tab":
+        """Return a new tab on an address."""
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        tab = Tab(self, target, session)
+        for domain in ("Page", "Runtime", "Log"):
+            tab.send(f"{domain}.enable")
+        if touch:
+            tab.send("Emulation.setTouchEmulationEnabled", enabled=True)
+        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self._folder), eventsEnabled=True)
+        tab.send("Page.navigate", url=address)
+        return tab
+
+    def close(self) -> None:
+        """End the browser."""
+        self._process.terminate()
+        self._process.wait(20)
+        os.close(self._to)
+
+
+class Tab:
+    """One page of a browser."""
+
+    def __init__(self, browser: Chromium, target: str, session: str) -> None:
+        self.browser, self._target, self._session = browser, target, session
+
+    def send(self, method: str, **parameters: Any) -> Any:
+        return self.browser.send(method, self._session, **parameters)
+
+    def run(self, script: str) -> Any:
+        """Return what an expression of JavaScript comes to, awaited."""
+        answer = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, (script, answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    def wait(self, condition: str) -> Any:
+        """Return what an expression comes to once that is true; what it throws counts as not yet."""
+        end = time.monotonic() + WITHIN
+        while not (value := self._tried(f"(() => {{ try {{ return {condition} }} catch {{ return null }} }})()")):
+            assert time.monotonic() < end, (
+                f"never true: {condition}; the page shows {self.run('document.body.innerText')}"
+            )
+            time.sleep(0.03)
+        return value
+
+    def _tried(self, script: str) -> Any:
+        try:
+            return self.run(script)
+        except RefusedError:
+            return None
+
+    def reload(self, by: str = "location.reload()") -> None:
+        """Have the page loaded anew, by a script that does it, and wait until the old one is gone."""
+        self.run("window.isOld = true")
+        self._tried(by)
+        self.wait("window.isOld === undefined && document.readyState === 'complete'")
+
+    def click(self, x: float, y: float) -> None:
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press_on(self, selector: str) -> None:
+        """Click the middle of an element."""
+        box = self.wait(
+            f"(b => b.width && [b.x + b.width / 2, b.y + b.height / 2])"
+            f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        )
+        self.click(*box)
+
+    def drag(self, places: list[tuple[float, float]]) -> None:
+        """Press at the first place, move through the others, and let go at the last."""
+        self._mouse("mousePressed", places[0])
+        for place in places[1:]:
+            self._mouse("mouseMoved", place)
+        self._mouse("mouseReleased", places[-1])
+
+    def _mouse(self, kind: str, place: tuple[float, float]) -> None:
+        pressed = {"button": "left", "buttons": 1, "clickCount": 0 if kind == "mouseMoved" else 1}
+        self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], **pressed)
+
+    def touch(self, x: float, y: float) -> None:
+        self.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def key(self, key: str, *, control: bool = False, shift: bool = False) -> None:
+        code = _KEYS.get(key, ord(key.upper()[0]))
+        held = (_CONTROL if control else 0) | (_SHIFT if shift else 0)
+        named = {"key": key, "windowsVirtualKeyCode": code, "modifiers": held}
+        self.send("Input.dispatchKeyEvent", type="rawKeyDown", **named)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.send("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
+    def picture(self, path: Path, quality: int = 88) -> None:
+        """Save what the tab shows as JPEG."""
+        answer = self.send("Page.captureScreenshot", format="jpeg", quality=quality)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def complaints(self) -> list[Any]:
+        """Return what the browser's log says is wrong: refused by policy, thrown, not found."""
+        found = []
+        for event in self.browser.events:
+            if event.get("sessionId") != self._session:
+                continue
+            if event["method"] == "Runtime.exceptionThrown":
+                found.append(event["params"]["exceptionDetails"])
+            if event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
+                found.append(event["params"]["entry"]["text"])
+        return found
+
+    def close(self) -> None:
+        self.browser.send("Target.closeTarget", targetId=self._target)
