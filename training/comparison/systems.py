@@ -31,11 +31,11 @@ class Entry:
 
 
 NUCLEI: Sequence[Entry] = (
-    Entry(Disc(4.0), {"radius_um": (3.0, 3.5, 4.0, 4.5, 5.0)}),
-    Entry(Watershed(), {"smoothing_um": (0.25, 0.5, 1.0), "reach_um": (5.0, 6.5, 8.0), "pale": (0.6, 0.8, 1.0)}),
-    Entry(RegionGrowing(), {"smoothing_um": (0.25, 0.5, 1.0), "tolerance": (0.1, 0.15, 0.2, 0.25)}),
-    Entry(ActiveContour(), {"smoothing_um": (0.25, 0.5), "reach_um": (5.0, 6.5, 8.0), "iterations": (15, 30, 60)}),
-    Entry(GrabCut(), {"margin": (0.2, 0.5), "iterations": (2, 5)}),
+    Entry(Disc(3.0), {"radius_um": (2.5, 3.0, 3.5, 4.0, 4.5, 5.0)}),
+    Entry(Watershed(1.0, 6.5, 0.6), {"smoothing_um": (0.25, 0.5, 1.0), "reach_um": (5.0, 6.5, 8.0), "pale": (0.6, 0.8, 1.0)}),
+    Entry(RegionGrowing(0.5, 0.15), {"smoothing_um": (0.25, 0.5, 1.0), "tolerance": (0.1, 0.15, 0.2, 0.25)}),
+    Entry(ActiveContour(0.5, 6.5, 30), {"smoothing_um": (0.25, 0.5), "reach_um": (5.0, 6.5, 8.0), "iterations": (15, 30, 60)}),
+    Entry(GrabCut(0.5, 2), {"margin": (0.2, 0.5), "iterations": (2, 5)}),
     Entry(NuClick("nuclei", ObjectKind.NUCLEUS), {}),
 )
 CELLS: Sequence[Entry] = (
@@ -47,8 +47,8 @@ CELLS: Sequence[Entry] = (
     Entry(NuClick("cells", ObjectKind.CELL), {}),
 )
 GLANDS: Sequence[Entry] = (
-    Entry(Disc(40.0), {"radius_um": (30.0, 40.0, 50.0)}),
-    Entry(GrabCut(), {"margin": (0.1, 0.2, 0.5), "iterations": (2, 5)}),
+    Entry(Disc(50.0), {"radius_um": (30.0, 40.0, 50.0, 60.0)}),
+    Entry(GrabCut(0.1, 2), {"margin": (0.1, 0.2, 0.5), "iterations": (2, 5)}),
     Entry(NuClick("glands", ObjectKind.GLAND), {}),
 )
 SYSTEMS: Mapping[ObjectKind, Sequence[Entry]] = {
