@@ -25,6 +25,7 @@ FLOORS = (
     {"nuclick_training.synthesis", "nuclick_training.sampling"},
     {"nuclick_training.fitting"},
     {"nuclick_training.evaluation"},
+    {"nuclick_training.comparison"},
     {"nuclick_training"},  # its commands
     {"nuclick_wsi.cli"},
 )

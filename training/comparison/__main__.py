@@ -1,0 +1,85 @@
+"""`python -m nuclick_training.comparison compare|choose`: interactive systems on the same objects, scored alike."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from nuclick_training.comparison.bench import Scene, scenes_of, score
+from nuclick_training.comparison.pictures import sheet
+from nuclick_training.comparison.systems import SYSTEMS
+from nuclick_training.comparison.tables import Row, csv_of, table_of
+from nuclick_training.datasets.data import read_picture
+from nuclick_training.evaluation.evaluate import Evaluation, images_of
+from nuclick_wsi.errors import NuclickError
+from nuclick_wsi.files import write_atomically
+from nuclick_wsi.prompts import ObjectKind
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake is a `NuclickError`."""
+    options = _parser().parse_args(arguments)
+    options.run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nuclick_training.comparison", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    compare = commands.add_parser("compare", help="outline the same objects by every system, and print the scores")
+    compare.add_argument("--out", type=Path, required=True, help="folder of comparison.csv and comparison.png")
+    compare.set_defaults(run=_compare, split="test")
+    choose = commands.add_parser("choose", help="find each system's best parameters")
+    choose.set_defaults(run=_choose, split="validation")
+    for command in (compare, choose):
+        command.add_argument("kind", type=ObjectKind, choices=list(ObjectKind), metavar="{nucleus,cell,gland}")
+        command.add_argument("--data", type=Path, required=True, help="folder of one data set: images/ and labels/")
+        command.add_argument("--mpp", type=float, required=True, help="microns per pixel of its images")
+        command.add_argument("--split", default=command.get_default("split"), help="part of it, or all")
+        command.add_argument("--objects", type=int, help="so many of its objects at most; default: all")
+        command.add_argument("--system", action="append", help="only the systems whose names begin so")
+    return parser
+
+
+def _compare(options: argparse.Namespace) -> None:
+    scenes = _scenes(options)
+    rows, drawn = [], []
+    for entry in SYSTEMS[options.kind]:
+        if _asked(entry.system.name, options.system):
+            results = [score(entry.system, scene) for scene in scenes]
+            rows.append(Row(entry.system, [result for result, _ in results]))
+            drawn.append((entry.system.name, [pieces for _, pieces in results]))
+    console = Console()
+    console.print(table_of(rows, options.kind))
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_atomically(options.out / "comparison.csv", csv_of(rows, options.kind))
+    write_atomically(options.out / "comparison.png", sheet(scenes, drawn))
+    console.print(f"Table and pictures are in {options.out}.", highlight=False)
+
+
+def _choose(options: argparse.Namespace) -> None:
+    scenes = _scenes(options)
+    for entry in SYSTEMS[options.kind]:
+        if entry.grid and _asked(entry.system.name, options.system):
+            rows = [Row(system, [score(system, scene)[0] for scene in scenes]) for system in entry.choices()]
+            best = max(rows, key=lambda row: row.dice)
+            chosen = ", ".join(f"{name} = {getattr(best.system, name):g}" for name in entry.grid)
+            print(f"{entry.system.name:16} Dice per object {best.dice:.3f} with {chosen}", flush=True)
+
+
+def _scenes(options: argparse.Namespace) -> list[Scene]:
+    names = images_of(Evaluation("", options.data, split=options.split))
+    return list(scenes_of([read_picture(options.data, name, 1.0) for name in names], options.mpp, options.objects))
+
+
+def _asked(name: str, beginnings: Sequence[str] | None) -> bool:
+    return beginnings is None or name.lower().startswith(tuple(text.lower() for text in beginnings))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NuclickError as mistake:
+        print(f"error: {mistake}", file=sys.stderr)
+        sys.exit(mistake.exit_code)
