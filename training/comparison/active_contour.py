@@ -1,6 +1,7 @@
-"""Active contours without edges (T. Chan and L. Vese, 2001), from a circle of 3 pixels about the click, as the paper has it.
+"""Active contours without edges (T. Chan and L. Vese, 2001).
 
-By the morphological form of scikit-image (P. Marquez-Neila et al., 2014), in a crop about the click.
+They begin as a circle of 3 pixels about the click, as in the paper, and move by the morphological form of scikit-image
+(P. Marquez-Neila et al., 2014), in a crop about the click.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from nuclick_training.comparison.marks import Mark
 from nuclick_training.comparison.system import Piece
 from nuclick_training.datasets.data import Rgb
 from nuclick_training.evaluation.metrics import Floats
-from nuclick_training.sampling.squiggles import Mask
+from nuclick_training.sampling.squiggles import Mask, Strokes
 from nuclick_wsi.errors import SettingsError
 from nuclick_wsi.segmentation.signals import rasterize
 
@@ -33,11 +33,12 @@ class GrabCut:
         margin = int(self.margin * max(right - left, bottom - top)) + 2
         row, column = max(0, top - margin), max(0, left - margin)
         part = image[row : bottom + margin, column : right + margin]
-        mask = _segmented(part, mark.box - (column, row, column, row), [stroke - (column, row) for stroke in mark.strokes], self)
+        strokes = [stroke - (column, row) for stroke in mark.strokes]
+        mask = _segmented(part, mark.box - (column, row, column, row), strokes, self)
         return Piece(row, column, mask) if mask.any() else None
 
 
-def _segmented(part: Rgb, box: Floats, strokes: Sequence[Floats], asked: GrabCut) -> Mask:
+def _segmented(part: Rgb, box: Floats, strokes: Strokes, asked: GrabCut) -> Mask:
     try:
         import cv2  # noqa: PLC0415 - an extra that nothing else needs
     except ImportError as error:
@@ -49,6 +50,7 @@ def _segmented(part: Rgb, box: Floats, strokes: Sequence[Floats], asked: GrabCut
     pixels = pixels[((pixels >= 0) & (pixels < part.shape[:2])).all(axis=1)]
     state[tuple(pixels.T)] = cv2.GC_FGD
     cv2.setRNGSeed(0)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(part[..., ::-1]), state, None, *models, asked.iterations, cv2.GC_INIT_WITH_MASK)
+    inside, outside = np.zeros((1, 65)), np.zeros((1, 65))
+    image, no_box = np.ascontiguousarray(part[..., ::-1]), (0, 0, 0, 0)
+    cv2.grabCut(image, state, no_box, inside, outside, asked.iterations, cv2.GC_INIT_WITH_MASK)
     return np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD))

@@ -1,6 +1,6 @@
 """What a user marks of an object: a click in it, one beside it, a box, its four extreme points, a squiggle.
 
-All are taken from the true mask, as the paper takes them (section IV-E), and nothing else of the truth reaches a system.
+All are taken from the true mask, as the paper takes them (section IV-E); nothing else of the truth reaches a system.
 """
 
 from dataclasses import dataclass

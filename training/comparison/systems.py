@@ -1,6 +1,7 @@
 """The systems of the bench by name, and the choices of their parameters; see docs/comparison.md.
 
-What a system uses was chosen by `python -m nuclick_training.comparison choose` on validation images.
+What a system uses for nuclei and glands was chosen on validation images, by
+`python -m nuclick_training.comparison choose`.
 """
 
 import itertools
@@ -32,9 +33,15 @@ class Entry:
 
 NUCLEI: Sequence[Entry] = (
     Entry(Disc(3.0), {"radius_um": (2.5, 3.0, 3.5, 4.0, 4.5, 5.0)}),
-    Entry(Watershed(1.0, 6.5, 0.6), {"smoothing_um": (0.25, 0.5, 1.0), "reach_um": (5.0, 6.5, 8.0), "pale": (0.6, 0.8, 1.0)}),
+    Entry(
+        Watershed(1.0, 6.5, 0.6),
+        {"smoothing_um": (0.25, 0.5, 1.0), "reach_um": (5.0, 6.5, 8.0), "pale": (0.6, 0.8, 1.0)},
+    ),
     Entry(RegionGrowing(0.5, 0.15), {"smoothing_um": (0.25, 0.5, 1.0), "tolerance": (0.1, 0.15, 0.2, 0.25)}),
-    Entry(ActiveContour(0.5, 6.5, 30), {"smoothing_um": (0.25, 0.5), "reach_um": (5.0, 6.5, 8.0), "iterations": (15, 30, 60)}),
+    Entry(
+        ActiveContour(0.5, 6.5, 30),
+        {"smoothing_um": (0.25, 0.5), "reach_um": (5.0, 6.5, 8.0), "iterations": (15, 30, 60)},
+    ),
     Entry(GrabCut(0.5, 2), {"margin": (0.2, 0.5), "iterations": (2, 5)}),
     Entry(NuClick("nuclei", ObjectKind.NUCLEUS), {}),
 )

@@ -1,7 +1,7 @@
 """Watershed from markers (K. Parvati et al., 2008): clicks are markers, and so is what is surely background.
 
-The paper gives the centroids as markers of objects; it says of the background nothing. Here it is what lies farther from
-every click than `reach_um`, and what has less stain than a share of the threshold of Otsu.
+The paper gives the centroids as markers of objects, and says nothing of the background. Here that is what lies farther
+from every click than `reach_um`, and what has less stain than a share of the threshold of Otsu.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Watershed:
         """Return the basin of each mark."""
         stain = hematoxylin(image, self.smoothing_um / mpp)
         reach = int(self.reach_um / mpp) + 1
-        basins = watershed(sobel(stain), self._markers(stain, marks, self.reach_um / mpp))
+        basins = watershed(sobel(stain), self._markers(stain, marks, self.reach_um / mpp)).astype(np.float64)
         return [self._basin(basins, mark, index, reach) for index, mark in enumerate(marks, 2)]
 
     def _markers(self, stain: Floats, marks: Sequence[Mark], reach: float) -> Labels:
@@ -47,6 +47,6 @@ class Watershed:
         markers[places[:, 1], places[:, 0]] = np.arange(2, len(marks) + 2)
         return markers
 
-    def _basin(self, basins: Labels, mark: Mark, index: int, reach: int) -> Piece | None:
+    def _basin(self, basins: Floats, mark: Mark, index: int, reach: int) -> Piece | None:
         crop = Crop.about(basins, mark.click, reach)
         return crop.piece(crop.image == index, mark.click)
