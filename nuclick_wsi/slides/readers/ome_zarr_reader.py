@@ -1,8 +1,6 @@
 """The adapter of zarr: OME-Zarr pictures, 0.4 and 0.5, in a folder or in one zip file."""
 
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.slides.readers.ome_zarr_content import ZarrPicture
-from nuclick_wsi.slides.readers.source import SourceInfo
+from nuclick_wsi.slides.readers.source import SourceInfo, in_our_words
 
 _MARKS = ("zarr.json", ".zattrs", ".zgroup")
 """What the folder of a group has, in zarr 3 or 2."""
@@ -30,7 +28,7 @@ class OmeZarrSource:
     def __init__(self, path: Path) -> None:
         if not is_zarr_folder(path) and not (path.is_file() and zipfile.is_zipfile(path)):
             raise SlideError("not an OME-Zarr folder or zip file")
-        with _in_our_words():
+        with in_our_words():
             self._store, group = _open(path)
             try:
                 group, more = _picture_in(group)
@@ -59,7 +57,7 @@ class OmeZarrSource:
         """Read a rectangle that lies inside a level; see `Source.read_inside`."""
         axes = self._picture.axes
         place = {"y": slice(y, y + size.height), "x": slice(x, x + size.width), "c": slice(None)}
-        with _in_our_words():
+        with in_our_words():
             pixels = np.asarray(self._levels[level][tuple(place.get(axis, 0) for axis in axes)])
         if "c" not in axes:
             pixels = pixels[None]
@@ -87,14 +85,3 @@ def _picture_in(group: Any) -> tuple[Any, tuple[str, ...]]:
         return group, ()
     more = ("the file holds several pictures, of which the first is read",) if "1" in group else ()
     return group["0"], more
-
-
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    """Make a `SlideError` of whatever damaged metadata or one of the codecs leads to."""
-    try:
-        yield
-    except SlideError:
-        raise
-    except Exception as error:
-        raise SlideError(f"{type(error).__name__}: {error}") from error

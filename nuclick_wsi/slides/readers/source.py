@@ -3,7 +3,8 @@
 An adapter opens a file or raises a `SlideError` with the library's own reason; it then reads inside its levels only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.choices import ReaderChoice
+from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Region, Size
 from nuclick_wsi.scale import PixelSize
 
@@ -71,3 +73,14 @@ def number_of(value: object) -> float | None:
     """Return a positive number that a file gives as text or number, else None."""
     size = pixel_size_of(value, 1)
     return size.x_um if size else None
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Make a `SlideError` of whatever a damaged header or one of a dozen codecs leads to in a library."""
+    try:
+        yield
+    except SlideError:
+        raise
+    except Exception as error:
+        raise SlideError(f"{type(error).__name__}: {error}") from error

@@ -1,8 +1,6 @@
 """TiffSlide's adapter: TIFF files that OpenSlide refuses, striped, OME with a sub-IFD pyramid, WebP, JPEG 2000, ..."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, pixel_size_of
+from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, in_our_words, pixel_size_of
 from nuclick_wsi.slides.readers.tiff_check import require_complete
 from nuclick_wsi.slides.readers.tiff_directories import is_tiff
 
@@ -32,7 +30,7 @@ class TiffSlideSource:
         require_complete(path)
         self._handle = _open(path)
         try:
-            with _in_our_words():
+            with in_our_words():
                 _require_colours(self._handle)
                 _fill_gaps_with_white(self._handle)
                 self.about = _about(self._handle)
@@ -44,7 +42,7 @@ class TiffSlideSource:
         """Read a rectangle that lies inside a level; see `Source.read_inside`."""
         downsample = self._handle.level_downsamples[level]
         corner = _slide_pixel_of(x, downsample), _slide_pixel_of(y, downsample)
-        with _in_our_words():
+        with in_our_words():
             pixels = self._handle.read_region(corner, level, (size.width, size.height), as_array=True, padding=False)
         return np.require(_rgb_over_white(np.asarray(pixels, np.uint8)), np.uint8, ["C", "W"])
 
@@ -58,19 +56,8 @@ def _open(path: Path) -> "tiffslide.TiffSlide":
         import tiffslide  # noqa: PLC0415  (0.7 s of zarr, which most slides can do without)
     except ImportError as error:
         raise SlideError(f"is not installed ({error}): pip install tiffslide") from error
-    with _in_our_words():
+    with in_our_words():
         return tiffslide.TiffSlide(path)
-
-
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    """Make a `SlideError` of whatever a damaged header or one of a dozen codecs leads to."""
-    try:
-        yield
-    except SlideError:
-        raise
-    except Exception as error:
-        raise SlideError(f"{type(error).__name__}: {error}") from error
 
 
 def _about(handle: "tiffslide.TiffSlide") -> SourceInfo:
