@@ -1,13 +1,17 @@
-"""`python -m nuclick_training.comparison compare|choose`: interactive systems on the same objects, scored alike."""
+"""`python -m nuclick_training.comparison train|compare|choose`: interactive systems on the same objects."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from nuclick_training.comparison.bench import Scene, scenes_of, score
+from nuclick_training.comparison.learned.designs import DESIGNS
+from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
 from nuclick_training.comparison.pictures import sheet
 from nuclick_training.comparison.systems import SYSTEMS
 from nuclick_training.comparison.tables import Row, csv_of, table_of
@@ -30,26 +34,43 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="outline the same objects by every system, and print the scores")
     compare.add_argument("--out", type=Path, required=True, help="folder of comparison.csv and comparison.png")
     compare.set_defaults(run=_compare, split="test")
+    compare.add_argument("--models", type=Path, help="folder of trained systems, as `train` wrote it")
+    train = commands.add_parser("train", help="train the systems that learn, one after the other")
+    train.add_argument("--models", type=Path, required=True, help="folder for what they learn; a run in it goes on")
+    train.add_argument("--minutes", type=float, default=60.0, help="for each system (default: %(default)g)")
+    train.add_argument("--threads", type=int, default=1, help="of the CPU (default: %(default)s)")
+    train.set_defaults(run=_train)
     choose = commands.add_parser("choose", help="find each system's best parameters")
     choose.set_defaults(run=_choose, split="validation")
-    for command in (compare, choose):
+    for command in (train, compare, choose):
         command.add_argument("kind", type=ObjectKind, choices=list(ObjectKind), metavar="{nucleus,cell,gland}")
         command.add_argument("--data", type=Path, required=True, help="folder of one data set: images/ and labels/")
         command.add_argument("--mpp", type=float, required=True, help="microns per pixel of its images")
+        command.add_argument("--system", action="append", help="only the systems whose names begin so")
+    for command in (compare, choose):
         command.add_argument("--split", default=command.get_default("split"), help="part of it, or all")
         command.add_argument("--objects", type=int, help="so many of its objects at most; default: all")
-        command.add_argument("--system", action="append", help="only the systems whose names begin so")
     return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    torch.set_num_threads(options.threads)
+    settings = replace(SETTINGS, minutes=options.minutes)
+    for design in DESIGNS[options.kind]:
+        if _asked(design.name, options.system) and not file_of(design, options.models).exists():
+            print(f"{design.name}: {options.minutes:g} minutes", flush=True)
+            print(train(design, options.kind, options.data, options.mpp, options.models, settings), flush=True)
 
 
 def _compare(options: argparse.Namespace) -> None:
     scenes = _scenes(options)
     rows, drawn = [], []
-    for entry in SYSTEMS[options.kind]:
-        if _asked(entry.system.name, options.system):
-            results = [score(entry.system, scene) for scene in scenes]
-            rows.append(Row(entry.system, [result for result, _ in results]))
-            drawn.append((entry.system.name, [pieces for _, pieces in results]))
+    learned = trained_systems(options.kind, options.models) if options.models else ()
+    for system in (*(entry.system for entry in SYSTEMS[options.kind]), *learned):
+        if _asked(system.name, options.system):
+            results = [score(system, scene) for scene in scenes]
+            rows.append(Row(system, [result for result, _ in results]))
+            drawn.append((system.name, [pieces for _, pieces in results]))
     console = Console()
     console.print(table_of(rows, options.kind))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -60,16 +60,21 @@ def _mark(number: int, corner: Floats, mask: Mask, labels: Labels) -> Mark:
     return Mark(
         number,
         corner + click,
-        _beside(number, corner, size, labels),
+        beside(number, corner, size, labels, np.random.default_rng(number)),
         np.concatenate([corner, corner + size]),
         corner + pixels[chosen],
         [stroke + corner for stroke in walked_skeleton(mask)],
     )
 
 
-def _beside(number: int, corner: Floats, size: Floats, labels: Labels) -> Floats:
-    """Return the middle of a random pixel outside of an object, within its box and as far again around it."""
-    rng = np.random.default_rng(number)
+def beside(number: int, corner: Floats, size: Floats, labels: Labels, rng: np.random.Generator) -> Floats:
+    """Return the middle of a random pixel outside of an object, within its box and as far again around it.
+
+    Parameters
+    ----------
+    corner, size
+        (2,): of the object's box, x before y.
+    """
     reach = np.maximum(size / 2, _BESIDE)
     low = np.maximum(corner - reach, 0)
     high = np.minimum(corner + size + reach, labels.shape[::-1])

@@ -17,7 +17,6 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from nuclick_training.fitting.distributed import TrainingProcess
-from nuclick_training.fitting.loss import nuclick_loss
 from nuclick_training.fitting.run import CHECKPOINT, Run
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.fitting.training_log import NoLog, RunLog, TrainingLog
@@ -69,7 +68,8 @@ def fit(
     checked = run.seconds
     started = time.monotonic() - run.seconds
     while (progress := settings.progress(run.step, run.seconds)) < 1:
-        losses.append(_step(run, network, _corrected_at_times(run, next(drawn), settings, process), settings))
+        batch = _corrected_at_times(run, next(drawn), settings, process)
+        losses.append(_step(run, network, batch, settings))
         (run.seconds,) = process.agreed(time.monotonic() - started)
         log.stepped(run.step, progress, losses[-1])
         over = settings.progress(run.step, run.seconds) >= 1
@@ -121,7 +121,7 @@ def _step(run: Run, network: nn.Module, batch: Batch, settings: FitSettings) -> 
     mixed = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
     with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
         logits = network(*batch.inputs)
-    loss = nuclick_loss(logits.float(), batch.target, settings.largest_alpha)
+    loss = run.loss(logits.float(), batch.target, settings.largest_alpha)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip or float("inf"))

@@ -1,9 +1,14 @@
 """The paper's loss (equation 1): soft Dice plus adaptively weighted cross-entropy."""
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
 from nuclick_training.sampling.sampling import OBJECT, OTHERS, UNKNOWN
+
+Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+"""From what a network returns while it is trained, the target, and `FitSettings.largest_alpha` to a mean loss."""
 
 
 def nuclick_loss(logits: torch.Tensor, target: torch.Tensor, largest_alpha: float = 1.0) -> torch.Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nuclick_training.fitting.loss import Loss, nuclick_loss
 from nuclick_training.fitting.settings import FitSettings
 from nuclick_wsi.errors import SettingsError
 
@@ -44,7 +45,7 @@ class Averaged:
 
 @dataclass(slots=True)
 class Run:
-    """Everything that a checkpoint stores.
+    """Everything that a checkpoint stores, and the loss.
 
     Attributes
     ----------
@@ -52,6 +53,8 @@ class Run:
         The highest validation score so far, 0 before the first.
     stale
         Checks since then.
+    loss
+        What the network is trained by.
     """
 
     network: nn.Module
@@ -61,6 +64,7 @@ class Run:
     seconds: float = 0.0
     best: float = 0.0
     stale: int = field(default=0)
+    loss: Loss = nuclick_loss
 
     def save(self, path: Path) -> None:
         """Write a checkpoint in place of the last one."""

@@ -1,0 +1,195 @@
+"""Learned systems on the bench: what each is shown, what it is trained by, and that it learns to outline."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from made_pictures import folder_of
+from test_comparison import MPP, SIZES, tissue
+
+from nuclick_training.comparison.__main__ import main
+from nuclick_training.comparison.bench import scenes_of, score
+from nuclick_training.comparison.disc import Disc
+from nuclick_training.comparison.learned.designs import DESIGNS
+from nuclick_training.comparison.learned.diverse import MASKS, DiverseNet, diverse_loss
+from nuclick_training.comparison.learned.learned_system import LearnedSystem
+from nuclick_training.comparison.learned.looks import (
+    BoxCrop,
+    BoxDistance,
+    ExtremePoints,
+    GuidingSignals,
+    Sight,
+    TwoClicks,
+)
+from nuclick_training.comparison.learned.refining import refined
+from nuclick_training.comparison.learned.sampler import MarkedSampler
+from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
+from nuclick_training.comparison.marks import Mark, marks_of
+from nuclick_training.sampling.sampling import OBJECT
+from nuclick_wsi.errors import ModelError
+from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
+from nuclick_wsi.prompts import ObjectKind
+
+NUCLEI = DESIGNS[ObjectKind.NUCLEUS]
+SIGHT = Sight(64, 1.0)
+
+
+def mark_of_a_box() -> Mark:
+    """Return the marks of an object of 24 x 12 pixels at (100, 50)."""
+    labels = np.zeros((160, 260), np.int32)
+    labels[50:62, 100:124] = 7
+    labels[80:90, 100:110] = 8
+    return marks_of(labels)[0]
+
+
+def inside_of(look, mark: Mark) -> np.ndarray:
+    """Return the object's own pixels in the window of a look."""
+    window = look.window(mark, SIGHT)
+    left, top, right, bottom = window.crop_points(mark.box.reshape(2, 2)).reshape(4)
+    middles = np.arange(window.size) + 0.5
+    return ((middles > top) & (middles < bottom))[:, None] & ((middles > left) & (middles < right))[None]
+
+
+def test_two_clicks_are_shown_as_nearness_to_each() -> None:
+    mark = mark_of_a_box()
+    own, beside = TwoClicks().maps(mark, [], TwoClicks().window(mark, SIGHT))
+    assert own[32, 32] == 1
+    assert own[32, 42] == pytest.approx(1 - 10 / 64)
+    assert beside.max() == 1
+    assert not inside_of(TwoClicks(), mark)[np.unravel_index(beside.argmax(), beside.shape)]
+
+
+def test_a_box_is_shown_as_depth_and_fits_the_window_whatever_its_size() -> None:
+    mark = mark_of_a_box()
+    depth, inside = BoxDistance().maps(mark, [], BoxDistance().window(mark, SIGHT))
+    assert (inside > 0).tolist() == inside_of(BoxDistance(), mark).tolist()
+    assert ((depth > 0.5) == (inside > 0)).all()
+    assert depth.argmax() in np.flatnonzero(depth == depth[32, 32])
+    large = dataclasses.replace(mark, box=np.array([0.0, 0.0, 200.0, 90.0]))
+    window = BoxDistance().window(large, SIGHT)
+    assert window.step > 1
+    assert BoxDistance().maps(large, [], window)[1].sum() > 0
+
+
+def test_extreme_points_are_hills_in_a_window_that_is_scaled_to_them() -> None:
+    mark = mark_of_a_box()
+    window = ExtremePoints().window(mark, SIGHT)
+    hills, nothing = ExtremePoints().maps(mark, [], window)
+    assert window.size * window.step == pytest.approx(23 / 0.8)
+    for x, y in window.crop_points(mark.extremes):
+        assert hills[int(y), int(x)] > 0.7
+    assert hills[0, 0] < 0.01
+    assert not nothing.any()
+
+
+def test_a_box_crop_shows_what_the_box_holds_and_no_more() -> None:
+    mark = mark_of_a_box()
+    window = BoxCrop().window(mark, SIGHT)
+    inside, nothing = BoxCrop().maps(mark, [], window)
+    assert window.size * window.step == 24
+    assert (inside > 0).tolist() == inside_of(BoxCrop(), mark).tolist()
+    assert not nothing.any()
+
+
+@pytest.mark.parametrize("squiggles", [False, True])
+def test_guiding_signals_are_those_of_the_engine(squiggles: bool) -> None:
+    labels = np.zeros((160, 260), np.int32)
+    labels[50:62, 100:124], labels[66:76, 100:110] = 7, 8
+    mark, other = marks_of(labels)
+    look = GuidingSignals(squiggles)
+    inclusion, exclusion = look.maps(mark, [other], look.window(mark, SIGHT))
+    assert inclusion.sum() == 1 if not squiggles else inclusion.sum() > 1
+    assert exclusion.sum() == 1
+    assert not (inclusion * exclusion).any()
+
+
+@pytest.mark.parametrize("design", NUCLEI, ids=lambda design: design.slug)
+def test_an_example_shows_the_object_that_it_asks_for(design) -> None:
+    sampler = MarkedSampler([tissue()], design.look, 64)
+    assert sampler.objects == len(SIZES)
+    for seed in range(12):
+        example = sampler.draw(np.random.default_rng(seed), plain=seed % 2 == 0)
+        assert example.image.shape == (64, 64, 3)
+        assert example.signals.shape == (2, 64, 64)
+        assert 0 <= example.signals.min() <= example.signals.max() <= 1
+        assert (example.target == OBJECT).sum() >= 20
+
+
+def test_the_diverse_loss_is_lowest_where_one_mask_is_right_and_chosen() -> None:
+    target = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    target[..., 2:6, 2:6] = OBJECT
+    right = (target == OBJECT).float() * 20 - 10
+    wrong = -right
+
+    def loss(masks: list[torch.Tensor], best: int) -> float:
+        scores = torch.full((1, MASKS, 8, 8), -5.0)
+        scores[:, best] = 5
+        return float(diverse_loss(torch.cat([*masks, scores], dim=1), target, 1.0))
+
+    first_right = [right] + [wrong] * (MASKS - 1)
+    assert loss(first_right, 0) < loss(first_right, 1)
+    assert loss(first_right, 0) < loss([wrong] * MASKS, 0)
+    assert loss([right] * MASKS, 0) < loss(first_right, 0)
+
+
+def test_a_diverse_network_returns_one_of_its_masks_once_it_has_learned() -> None:
+    torch.manual_seed(0)
+    network, seen = DiverseNet(), torch.rand(2, 5, 32, 32)
+    assert network(seen).shape == (2, 2 * MASKS, 32, 32)
+    network.eval()
+    with torch.no_grad():
+        chosen, masks = network(seen), network.draw(seen)
+    for one, all_of_it in zip(chosen, masks, strict=True):
+        assert any(torch.equal(one[0], mask) for mask in all_of_it)
+
+
+def test_refining_follows_the_squiggle_and_leaves_the_network_as_it_was() -> None:
+    torch.manual_seed(0)
+    network = SquiggleNet(SquiggleConfig()).eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    seen = torch.rand(1, 5, 32, 32)
+    seen[:, 3:] = 0
+    seen[:, 3, 4:28, 4:28] = 1
+    scribble = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    scribble[..., 16, 8:24] = True
+    with torch.no_grad():
+        plain = torch.sigmoid(network(seen))
+    better, outside = refined(network, seen, scribble), seen[:, 3:4] == 0
+    assert better[scribble].mean() - better[outside].mean() > plain[scribble].mean() - plain[outside].mean() + 0.01
+    assert better[outside].mean() < plain[outside].mean()
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> None:
+    data = tmp_path / "data"
+    folder_of([tissue(seed) for seed in range(3, 9)], data)
+    settings = dataclasses.replace(SETTINGS, minutes=0, steps=2, batch=2, random_start=True)
+    design = NUCLEI[0]
+    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", settings)
+    (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
+    assert system.design is design
+    assert 0.2 <= system.threshold <= 0.9
+    arguments = ["nucleus", "--data", str(data), "--mpp", str(MPP), "--models", str(tmp_path / "models")]
+    main(
+        ["compare", *arguments, "--split", "all", "--objects", "2", "--system", "ifcn", "--out", str(tmp_path / "out")]
+    )
+    assert "iFCN" in (tmp_path / "out" / "comparison.csv").read_text()
+    assert "iFCN" in capsys.readouterr().out
+    file_of(design, tmp_path / "models").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"ifcn\.safetensors is no trained iFCN.*delete it"):
+        list(trained_systems(ObjectKind.NUCLEUS, tmp_path / "models"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", NUCLEI, ids=lambda design: design.slug)
+def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, tmp_path) -> None:
+    data = tmp_path / "data"
+    folder_of([tissue(seed) for seed in range(4, 14)], data)
+    settings = dataclasses.replace(SETTINGS, minutes=0, steps=120, random_start=True)
+    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", settings)
+    (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
+    assert isinstance(system, LearnedSystem)
+    scene = next(scenes_of([tissue()], MPP, None))
+    radius = MPP * float(np.median(np.sqrt([half * tall for half, tall in SIZES])))
+    assert score(system, scene)[0].dice.mean() > score(Disc(radius), scene)[0].dice.mean() + 0.05

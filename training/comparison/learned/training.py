@@ -1,0 +1,109 @@
+"""Trains the learned systems, each for the same time on the same objects, and keeps what they have learned.
+
+A run can be killed and goes on when it is asked for again; a system that has learned is a file with its threshold.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import nn
+
+from nuclick_training.comparison.learned.designs import DESIGNS, Design
+from nuclick_training.comparison.learned.learned_system import LearnedSystem
+from nuclick_training.comparison.learned.sampler import MarkedSampler
+from nuclick_training.datasets.data import Picture, read_picture
+from nuclick_training.datasets.folders import names_of
+from nuclick_training.fitting.fit import fit, mean_dice
+from nuclick_training.fitting.pretrained import start_from_imagenet
+from nuclick_training.fitting.recipes import RECIPES
+from nuclick_training.fitting.run import CHECKPOINT, kept_weights, new_run
+from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.sampling.batches import Batch, CropBatches
+from nuclick_wsi.errors import ModelError
+from nuclick_wsi.files import write_atomically
+from nuclick_wsi.models.network import fused
+from nuclick_wsi.prompts import ObjectKind
+
+SETTINGS = FitSettings(batch=12, rate=1.5e-3, averaging=0.99, corrections=0.0, check_minutes=2.0, keep="last")
+"""One for all, but for the minutes."""
+_JUDGED = 200
+_RECIPE = {ObjectKind.NUCLEUS: "nuclei", ObjectKind.CELL: "cells", ObjectKind.GLAND: "glands"}
+"""Whose window and pixel size the systems have."""
+
+
+def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path, settings: FitSettings) -> Path:
+    """Train a design on the training images of a folder, from the encoder's first weights; return its file.
+
+    Parameters
+    ----------
+    mpp
+        Microns per pixel of the images.
+    folder
+        Of all designs; a run that was begun in it goes on.
+    """
+    network = design.network()
+    if not settings.random_start:
+        start_from_imagenet(network)
+    run = new_run(network, settings)
+    run.loss = design.loss
+    place = folder / design.slug
+    place.mkdir(parents=True, exist_ok=True)
+    if (place / CHECKPOINT).exists():
+        run.load(place / CHECKPOINT)
+    recipe = RECIPES[_RECIPE[kind]]
+    learning, judging = (
+        CropBatches(MarkedSampler(_pictures(data, part, recipe.mpp / mpp), design.look, recipe.crop))
+        for part in ("train", "validation")
+    )
+    rng = np.random.default_rng(0)
+    validation = [judging.batch(rng, 10, plain=True) for _ in range(_JUDGED // 10)]
+    fit(run, learning, validation, settings, place)
+    return _keep(design, network, place, validation, folder)
+
+
+def trained_systems(kind: ObjectKind, folder: Path) -> Iterator[LearnedSystem]:
+    """Yield the designs that have learned, from their files in a folder.
+
+    Raises
+    ------
+    ModelError
+        A file does not hold what it should.
+    """
+    recipe = RECIPES[_RECIPE[kind]]
+    for design in DESIGNS[kind]:
+        path = file_of(design, folder)
+        if path.exists():
+            network = design.network()
+            try:
+                network.load_state_dict(safetensors.torch.load_file(path))
+                with safetensors.safe_open(path, "pt") as opened:
+                    threshold = float(json.loads(opened.metadata()["nuclick"])["threshold"])
+            except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+                raise ModelError(f"{path} is no trained {design.name} ({error}): delete it and train again.") from error
+            yield LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold)
+
+
+def file_of(design: Design, folder: Path) -> Path:
+    """Return where a design's weights are kept once it has learned."""
+    return folder / f"{design.slug}.safetensors"
+
+
+def _keep(design: Design, network: nn.Module, run: Path, validation: Sequence[Batch], folder: Path) -> Path:
+    weights, step = kept_weights(run, SETTINGS.keep)
+    network.load_state_dict(weights)
+    dice = mean_dice(fused(network), validation)
+    threshold = max(dice, key=lambda tried: dice[tried])
+    about = json.dumps({"threshold": threshold, "dice": round(dice[threshold], 4), "steps": step})
+    path = file_of(design, folder)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, safetensors.torch.save(tensors, {"nuclick": about}))
+    return path
+
+
+def _pictures(data: Path, part: str, step: float) -> list[Picture]:
+    return [read_picture(data, name, step) for name in names_of(data, part)]
