@@ -11,6 +11,7 @@ from test_comparison import MPP, SIZES, tissue
 from nuclick_training.comparison.__main__ import main
 from nuclick_training.comparison.bench import scenes_of, score
 from nuclick_training.comparison.disc import Disc
+from nuclick_training.comparison.effort import EFFORTS
 from nuclick_training.comparison.learned.designs import DESIGNS
 from nuclick_training.comparison.learned.diverse import MASKS, DiverseNet, diverse_loss
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
@@ -22,10 +23,13 @@ from nuclick_training.comparison.learned.looks import (
     Sight,
     TwoClicks,
 )
+from nuclick_training.comparison.learned.mask_branch import MaskBranch
+from nuclick_training.comparison.learned.mask_branch import _box_of as box_of
 from nuclick_training.comparison.learned.refining import refined
 from nuclick_training.comparison.learned.sampler import MarkedSampler
 from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
 from nuclick_training.comparison.marks import Mark, marks_of
+from nuclick_training.comparison.systems import SYSTEMS
 from nuclick_training.sampling.sampling import OBJECT
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
@@ -142,6 +146,39 @@ def test_a_diverse_network_returns_one_of_its_masks_once_it_has_learned() -> Non
         chosen, masks = network(seen), network.draw(seen)
     for one, all_of_it in zip(chosen, masks, strict=True):
         assert any(torch.equal(one[0], mask) for mask in all_of_it)
+
+
+def test_a_mask_branch_draws_inside_its_box_and_puts_the_mask_where_the_box_is() -> None:
+    torch.manual_seed(0)
+    network, seen = MaskBranch().eval(), torch.rand(2, 5, 64, 64)
+    seen[:, 4] = 0
+    seen[0, 4, 8:24, 10:50] = seen[1, 4, 30:60, 5:20] = 1
+    half, middle = box_of(seen[:, 4])
+    assert half[0].tolist() == pytest.approx([40 / 64, 16 / 64])
+    assert middle[1].tolist() == pytest.approx([25 / 64 - 1, 90 / 64 - 1])
+    with torch.no_grad():
+        drawn = network(seen)
+    assert drawn.shape == (2, 1, 64, 64)
+    assert (drawn[seen[:, 4:] == 0] < -7).all()
+    network.head = torch.nn.Identity()  # its first channel now is what the last convolution drew
+    network.enlarge = torch.nn.Upsample(scale_factor=2)
+    network.draw = torch.nn.Identity()
+    across = torch.linspace(-1, 1, 64).expand(2, 64, 64)[:, None].repeat(1, 64, 1, 1)
+
+    class Ramp(torch.nn.Module):
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
+            return across
+
+    network.smooth = Ramp()
+    with torch.no_grad():
+        pasted = network(seen)[0, 0, 16, 14:46]
+    assert torch.allclose(pasted, across[0, 0, 16, 14:46].clamp(min=0), atol=0.05)
+
+
+def test_every_way_to_mark_an_object_has_an_effort() -> None:
+    systems = [entry.system for kind in ObjectKind for entry in SYSTEMS[kind]]
+    actions = {system.action for system in systems} | {design.look.action for k in ObjectKind for design in DESIGNS[k]}
+    assert actions == set(EFFORTS)
 
 
 def test_refining_follows_the_squiggle_and_leaves_the_network_as_it_was() -> None:

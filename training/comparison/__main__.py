@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from nuclick_training.comparison.bench import Scene, scenes_of, score
+from nuclick_training.comparison.effort import effort_plot
 from nuclick_training.comparison.learned.designs import DESIGNS
 from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
 from nuclick_training.comparison.pictures import sheet
@@ -32,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nuclick_training.comparison", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compare = commands.add_parser("compare", help="outline the same objects by every system, and print the scores")
-    compare.add_argument("--out", type=Path, required=True, help="folder of comparison.csv and comparison.png")
+    compare.add_argument("--out", type=Path, required=True, help="folder of the table and the pictures")
     compare.set_defaults(run=_compare, split="test")
     compare.add_argument("--models", type=Path, help="folder of trained systems, as `train` wrote it")
     train = commands.add_parser("train", help="train the systems that learn, one after the other")
@@ -76,6 +77,7 @@ def _compare(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     write_atomically(options.out / "comparison.csv", csv_of(rows, options.kind))
     write_atomically(options.out / "comparison.png", sheet(scenes, drawn))
+    write_atomically(options.out / "effort.png", effort_plot(rows))
     console.print(f"Table and pictures are in {options.out}.", highlight=False)
 
 

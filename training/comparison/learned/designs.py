@@ -14,6 +14,7 @@ from nuclick_training.comparison.learned.looks import (
     Look,
     TwoClicks,
 )
+from nuclick_training.comparison.learned.mask_branch import MaskBranch
 from nuclick_training.fitting.loss import Loss, nuclick_loss
 from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
 from nuclick_wsi.prompts import ObjectKind
@@ -50,6 +51,7 @@ _COMMON = (
     Design("Latent Diversity", TwoClicks(), DiverseNet, diverse_loss),
     Design("Deep GrabCut", BoxDistance(), _network),
     Design("DEXTR", ExtremePoints(), _network),
+    Design("Mask R-CNN", BoxDistance(), MaskBranch),
     Design("BIFSeg", BoxCrop(action="a box and a squiggle"), _network, refined=True),
 )
 DESIGNS: Mapping[ObjectKind, Sequence[Design]] = {
