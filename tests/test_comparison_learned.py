@@ -1,6 +1,8 @@
 """Learned systems on the bench: what each is shown, what it is trained by, and that it learns to outline."""
 
+import csv
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from made_pictures import folder_of
 from test_comparison import MPP, SIZES, tissue
 
 from nuclick_training.comparison.__main__ import main
+from nuclick_training.comparison.automatic import drawn_by
 from nuclick_training.comparison.bench import scenes_of, score
 from nuclick_training.comparison.disc import Disc
 from nuclick_training.comparison.effort import EFFORTS
@@ -230,3 +233,25 @@ def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, 
     scene = next(scenes_of([tissue()], MPP, None))
     radius = MPP * float(np.median(np.sqrt([half * tall for half, tall in SIZES])))
     assert score(system, scene)[0].dice.mean() > score(Disc(radius), scene)[0].dice.mean() + 0.05
+
+
+@pytest.mark.slow
+def test_networks_learn_from_masks_that_were_drawn_from_clicks(tmp_path, capsys) -> None:
+    data = tmp_path / "data"
+    folder_of([tissue(seed) for seed in range(3, 9)], data)
+    masks = ["masks", "--data", str(data), "--out", str(tmp_path / "out"), "--minutes", "0.001", "--width", "0.05"]
+    main(masks)
+    table = list(csv.DictReader((tmp_path / "out" / "masks.csv").open()))
+    networks, sources = ("U-Net", "SegNet", "FCN-8s"), ("true masks", "NuClick", "watershed")
+    assert {(row["network"], row["learns from"]) for row in table} == set(itertools.product(networks, sources))
+    assert table[0]["Dice in paper"] == "0.825"
+    capsys.readouterr()
+    main(masks)  # nothing is trained again
+    assert "step" not in capsys.readouterr().out
+
+
+def test_masks_that_a_system_draws_take_the_place_of_the_true_ones() -> None:
+    (drawn,) = drawn_by(Disc(2.0), [tissue()], MPP)
+    assert set(np.unique(drawn.labels)) == set(range(len(SIZES) + 1))
+    radius = 2.0 / MPP
+    assert abs((drawn.labels == 1).sum() - np.pi * radius**2) < 12

@@ -57,7 +57,10 @@ class Baseline(nn.Module):
         self.bottom: nn.Module
         if config.design == "unet":
             self.bottom = _convolutions(last, 2 * last, 2)
-            self.decode = nn.ModuleList(_Concatenate(2 * made, made, n) for (_, made), n in upwards)
+            inputs = [2 * last, *channels[:1:-1]]  # twice the outputs, but where a width rounds the counts
+            self.decode = nn.ModuleList(
+                _Concatenate(given, made, n) for given, ((_, made), n) in zip(inputs, upwards, strict=True)
+            )
             self.head: nn.Module = nn.Conv2d(channels[1], 1, 1)
         elif config.design == "segnet":
             self.bottom = nn.Identity()

@@ -1,0 +1,160 @@
+"""What does a click cost a network that learns from it? Table VII of the paper.
+
+Networks that outline nuclei without a click are trained on the true masks, on those that a model of this project drew
+from one click in each nucleus, and on watershed's from the same clicks; each is tested on the true masks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch import nn
+
+from nuclick_training.comparison.bench import scenes_of
+from nuclick_training.comparison.system import System, painted
+from nuclick_training.datasets.data import Labels, Picture, read_picture
+from nuclick_training.datasets.folders import names_of
+from nuclick_training.evaluation.metrics import Tally
+from nuclick_training.fitting.fit import fit, mean_dice
+from nuclick_training.fitting.run import CHECKPOINT, kept_weights, new_run
+from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.sampling.batches import CropBatches
+from nuclick_training.sampling.sampling import (
+    BACKGROUND,
+    OBJECT,
+    CropWindow,
+    Example,
+    PaddedPicture,
+    turned,
+)
+from nuclick_wsi.models.network import build, fused
+
+DESIGNS = {"U-Net": "unet", "SegNet": "segnet", "FCN-8s": "fcn"}
+TRUE = "true masks"
+PAPER: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("U-Net", TRUE): (0.825, 0.510),
+    ("U-Net", "NuClick"): (0.824, 0.503),
+    ("SegNet", TRUE): (0.849, 0.531),
+    ("SegNet", "NuClick"): (0.842, 0.527),
+    ("FCN-8s", TRUE): (0.808, 0.453),
+    ("FCN-8s", "NuClick"): (0.818, 0.459),
+}
+"""Dice and SQ on MoNuSeg's test images, masks by a NuClick that has learned from CPM alone."""
+
+_SIDE = 128
+_ZOOM = 0.16
+_STRIDE = 32
+_VALIDATION_CROPS = 120
+_SMALLEST = 20
+"""Pixels of an outlined nucleus; smaller parts of a mask are specks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """A network and the masks that it learns from.
+
+    Attributes
+    ----------
+    design, masks
+        Their names in the table; `masks` begins with the drawing system's name, or is `TRUE`.
+    width
+        Factor on the network's channels.
+    """
+
+    design: str
+    masks: str
+    width: float
+
+    @property
+    def folder(self) -> str:
+        """Name of its run's folder."""
+        return f"{self.design}-{self.masks}".lower().replace(" ", "-")
+
+
+def drawn_by(system: System, pictures: Sequence[Picture], mpp: float) -> list[Picture]:
+    """Return pictures with the masks that a system draws from the marks of all objects, in place of the true ones."""
+    scenes = scenes_of(pictures, mpp, None)
+    return [
+        replace(
+            scene.picture,
+            labels=painted(
+                system.outline(scene.picture.image, mpp, scene.marks), scene.marks, scene.picture.labels.shape
+            ),
+        )
+        for scene in scenes
+    ]
+
+
+def pictures_of(data: Path, part: str) -> list[Picture]:
+    """Return the pictures of a part of a data set, at their own pixel size."""
+    return [read_picture(data, name, 1.0) for name in names_of(data, part)]
+
+
+def learned(
+    what: Automatic, learning: Sequence[Picture], judging: Sequence[Picture], folder: Path, settings: FitSettings
+) -> tuple[nn.Module, float]:
+    """Train a network, or go on with a run that was begun; return it folded, with its best threshold.
+
+    Parameters
+    ----------
+    learning, judging
+        Training pictures with the masks to learn from, and validation pictures.
+    folder
+        Of all runs.
+    """
+    torch.manual_seed(settings.seed)
+    run = new_run(build(DESIGNS[what.design], {"width": what.width}), settings)
+    place = folder / what.folder
+    place.mkdir(parents=True, exist_ok=True)
+    if (place / CHECKPOINT).exists():
+        run.load(place / CHECKPOINT)
+    batches, others = (CropBatches(_AnyPlace(pictures)) for pictures in (learning, judging))
+    rng = np.random.default_rng(0)
+    validation = [others.batch(rng, 10, plain=True) for _ in range(_VALIDATION_CROPS // 10)]
+    fit(run, batches, validation, settings, place)
+    network = run.network
+    network.load_state_dict(kept_weights(place, settings.keep)[0])
+    folded = fused(network)
+    dice = mean_dice(folded, validation)
+    return folded, max(dice, key=lambda tried: dice[tried])
+
+
+def tested(network: nn.Module, threshold: float, pictures: Sequence[Picture]) -> list[Tally]:
+    """Return the scores of a network's connected parts against the true objects of pictures."""
+    return [Tally.of(one.labels, _outlined(network, threshold, one)) for one in pictures]
+
+
+class _AnyPlace:
+    """Examples at random places of pictures: any object is wanted, and nothing is marked."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self._pictures = [(PaddedPicture(one), one.labels.shape) for one in pictures]
+        self.objects = sum(len(np.unique(one.labels)) - 1 for one in pictures)
+
+    def draw(self, rng: np.random.Generator, plain: bool = False) -> Example:
+        """Return an example."""
+        padded, (height, width) = self._pictures[int(rng.integers(len(self._pictures)))]
+        step = 1.0 if plain else float(np.exp(rng.uniform(-_ZOOM, _ZOOM)))
+        x, y = (rng.uniform(0, max(side - _SIDE * step, 0)) for side in (width, height))
+        image, labels = padded.cut(CropWindow(x, y, step, _SIDE), Image.Resampling.BILINEAR)
+        target = np.where(labels > 0, OBJECT, BACKGROUND).astype(np.uint8)
+        example = Example(image, np.zeros((2, _SIDE, _SIDE), np.float32), target)
+        return example if plain else turned(example, int(rng.integers(8)))
+
+
+def _outlined(network: nn.Module, threshold: float, picture: Picture) -> Labels:
+    """Return the instance map of a picture."""
+    height, width = picture.labels.shape
+    rows, columns = (-(-side // _STRIDE) * _STRIDE for side in (height, width))
+    seen = np.zeros((1, 5, rows, columns), np.float32)
+    seen[0, :3] = 1
+    seen[0, :3, :height, :width] = np.moveaxis(picture.image, 2, 0).astype(np.float32) / 255
+    with torch.inference_mode():
+        probability = torch.sigmoid(network(torch.from_numpy(seen)))[0, 0, :height, :width].numpy()
+    numbered, _ = ndimage.label(probability > threshold)
+    areas = np.bincount(numbered.ravel())
+    return np.where(areas[numbered] >= _SMALLEST, numbered, 0).astype(np.int32)
