@@ -1,4 +1,4 @@
-"""`python -m nuclick_training.comparison train|compare|choose|masks`: systems side by side on the same objects."""
+"""`python -m nuclick_training.comparison train|compare|choose|masks|paper`: systems on the same objects."""
 
 import argparse
 import sys
@@ -14,6 +14,7 @@ from nuclick_training.comparison.effort import effort_plot
 from nuclick_training.comparison.learned.designs import DESIGNS
 from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
 from nuclick_training.comparison.masks_as_data import add_masks
+from nuclick_training.comparison.paper import add_paper
 from nuclick_training.comparison.pictures import sheet
 from nuclick_training.comparison.systems import SYSTEMS
 from nuclick_training.comparison.tables import Row, csv_of, table_of
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     choose = commands.add_parser("choose", help="find each system's best parameters")
     choose.set_defaults(run=_choose, split="validation")
     add_masks(commands.add_parser("masks", help="what networks learn from masks that were drawn from clicks"))
+    add_paper(commands.add_parser("paper", help="a table of the paper again, its figures beside ours"))
     for command in (train, compare, choose):
         command.add_argument("kind", type=ObjectKind, choices=list(ObjectKind), metavar="{nucleus,cell,gland}")
         command.add_argument("--data", type=Path, required=True, help="folder of one data set: images/ and labels/")

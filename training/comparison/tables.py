@@ -13,7 +13,7 @@ from nuclick_training.comparison.system import System
 from nuclick_training.evaluation.intervals import Estimate, mean_estimates
 from nuclick_wsi.prompts import ObjectKind
 
-_SHOWN: Mapping[ObjectKind, Sequence[str]] = {
+SHOWN: Mapping[ObjectKind, Sequence[str]] = {
     ObjectKind.NUCLEUS: ("AJI", "Dice", "SQ", "PQ", "Hausdorff"),
     ObjectKind.CELL: ("AJI", "Dice", "SQ", "PQ", "Hausdorff"),
     ObjectKind.GLAND: ("F1", "object Dice", "Hausdorff"),
@@ -72,12 +72,12 @@ def table_of(rows: Sequence[Row], kind: ObjectKind) -> Table:
     table = Table()
     for heading in ("system", "user draws"):
         table.add_column(heading)
-    for heading in (*_SHOWN[kind], "Dice per object", "ms each"):
+    for heading in (*SHOWN[kind], "Dice per object", "ms each"):
         table.add_column(heading, justify="right")
     for row in rows:
         estimates = mean_estimates([one.tally for one in row.scores])
         theirs = PAPER[kind].get(row.system.name.split(" (")[0])
-        cells = (_cell(estimates[name], theirs[at] if theirs else None) for at, name in enumerate(_SHOWN[kind]))
+        cells = (_cell(estimates[name], theirs[at] if theirs else None) for at, name in enumerate(SHOWN[kind]))
         table.add_row(row.system.name, row.system.action, *cells, f"{row.dice:.3f}", f"{row.milliseconds:.1f}")
         table.add_section()
     return table
@@ -87,7 +87,7 @@ def csv_of(rows: Sequence[Row], kind: ObjectKind) -> bytes:
     """Return a line per system: its means over images and their 95 % intervals, beside the paper's figures."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    scores = [name for score in _SHOWN[kind] for name in (score, f"{score} from", f"{score} to", f"{score} in paper")]
+    scores = [name for score in SHOWN[kind] for name in (score, f"{score} from", f"{score} to", f"{score} in paper")]
     writer.writerow(["system", "action", *scores, "Dice per object", "ms per object"])
     for row in rows:
         figures = (round(value, 4) if value is not None else "" for value in _figures(row, kind))
@@ -98,7 +98,7 @@ def csv_of(rows: Sequence[Row], kind: ObjectKind) -> bytes:
 def _figures(row: Row, kind: ObjectKind) -> Iterator[float | None]:
     estimates = mean_estimates([one.tally for one in row.scores])
     theirs = PAPER[kind].get(row.system.name.split(" (")[0])
-    for at, name in enumerate(_SHOWN[kind]):
+    for at, name in enumerate(SHOWN[kind]):
         low, high = estimates[name].interval or (None, None)
         yield from (estimates[name].value, low, high, theirs[at] if theirs else None)
 

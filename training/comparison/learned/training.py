@@ -67,25 +67,26 @@ def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path
 
 
 def trained_systems(kind: ObjectKind, folder: Path) -> Iterator[LearnedSystem]:
-    """Yield the designs that have learned, from their files in a folder.
+    """Yield the designs that have learned, from their files in a folder."""
+    return (trained(design, kind, folder) for design in DESIGNS[kind] if file_of(design, folder).exists())
+
+
+def trained(design: Design, kind: ObjectKind, folder: Path) -> LearnedSystem:
+    """Return a design that has learned, from its file in a folder.
 
     Raises
     ------
     ModelError
-        A file does not hold what it should.
+        The file does not hold what it should.
     """
-    recipe = RECIPES[_RECIPE[kind]]
-    for design in DESIGNS[kind]:
-        path = file_of(design, folder)
-        if path.exists():
-            network = design.network()
-            try:
-                network.load_state_dict(safetensors.torch.load_file(path))
-                with safetensors.safe_open(path, "pt") as opened:
-                    threshold = float(json.loads(opened.metadata()["nuclick"])["threshold"])
-            except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-                raise ModelError(f"{path} is no trained {design.name} ({error}): delete it and train again.") from error
-            yield LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold)
+    recipe, path, network = RECIPES[_RECIPE[kind]], file_of(design, folder), design.network()
+    try:
+        network.load_state_dict(safetensors.torch.load_file(path))
+        with safetensors.safe_open(path, "pt") as opened:
+            threshold = float(json.loads(opened.metadata()["nuclick"])["threshold"])
+    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} is no trained {design.name} ({error}): delete it and train again.") from error
+    return LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold)
 
 
 def file_of(design: Design, folder: Path) -> Path:
