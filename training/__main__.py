@@ -1,8 +1,9 @@
-"""`python -m nuclick_training fit|finish|fine-tune|calibrate|compose`: train a network, make a model of it."""
+"""`python -m nuclick_training fit|finish|fine-tune|average|calibrate|compose`: train a network, make a model of it."""
 
 import argparse
 import sys
 
+from nuclick_training.averaging import add_average
 from nuclick_training.calibrating import add_calibrate
 from nuclick_training.commands import add_fine_tune, add_finish, add_fit
 from nuclick_training.synthesis.composing import add_compose
@@ -21,6 +22,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add_fit(commands.add_parser("fit", help="train a network by a recipe"))
     add_finish(commands.add_parser("finish", help="make a model file of a run"))
     add_fine_tune(commands.add_parser("fine-tune", help="fine-tune a model on corrected objects of your own"))
+    add_average(commands.add_parser("average", help="average the weights of models that come from each other"))
     add_calibrate(commands.add_parser("calibrate", help="fit how sure the outlines of an existing model are"))
     add_compose(commands.add_parser("compose", help="write pictures of touching white blood cells"))
     return parser

@@ -1,6 +1,6 @@
-"""`python -m nuclick_training.experiments`: presets, encoders, networks, ablation, corrected, corrections, sureness.
+"""`python -m nuclick_training.experiments`: what was tried to make models better, and what limits them.
 
-See docs/scores.md. Each experiment but the last two trains several runs into a folder, by the same commands that
+See docs/scores.md. Each experiment but the last three trains several runs into a folder, by the same commands that
 users have. All print a table of scores.
 """
 
@@ -22,6 +22,7 @@ from nuclick_training.datasets.splits import SPLITS, WBC_COPIES
 from nuclick_training.evaluation.correcting import correct
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate
 from nuclick_training.evaluation.sureness_ways import SURENESS_WAYS
+from nuclick_training.evaluation.widths import widths
 from nuclick_training.fitting.calibrate import JUDGED
 from nuclick_training.fitting.finetune import tuning_recipe
 from nuclick_training.fitting.pixel_sizes import Mpp
@@ -70,6 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--split", default="validation")
     command.add_argument("--mpp", type=_mpp, default=None, help="microns per pixel, or auto")
     command.set_defaults(run=_corrections)
+    command = commands.add_parser("widths")
+    command.add_argument("model", help="name of a shipped model, or a file")
+    command.add_argument("--data", type=Path, required=True, help="folder of one data set: images/ and labels/")
+    command.add_argument("--split", default="validation")
+    command.set_defaults(run=_widths)
     command = commands.add_parser("sureness")
     command.add_argument("model", help="name of a shipped model, or a file")
     command.add_argument("--data", type=Path, required=True, help="folder of the recipe's data sets")
@@ -147,6 +153,16 @@ def _corrections(options: argparse.Namespace, _: Sequence[str]) -> None:
             marked = done.marked[number - 1]
             line += f"{marked.sum():12}{dice[marked].mean():12.3f}{done.dice[number - 1][marked].mean():11.3f}"
         print(line, flush=True)
+
+
+def _widths(options: argparse.Namespace, _: Sequence[str]) -> None:
+    """Print by how much outlines are wider than the true objects, per image, and what that costs."""
+    found = widths(Evaluation(options.model, options.data, split=options.split))
+    print(f"{'image':34}{'wider, px':>10}{'AJI':>8}{'best offset':>13}{'AJI with it':>13}")
+    for one in found:
+        print(f"{one.name[:32]:34}{one.wider:10.2f}{one.aji:8.3f}{one.best_offset:13.1f}{one.best_aji:13.3f}")
+    aji, best = (np.mean([getattr(one, name) for one in found]) for name in ("aji", "best_aji"))
+    print(f"{'mean':34}{'':10}{aji:8.3f}{'':13}{best:13.3f}", flush=True)
 
 
 # ---------------------------------------------------------------------------------------------------------- sureness

@@ -4,7 +4,7 @@ A simulated user looks at each of the worst outlines, marks the middle of its la
 too much, a stroke from the prompt into what is missing), has the image outlined again, and so on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,6 +27,9 @@ from nuclick_wsi.segmentation.engine import segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import MaskSettings, Settings
 from nuclick_wsi.slides.readers import open_slide
+
+Outlining = Callable[[str, Labels, Sequence[Prompt]], Labels]
+"""From an image's name, its true objects and its prompts to the instance map of their outlines."""
 
 _MARGIN = 60
 """Pixels of the picture around an object and its outline in which errors are looked for."""
@@ -61,9 +64,9 @@ class _Image:
     ignored: list[Prompt] = field(default_factory=list)
     drawn: Labels = field(init=False)
 
-    def outline(self, outlined: Callable[["_Image"], Labels]) -> None:
+    def outline(self, outlined: Outlining) -> None:
         """Let the engine draw the present prompts."""
-        self.drawn = outlined(self)
+        self.drawn = outlined(self.name, self.labels, [*self.prompts.values(), *self.ignored])
 
     def dice(self) -> dict[int, float]:
         """Return the Dice of each object with the outline of its own prompt."""
@@ -94,7 +97,7 @@ def correct(asked: Evaluation, rounds: int = 3, share: float = 0.2, seed: int = 
 
     The worst are those with the lowest Dice of all objects of all images before any correction.
     """
-    outlined, rng = _engine(asked), np.random.default_rng(seed)
+    outlined, rng = outlined_as(asked), np.random.default_rng(seed)
     kind = read_card(find_model(asked.model)).kind
     images = []
     for name in images_of(asked):
@@ -114,19 +117,18 @@ def correct(asked: Evaluation, rounds: int = 3, share: float = 0.2, seed: int = 
     return Corrections(len(scored), np.array(dice), np.array(marked))
 
 
-def _engine(asked: Evaluation) -> Callable[[_Image], Labels]:
-    """Return what outlines an image's prompts and draws the instance map."""
+def outlined_as(asked: Evaluation) -> Outlining:
+    """Return what outlines prompts of an image as the evaluation would, and draws the instance map."""
     card = read_card(find_model(asked.model))
     registry = ModelRegistry([asked.model], asked.device, asked.batch_size, threads=asked.threads)
     mpp = settled_mpp(asked.mpp, asked.data.name, card)
     settings = Settings(masks=MaskSettings(threshold=asked.threshold))
 
-    def outlined(image: _Image) -> Labels:
-        pixel_size = pixel_size_of(image.labels, mpp, card)
-        prompts = PromptSet((*image.prompts.values(), *image.ignored))
-        with open_slide(image_path(asked.data, image.name)) as slide:
-            outcome = segment(slide, prompts, registry, pixel_size, settings)
-        return labels_of(outcome.instances, (image.labels.shape[0], image.labels.shape[1]))
+    def outlined(name: str, labels: Labels, prompts: Sequence[Prompt]) -> Labels:
+        pixel_size = pixel_size_of(labels, mpp, card)
+        with open_slide(image_path(asked.data, name)) as slide:
+            outcome = segment(slide, PromptSet(tuple(prompts)), registry, pixel_size, settings)
+        return labels_of(outcome.instances, (labels.shape[0], labels.shape[1]))
 
     return outlined
 
