@@ -16,6 +16,7 @@ def folder = new File('@FOLDER@')
 def made = folder.listFiles().findAll { it.name.endsWith('.groovy') }*.lastModified().max()
 def kept = System.getProperties().get('nuclick.loaded')
 if (kept?.made != made) {
+    kept?.actions?.leave()
     def shell = new GroovyShell(getClass().classLoader, new Binding(folder: folder, gson: GsonTools.getInstance(), window: null))
     def load = { String name -> shell.parse(new File(folder, name)).run() }
     ['Problem.groovy', 'Names.groovy', 'Waiting.groovy'].each { load(it) }

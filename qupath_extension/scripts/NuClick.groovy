@@ -83,6 +83,9 @@ def removeAll() {
 /** Switches live mode on or off. */
 def toggleLive() { inWindow('Live') { live.toggle() } }
 
+/** Ends live mode, because other scripts take over. */
+def leave() { if (window != null) inWindow('Live') { live.watch([]) } }
+
 /** Puts NuClick's button into the toolbar. */
 def showButton() { inWindow('Button') { toolbar.install() } }
 

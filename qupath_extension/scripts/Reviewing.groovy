@@ -6,12 +6,14 @@ import javafx.scene.Scene
 import javafx.scene.control.Button
 import javafx.scene.control.CheckBox
 import javafx.scene.control.Label
+import javafx.scene.input.KeyCombination
 import javafx.scene.layout.HBox
 import javafx.scene.layout.VBox
 import javafx.stage.Stage
 import qupath.lib.gui.QuPathGUI
 
 @Field final String HINT = 'Accept locks an outline. Reject removes it with its click.'
+@Field final Map KEYS = ['shift+y': 'accept', 'shift+x': 'reject', 'shift+j': 'next', 'shift+h': 'previous']      // as in startup.groovy
 @Field Stage stage
 @Field Label label
 @Field CheckBox moves
@@ -45,10 +47,13 @@ void build() {
     stage.initOwner(QuPathGUI.getInstance().getStage())
     stage.setTitle('NuClick: Review')
     stage.setScene(new Scene(box))
+    KEYS.each { key, action -> stage.getScene().getAccelerators().put(KeyCombination.valueOf(key), { "${action}"() } as Runnable) }
     stage.setOnHidden { current = null }
 }
 
 boolean isOpen() { stage != null && stage.isShowing() && imageData != null && imageData.is(QuPathGUI.getInstance().getImageData()) }
+
+void close() { stage?.hide() }
 
 /** What there is to review: outlines of ours that nobody has made theirs, the least sure first. */
 List waiting() {
@@ -89,7 +94,9 @@ def found() {
         window.remark('NuClick: Review', 'Open the review first.')
         return null
     }
-    current == null ? null : imageData.getHierarchy().getAllObjects(false).find { exchange.idOf(it) == current }
+    def object = current == null ? null : imageData.getHierarchy().getAllObjects(false).find { exchange.idOf(it) == current }
+    if (object == null) next()      // it has gone in the meantime
+    object
 }
 
 def goTo(Closure choose) {

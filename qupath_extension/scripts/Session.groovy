@@ -21,7 +21,8 @@ class LiveMode implements PathObjectHierarchyListener {
     private final def hierarchy
     private final Asker asker
     private final Map kept = [:]
-    private final Map<String, List> outlinesOf = new LinkedHashMap<>()      // that came in live mode, by prompt
+    private final Map<String, List> outlinesOf = new LinkedHashMap<>()      // as the user left them, by prompt
+    private final Set<UUID> made = []          // all outlines that ever came in live mode
     private final Map<String, Long> since = [:]
     private final Set<UUID> outdated = []      // outlines that stay until those come that take their place
     private volatile Map<String, Prompt> now
@@ -127,11 +128,12 @@ class LiveMode implements PathObjectHierarchyListener {
 
     /** After an undo or redo: outlines that came in live mode are there again, or gone, with their prompts. */
     private void restore() {
-        def found = named(outlinesOf.keySet().collectMany { idsOf(it) } as Set).groupBy { it.getID() }
-        def (with, without) = outlinesOf.split { now.containsKey(it.key) }
+        def wanted = now.values().collectMany { it.outlineIds() } as Set
+        def found = named(made).groupBy { it.getID() }
+        def with = outlinesOf.findAll { now.containsKey(it.key) }
         def back = with.collectMany { id, some -> some.findAll { !found.containsKey(it.getID()) } }
         back.each { it.getParent()?.removeChildObject(it) }
-        place(back, without.collectMany { it.value*.getID() } as Set)
+        place(back, found.keySet() - wanted)
         with.each { id, some -> outlinesOf[id] = some.collect { found[it.getID()]?.first() ?: it } }
     }
 
@@ -149,6 +151,7 @@ class LiveMode implements PathObjectHierarchyListener {
         place(those, ids + outdated, settings.remove_prompts ? parts.outlines.promptsWith(valid, those) : [])
         outdated.clear()
         def found = named(ids).groupBy { it.getID() }
+        made.addAll(those*.getID())
         valid.each { one ->
             outlinesOf.remove(one.id)
             outlinesOf[one.id] = one.outlineIds().collectMany { found[it] ?: [] }
@@ -211,8 +214,6 @@ class LiveMode implements PathObjectHierarchyListener {
     }
 
     private List named(Set<UUID> ids) { ids ? parts.exchange.named(hierarchy.getAllObjects(false), ids) : [] }
-
-    private List idsOf(String id) { outlinesOf[id]*.getID() }
 
     private List<Prompt> withOutlines(Collection<Prompt> some) {
         def there = named(some.collectMany { it.outlineIds() } as Set)*.getID() as Set

@@ -1,6 +1,7 @@
 // NuClick's button in QuPath's toolbar: live mode on and off, with the points tool at hand.
 
 import groovy.transform.Field
+import javafx.scene.control.Separator
 import javafx.scene.control.ToggleButton
 import javafx.scene.control.Tooltip
 import javafx.scene.paint.Color
@@ -12,7 +13,7 @@ import qupath.lib.gui.viewer.tools.PathTools
 @Field final String ID = 'nuclick-live'
 @Field ToggleButton button
 
-/** Puts the button at the toolbar's end, in the place of an earlier one. */
+/** Puts the button behind QuPath's tools, in the place of an earlier one. */
 void install() {
     def gui = QuPathGUI.getInstance()
     button = new ToggleButton()
@@ -20,9 +21,14 @@ void install() {
     button.setGraphic(picture())
     button.setTooltip(new Tooltip('NuClick live: each click and line gets its outline at once'))
     button.setOnAction { live.toggle() }
-    gui.getToolBar().getItems().removeIf { it.getId() == ID }
-    gui.getToolBar().getItems().add(button)
-    gui.imageDataProperty().addListener { property, before, now -> live.watch(window.images()) }
+    def items = gui.getToolBar().getItems()
+    items.removeIf { it.getId() == ID }
+    def gaps = items.findIndexValues { it instanceof Separator }
+    items.add(gaps.size() > 1 ? gaps[1] as int : items.size(), button)
+    gui.imageDataProperty().addListener { property, before, now ->
+        live.watch(window.images())
+        review.close()
+    }
 }
 
 def picture() {
