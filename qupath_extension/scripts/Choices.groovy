@@ -2,7 +2,7 @@
 
 import groovy.json.JsonOutput
 import groovy.transform.Field
-import java.net.ConnectException
+import javafx.application.Platform
 import javafx.geometry.Insets
 import javafx.scene.control.Alert
 import javafx.scene.control.ButtonType
@@ -22,9 +22,16 @@ import qupath.lib.gui.QuPathGUI
 @Field final String OWN_CLASS = "the click's own"
 @Field final String USUAL = 'the usual one'
 
+/** Shows the dialog as soon as the server has said which models there are, or that it is not there. */
 void show(File file) {
     def settings = server.settings()
-    def models = modelsOf(settings)
+    Thread.startDaemon('nuclick-models') {
+        def models = modelsOf(settings)
+        Platform.runLater { ask(file, settings, models) }
+    }
+}
+
+void ask(File file, Map settings, Map models) {
     def fields = [
         'clicks': list('Clicks are', server.CHOICES.clicks, settings.clicks),
         'as': list('Outlines become', server.CHOICES.as, settings.as),
@@ -47,7 +54,7 @@ void show(File file) {
     def answer = dialog.showAndWait()
     if (!answer.isPresent() || answer.get() != ButtonType.OK) return
     try {
-        save(file, fields.collectEntries { key, field -> [key, field.get()] }, models)
+        save(file, fields.collectEntries { key, field -> [key, field.chosen.call()] }, models)
     } catch (RuntimeException problem) {
         window.say(Alert.AlertType.ERROR, 'NuClick: Settings', 'Nothing is changed: ' + problem.message, dialog.getOwner())
     }
@@ -75,7 +82,7 @@ Map modelsOf(settings) {
         server.health(settings).offered.groupBy { it.kind }.collectEntries { kind, some ->
             [kind, [names: some*.name, chosen: some*.name.find { settings.models.contains(it) }]]
         }
-    } catch (ConnectException | NuClickException ignored) {
+    } catch (IOException | NuClickException ignored) {
         [:]
     }
 }
@@ -89,25 +96,25 @@ Map list(String label, List values, chosen) {
     def all = values.contains(chosen) ? values : values + chosen
     box.getItems().setAll(all.collect { SAID[it] ?: it.toString() })
     box.getSelectionModel().select(all.indexOf(chosen))
-    [label: label, node: box, get: { all[box.getSelectionModel().getSelectedIndex()] }]
+    [label: label, node: box, chosen: { all[box.getSelectionModel().getSelectedIndex()] }]
 }
 
 Map check(String label, isOn) {
     def box = new CheckBox()
     box.setSelected(isOn as boolean)
-    [label: label, node: box, get: { box.isSelected() }]
+    [label: label, node: box, chosen: { box.isSelected() }]
 }
 
 Map text(String label, said) {
     def field = new TextField(said.toString())
-    [label: label, node: field, get: { field.getText() }]
+    [label: label, node: field, chosen: { field.getText() }]
 }
 
 Map lines(String label, List said) {
     def area = new TextArea(said.join('\n'))
     area.setPrefRowCount(2)
     area.setPrefColumnCount(30)
-    [label: label, node: area, get: { area.getText() }]
+    [label: label, node: area, chosen: { area.getText() }]
 }
 
 def grid(Collection fields) {

@@ -44,7 +44,7 @@ Map checked(String text) {
     }
     def missing = ['port', 'python', 'token'].findAll { said?.get(it) == null }
     if (missing) throw new NuClickException("The settings lack ${missing.join(', ')}. Run `nuclick-wsi qupath install` again.")
-    if (!(said.port instanceof Number) || !(said.port > 0 && said.port < 65536)) throw new NuClickException("The settings have port ${said.port}; it is a number below 65536.")
+    if (!(said.port instanceof Number) || !(said.port > 0 && said.port < 65536)) throw new NuClickException("The settings have port ${said.port instanceof Number ? said.port as long : said.port}; it is a number below 65536.")
     CHOICES.each { name, accepted ->
         if (said[name] != null && !(said[name] in accepted)) throw new NuClickException("The settings have ${name} ${said[name]}; accepted are ${accepted.join(', ')}.")
     }
