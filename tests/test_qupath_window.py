@@ -76,7 +76,7 @@ class QuPathWindow:
         path.with_suffix(".part").write_text(script, encoding="utf-8")
         path.with_suffix(".part").rename(path)
         answer = Path(f"{path}.json")
-        until = time.monotonic() + 240
+        until = time.monotonic() + 480
         while not answer.exists():
             assert self._process.poll() is None, "QuPath has ended"
             assert time.monotonic() < until, f"no answer to {script}"
