@@ -177,8 +177,11 @@ class UserFolder:
             "device": "auto",
             "clicks": "nucleus",
             "as": "detection",
+            "class": "",
             "gland_mode": "crop",
             "terms": "any",
+            "remove_prompts": False,
+            "sureness_colors": False,
             "allow": [],
             "models": [],
         }

@@ -165,6 +165,41 @@ def test_outlines_lie_in_the_smallest_region_around_them_and_nothing_of_the_user
     assert resolved == again  # where QuPath itself puts them
 
 
+INSIDE = """
+def box = ROIs.createRectangleROI(100, 100, 250, 250, ImagePlane.getDefaultPlane())
+def region = PathObjects.createAnnotationObject(box)
+hierarchy.addObject(region)
+hierarchy.getSelectionModel().setSelectedObject(region)
+act('Segment_selected.groovy')
+def clicks = getAnnotationObjects().findAll { it.getROI().isPoint() }.collectMany { it.getROI().getAllPoints() }
+tell([ours().size(), clicks.count { region.getROI().contains(it.x, it.y) }])
+hierarchy.getSelectionModel().clearSelection()
+try { act('Segment_selected.groovy') } catch (RuntimeException problem) { tell(problem.message) }
+"""
+
+
+def test_what_is_selected_or_lies_in_a_selected_region_is_outlined_and_nothing_else(qupath: ScriptedQuPath) -> None:
+    (outlines, clicks), refused = told(qupath.run(HELP + INSIDE))  # type: ignore[misc]
+    assert 5 < outlines <= clicks < DEMO_NUCLEI
+    assert "Select annotations of points or of lines first" in str(refused)
+
+
+USED = """
+act('Segment_clicks.groovy')
+def left = getAnnotationObjects().findAll { it.getROI().isPoint() }.sum(0) { it.getROI().getNumPoints() }
+tell([ours().size(), ours().count { it.isLocked() }, left])
+act('Segment_squiggles.groovy')
+tell([ours().size(), getAnnotationObjects().findAll { it.getROI().isLine() }.size()])
+"""
+
+
+def test_clicks_that_were_used_can_be_removed_and_leave_locked_outlines(qupath: ScriptedQuPath) -> None:
+    qupath.set(remove_prompts=True)
+    clicks, squiggles = told(qupath.run(HELP + USED))
+    assert clicks == [DEMO_NUCLEI, DEMO_NUCLEI, 104 - DEMO_NUCLEI]
+    assert squiggles == [DEMO_OUTLINES, 0]
+
+
 def test_without_an_image_named_the_whole_project_is_done_once_and_each_image_has_its_step(
     qupath: ScriptedQuPath,
 ) -> None:

@@ -31,7 +31,7 @@ from qupath_extension.qpdata.hierarchy import PathObjectType
 
 SCRIPTS = Path(__file__).parents[1] / "qupath_extension" / "scripts"
 IMPORT = SCRIPTS.parent / "project_scripts" / IMPORT_NAME
-MENU = re.compile(r"^ {4}'(.+)': '(.+\.groovy)',$", re.MULTILINE)
+MENU = re.compile(r"^ {4}'(.+)': \['(.+\.groovy)', '(.+)'\],$", re.MULTILINE)
 GROOVY = "NUCLICK_GROOVY_LIB"
 FETCHED = SCRIPTS.parents[1] / ".groovy" / "node_modules" / "npm-groovy-lint" / "lib" / "java" / "groovy" / "lib"
 
@@ -58,8 +58,17 @@ def content(folder: Path) -> dict[Path, bytes]:
 def test_every_menu_item_has_its_script_and_every_script_knows_its_folder(user: UserFolder, state: Path) -> None:
     user.install()
     startup = (user.path / STARTUP).read_text(encoding="utf-8")
-    items = dict(MENU.findall(startup))
+    items = {name: script for name, script, _ in MENU.findall(startup)}
     assert set(items) == {
+        "Live",
+        "Segment selected",
+        "Review",
+        "Review: accept",
+        "Review: reject",
+        "Review: next",
+        "Review: previous",
+        "Colour by sureness",
+        "Convert to annotation and edit",
         "Segment clicks",
         "Segment squiggles",
         "Segment whole project",
@@ -204,6 +213,22 @@ def test_the_script_that_imports_has_the_rules_of_the_menu_in_it() -> None:
     assert (SCRIPTS / "Exchange.groovy").read_text(encoding="utf-8").removesuffix("this\n") in script
 
 
+_TAKEN = {
+    *"vrponmlgfdcba.-",
+    *(f"shift+{letter}" for letter in "sgfedcao"),
+    *(f"shortcut+alt+{one}" for one in "tsrkdcal"),
+}
+"""Keys of QuPath 0.4 to 0.7 itself, of the sorts that the menu takes."""
+
+
+def test_every_menu_item_has_a_key_of_its_own_that_is_none_of_qupaths(user: UserFolder) -> None:
+    user.install()
+    keys = [key for _, _, key in MENU.findall((user.path / STARTUP).read_text(encoding="utf-8"))]
+    assert len(set(keys)) == len(keys)
+    assert all(re.fullmatch(r"(shift|shortcut\+alt)\+[a-z]", key) for key in keys)
+    assert not _TAKEN & set(keys)
+
+
 # The scripts
 
 PARSE = """
@@ -233,7 +258,7 @@ def test_the_scripts_are_groovy_4(user: UserFolder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", sorted([*SCRIPTS.glob("*.groovy"), IMPORT]), ids=lambda path: path.name)
 def test_no_script_names_a_class_that_moved_between_versions(script: Path) -> None:
-    moved = ("qupath.lib.gui.dialogs", "qupath.fx", "qupath.lib.gui.ActionTools", "qupath.lib.gui.tools")
+    moved = ("qupath.lib.gui.dialogs", "qupath.fx", "qupath.lib.gui.ActionTools", "qupath.lib.gui.tools.GuiTools")
     assert not [name for name in moved if name in script.read_text(encoding="utf-8")]
 
 

@@ -24,7 +24,7 @@ DRIVER = """
 import javafx.application.Platform
 import qupath.lib.gui.QuPathGUI
 def gui = QuPathGUI.getInstance()
-def fx = { Closure todo -> def task = new java.util.concurrent.FutureTask(todo as java.util.concurrent.Callable); Platform.runLater(task); task.get() }
+def fx = { Closure todo -> if (Platform.isFxApplicationThread()) return todo(); def task = new java.util.concurrent.FutureTask(todo as java.util.concurrent.Callable); Platform.runLater(task); task.get() }
 def shown = {
     javafx.stage.Window.getWindows().findAll { it.isShowing() }.collectMany { it.getScene().getRoot().lookupAll('.label') + it.getScene().getRoot().lookupAll('.text-area') }.collect { it.getText() }
 }
@@ -76,7 +76,7 @@ class QuPathWindow:
         path.with_suffix(".part").write_text(script, encoding="utf-8")
         path.with_suffix(".part").rename(path)
         answer = Path(f"{path}.json")
-        until = time.monotonic() + 240
+        until = time.monotonic() + 480
         while not answer.exists():
             assert self._process.poll() is None, "QuPath has ended"
             assert time.monotonic() < until, f"no answer to {script}"

@@ -16,7 +16,7 @@ from nuclick_wsi.choices import LOOK_AT_BELOW, ModelTerms
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.formats.geojson import feature_collection
 from nuclick_wsi.instances import unsure
-from nuclick_wsi.models.card import ModelCard
+from nuclick_wsi.models.card import ModelCard, read_card, shipped_models
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import ObjectKind, Role
 from nuclick_wsi.scale import PixelSize
@@ -92,12 +92,13 @@ class Service:
             registry.segmenter(kind)
 
     def health(self) -> dict[str, Any]:
-        """Return the version, the device, the models and the allowed folders."""
+        """Return the version, the device, the models, those that could be named instead, and the allowed folders."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
             "device": ", ".join(map(str, self._registry.compute.devices)),
             "models": [_model(model) for model in self._registry.loaded],
+            "offered": [_offer(name, read_card(path)) for name, path in shipped_models().items()],
             "allowed": [str(folder) for folder in self._allowed.folders],
         }
 
@@ -195,4 +196,9 @@ def _model(model: Model) -> dict[str, Any]:
         "sha256": model.sha256,
         "terms": card.terms,
         "open_terms": card.open_terms,
+        "crop_um": card.crop_size * card.mpp,
     }
+
+
+def _offer(name: str, card: ModelCard) -> dict[str, Any]:
+    return {"kind": card.kind, "name": name, "open_terms": card.open_terms}

@@ -1,6 +1,7 @@
 // Outlines of NuClick among the objects of one image: which are still ours, and how new ones take their place.
 // The menu and the script that imports results share it; QuPath 0.4 to 0.7.
 
+import groovy.transform.CompileStatic
 import groovy.transform.Field
 import java.util.zip.CRC32
 import org.locationtech.jts.geom.Coordinate
@@ -16,16 +17,19 @@ import qupath.lib.objects.hierarchy.PathObjectHierarchy
 
 List readOutlines(byte[] json) { PathIO.readObjectsFromGeoJSON(new ByteArrayInputStream(json)) }
 
-/** Puts outlines in the place of earlier ones that `isConcerned`, by id; what the user has made theirs stays. */
-Map exchange(hierarchy, Collection fresh, Closure isConcerned) {
+/**
+ * Puts outlines in the place of earlier ones that `isConcerned`, by id; what the user has made theirs stays.
+ * Only those `among` some objects are looked at, by default among all; `tell` gets all objects that have come or gone.
+ */
+Map exchange(hierarchy, Collection fresh, Closure isConcerned, Collection among = hierarchy.getAllObjects(false), Closure tell = null) {
     def wanted = fresh.collectEntries { [idOf(it), it] }
-    def earlier = hierarchy.getAllObjects(false).findAll { wanted.containsKey(idOf(it)) || (isFromNuClick(it) && isConcerned(idOf(it))) }
+    def earlier = among.findAll { wanted.containsKey(idOf(it)) || (isFromNuClick(it) && isConcerned(idOf(it))) }
     def why = earlier.collectEntries { [it, theirs(it, wanted[idOf(it)])] }
     def (kept, ours) = earlier.split { why[it] != null }
     def (same, gone) = ours.split { isLike(it, wanted[idOf(it)]) }
     def stay = (kept + same).collect { idOf(it) } as Set
     def added = fresh.findAll { !stay.contains(idOf(it)) }
-    swap(hierarchy, gone, added)
+    swap(hierarchy, gone, added, tell ?: { changed -> hierarchy.fireObjectsChangedEvent(this, changed) })
     [added: added.size(), unchanged: same.size(), removed: gone.count { !wanted.containsKey(idOf(it)) }, kept: kept.countBy { why[it] }]
 }
 
@@ -33,6 +37,14 @@ Map exchange(hierarchy, Collection fresh, Closure isConcerned) {
 List<String> remarksOn(Map kept) { kept.sort().collect { reason, count -> "${count} kept as they are: ${reason}.".toString() } }
 
 // What is ours, and what the user has made theirs
+
+/** The objects of some ids; fast, for images with very many objects. */
+@CompileStatic
+List<PathObject> named(Collection<PathObject> objects, Set<UUID> ids) {
+    List<PathObject> found = []
+    for (PathObject object : objects) if (ids.contains(object.getID())) found.add(object)
+    found
+}
 
 String idOf(object) { object.getID().toString() }
 
@@ -83,12 +95,12 @@ def nucleusOf(object) { object.isCell() ? object.getNucleusROI() : null }
  * One event that names what has changed is one step to undo, in QuPath 0.4 to 0.7: lists that are added or removed are
  * none before 0.6, and one each from then on.
  */
-void swap(hierarchy, Collection gone, Collection added) {
+void swap(hierarchy, Collection gone, Collection added, Closure tell) {
     if (gone.isEmpty() && added.isEmpty()) return
     def orphans = gone.collectEntries { [idOf(it), it.getChildObjects() as List] }
     def left = gone as Set
     gone.each { hierarchy.removeObjectWithoutUpdate(it, true) }
-    def regions = new Regions(hierarchy.getAllObjects(false))
+    def regions = new Regions(hierarchy.getAnnotationObjects() + (hierarchy.getTMAGrid()?.getTMACoreList() ?: []))
     def (annotations, detections) = added.split { it.isAnnotation() }
     (annotations.sort { -it.getROI().getArea() } + detections).each { one ->
         hierarchy.addObjectBelowParent(regions.around(one) ?: hierarchy.getRootObject(), one, false)
@@ -97,7 +109,7 @@ void swap(hierarchy, Collection gone, Collection added) {
         regions.add(one)
     }
     hierarchy.getSelectionModel().deselectObjects(gone)
-    hierarchy.fireObjectsChangedEvent(this, gone + added)
+    tell(gone + added)
 }
 
 /** The regions of an image that objects may lie in, by the rules by which QuPath resolves its hierarchy. */
@@ -105,8 +117,9 @@ class Regions {
     private final found = new Quadtree()
     private final Map prepared = [:]
 
+    /** Of annotations and cores of a TMA. */
     Regions(Collection objects) {
-        objects.each { if ((it.isAnnotation() || it.isTMACore()) && it.getROI().isArea()) add(it) }
+        objects.each { if (it.hasROI() && it.getROI().isArea()) add(it) }
     }
 
     void add(PathObject region) { found.insert(region.getROI().getGeometry().getEnvelopeInternal(), region) }

@@ -1,5 +1,5 @@
 // Hands out the actions of NuClick.groovy, compiled once: compiling takes seconds, and would stand before each outline.
-// Works in QuPath 0.4 to 0.7, in the window and under `QuPath script`; what needs the window is in Window.groovy and Rejections.groovy.
+// Works in QuPath 0.4 to 0.7, in the window and under `QuPath script`; what needs the window is loaded where there is one.
 
 import qupath.lib.io.GsonTools
 
@@ -16,15 +16,25 @@ def folder = new File('@FOLDER@')
 def made = folder.listFiles().findAll { it.name.endsWith('.groovy') }*.lastModified().max()
 def kept = System.getProperties().get('nuclick.loaded')
 if (kept?.made != made) {
+    kept?.actions?.leave()
     def shell = new GroovyShell(getClass().classLoader, new Binding(folder: folder, gson: GsonTools.getInstance(), window: null))
     def load = { String name -> shell.parse(new File(folder, name)).run() }
-    load('Problem.groovy')
-    shell.setVariable('server', load('Server.groovy'))
-    shell.setVariable('exchange', load('Exchange.groovy'))
-    shell.setVariable('outlines', load('Outlines.groovy'))
+    ['Problem.groovy', 'Names.groovy', 'Waiting.groovy'].each { load(it) }
+    def put = { String name, String file -> shell.setVariable(name, load(file)) }
+    put('server', 'Server.groovy')
+    put('exchange', 'Exchange.groovy')
+    put('prompts', 'Prompts.groovy')
+    put('outlines', 'Outlines.groovy')
     if (isWindow()) {
-        shell.setVariable('rejections', load('Rejections.groovy'))
-        shell.setVariable('window', load('Window.groovy'))
+        put('rejections', 'Rejections.groovy')
+        put('window', 'Window.groovy')
+        put('sureness', 'Sureness.groovy')
+        put('toolbar', 'Toolbar.groovy')
+        put('editing', 'Editing.groovy')
+        put('choices', 'Choices.groovy')
+        put('review', 'Reviewing.groovy')
+        load('Asking.groovy')
+        put('live', 'Session.groovy')
     }
     kept = [made: made, actions: load('NuClick.groovy')]
     System.getProperties().put('nuclick.loaded', kept)

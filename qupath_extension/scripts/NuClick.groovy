@@ -16,18 +16,26 @@ class Quiet {
 }
 
 /**
- * Outlines the selected prompts of the current image that are clicks or squiggles, or all of these; `object` says which,
- * and `all` takes every one, selected or not. `options` go before the settings.
+ * Outlines the selected prompts of the current image that are clicks or squiggles, or all of these; `object` says which:
+ * `selected` takes both, but none where none is selected, and `all` every one, selected or not. Where regions are
+ * selected, only what lies inside counts. `options` go before the settings.
  */
 def segmentCurrent(String object, String name, Map options = [:]) {
     def imageData = QP.getCurrentImageData()
     def project = QP.getProject()
     def selected = object == 'all' || imageData == null ? [] : imageData.getHierarchy().getSelectionModel().getSelectedObjects()
-    def task = [object: object, name: name, options: options, only: selected.findAll { isWanted(it, object, true) }*.getID() as Set]
+    def task = taskOf(object, name, options, selected)
     inBackground(name) { progress ->
         need(imageData, 'an image')
+        if (object == 'selected' && task.only.isEmpty() && task.regions.isEmpty())
+            throw new NuClickException('Select annotations of points or of lines first, or a region around some.')
         segment(project, project?.getEntry(imageData), imageData, task, progress)
     }
+}
+
+Map taskOf(String object, String name, Map options, Collection selected) {
+    def regions = selected.findAll { it.isAnnotation() && it.hasROI() && it.getROI().isArea() && !exchange.isFromNuClick(it) }
+    [object: object, name: name, options: options, only: selected.findAll { isWanted(it, object, true) }*.getID()*.toString() as Set, regions: regions*.getROI()]
 }
 
 /** Outlines all prompts of all images of the project and saves each. One that is open is changed there, and left to be saved. */
@@ -42,7 +50,7 @@ def segmentProject() {
             if (progress.isCancelled()) throw new CancellationException()
             progress.tell("${entry.getImageName()}".toString(), index / (double) entries.size())
             try {
-                def outcome = segment(project, entry, null, [object: 'all', name: 'Segment whole project', options: [:], only: [] as Set], progress)
+                def outcome = segment(project, entry, null, taskOf('all', 'Segment whole project', [:], []), progress)
                 lines << "${entry.getImageName()}: ${outcome}".toString()
             } catch (NothingToDo ignored) {
                 return
@@ -72,6 +80,45 @@ def removeAll() {
     }
 }
 
+/** Switches live mode on or off. */
+def toggleLive() { inWindow('Live') { live.toggle() } }
+
+/** Ends live mode, because other scripts take over. */
+def leave() { if (window != null) inWindow('Live') { live.watch([]) } }
+
+/** Puts NuClick's button into the toolbar. */
+def showButton() { inWindow('Button') { toolbar.install() } }
+
+/** Opens the review of the least sure outlines, or does one of its steps: next, previous, accept, reject. */
+def reviewing(String step) { inWindow('Review') { review."${step}"() } }
+
+/** Colours outlines by sureness, or no longer. */
+def toggleSureness() {
+    inWindow('Colour by sureness') {
+        need(QP.getCurrentImageData(), 'an image')
+        window.remark('NuClick: Colour by sureness', sureness.toggle(QP.getCurrentImageData()))
+    }
+}
+
+/** Turns the selected outlines into annotations, to be edited. */
+def convertSelected() {
+    inWindow('Convert to annotation and edit') {
+        need(QP.getCurrentImageData(), 'an image')
+        window.remark('NuClick: Convert to annotation and edit', editing.convert(QP.getCurrentImageData()))
+    }
+}
+
+/** Does what is quick and needs QuPath's window, on its thread. */
+def inWindow(String name, Closure work) {
+    if (window == null) return println("NuClick: ${name} needs QuPath's window.")
+    if (!window.isCalling()) return window.onThread { inWindow(name, work) }
+    try {
+        work()
+    } catch (NuClickException problem) {
+        window.remark('NuClick: ' + name, problem.message)
+    }
+}
+
 /** Says what is installed and what runs. */
 def about() {
     inBackground('About') { progress ->
@@ -93,8 +140,7 @@ def about() {
 def editSettings() {
     def file = new File(folder, 'settings.json')
     if (window == null) return println(file.getText('UTF-8'))
-    def hint = 'At once: clicks, as, gland_mode. With the next server (Extensions > NuClick > Restart server): all others.'
-    window.edit('Settings', hint, file) { server.checked(it) }
+    choices.show(file)
 }
 
 /** Ends the server that QuPath has started, and starts it with the settings of now. */
@@ -162,22 +208,42 @@ def imageOf(entry, project, progress) {
 /** Asks the server; returns what was asked for, under which settings, and the result. */
 Map ask(project, imageData, Map task, progress) {
     def settings = server.settings() + task.options
-    def request = requestFor(imageData, task, settings)
-    [settings: settings, request: request, result: server.answer(settings, server.foldersOf(project, imageData), request, progress)]
+    def requests = requestsFor(imageData, task, settings)
+    def results = requests.collect { server.answer(settings, server.foldersOf(project, imageData), it, progress) }
+    [settings: settings, requests: requests, result: outlines.together(results)]
 }
 
-String requestFor(imageData, Map task, Map settings) {
-    def all = outlines.promptsOf(imageData)
-    def chosen = all.findAll { task.only.isEmpty() ? isWanted(it, task.object, false) : it.getID() in task.only && isWanted(it, task.object, true) }
-    if (chosen.isEmpty() && task.only) throw new NuClickException('The clicks and squiggles that were chosen are not in what was saved of the image: nothing is outlined.')
-    if (chosen.isEmpty()) throw new NothingToDo("There are no ${task.object == 'all' ? 'clicks or squiggles' : task.object} on this image.")
-    outlines.requestOf(imageData, chosen, all - chosen, settings, task.object)
+/** A request for each kind of object that is wanted; nuclei and glands go together. */
+List<String> requestsFor(imageData, Map task, Map settings) {
+    def all = prompts.of(imageData)
+    def groups = chosenOf(imageData, all, task).groupBy { kindOf(it, task.object, settings) }
+    if (groups.keySet() == ['nucleus', 'gland'] as Set) groups = [auto: groups.nucleus + groups.gland]
+    groups.collect { kind, wanted -> outlines.requestOf(imageData, wanted, all - wanted, settings, kind) }
+}
+
+/** The prompts that a task is about. */
+List chosenOf(imageData, List all, Map task) {
+    def isChosen = !task.only.isEmpty()
+    def annotations = outlines.promptsOf(imageData).findAll { isWanted(it, task.object, isChosen) }*.getID()*.toString() as Set
+    def chosen = all.findAll { it.source in annotations && (!isChosen || it.source in task.only) }
+    if (chosen.isEmpty() && isChosen) throw new NuClickException('The clicks and squiggles that were chosen are not in what was saved of the image: nothing is outlined.')
+    def what = task.object in ['all', 'selected'] ? 'clicks or squiggles' : task.object
+    if (chosen.isEmpty()) throw new NothingToDo("There are no ${what} on this image.")
+    def inside = task.regions.isEmpty() ? chosen : chosen.findAll { one -> task.regions.any { prompts.isInside(one, it) } }
+    if (inside.isEmpty()) throw new NothingToDo("There are no ${what} inside the selected region.")
+    inside
+}
+
+/** The kind of object that a prompt asks for. */
+String kindOf(prompt, String object, Map settings) {
+    object == 'clicks' || prompt.isClick ? settings.clicks : 'gland'
 }
 
 /** Puts outlines into an image, and a step into its workflow that does the same again. */
 def put(imageData, Map asked, Map task) {
-    def outcome = outlines.put(imageData, asked.result)
-    if (!isAsBefore(imageData, asked, task)) outcome.remarks << 'Clicks or squiggles were changed in the meantime: run again for those.'
+    def isAsBefore = isAsBefore(imageData, asked, task)
+    def outcome = outlines.put(imageData, asked.result, asked.settings.remove_prompts && isAsBefore)
+    if (!isAsBefore) outcome.remarks << 'Clicks or squiggles were changed in the meantime: run again for those.'
     def options = asked.settings.subMap(['clicks', 'as', 'gland_mode'])
     def models = asked.result.getAsJsonObject('nuclick').getAsJsonArray('models').collect { it.getAsJsonObject().get('name').asString }
     def call = "segmentCurrent('${task.object}', '${task.name}', [${options.collect { key, value -> "${key}: '${value}'" }.join(', ')}])"
@@ -187,7 +253,7 @@ def put(imageData, Map asked, Map task) {
 
 boolean isAsBefore(imageData, Map asked, Map task) {
     try {
-        requestFor(imageData, task, asked.settings) == asked.request
+        requestsFor(imageData, task, asked.settings) == asked.requests
     } catch (NuClickException ignored) {
         false
     }
@@ -200,9 +266,9 @@ void log(imageData, String name, Map parameters, String call) {
     imageData.getHistoryWorkflow().addStep(new DefaultScriptableWorkflowStep('NuClick: ' + name, said, "evaluate(new File('${script}')).${call}".toString()))
 }
 
-/** Does work off the window's thread, or right here where there is no window. */
+/** Does work off the window's thread; right here where there is no window, or a script calls from a thread of its own. */
 def inBackground(String title, Closure work) {
-    if (window != null) return window.run(title, work)
+    if (window != null && window.isCalling()) return window.run(title, work)
     def said = work(new Quiet())
     println said
     said.toString()

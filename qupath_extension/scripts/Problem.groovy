@@ -10,4 +10,9 @@ class NothingToDo extends NuClickException {
     NothingToDo(String message) { super(message) }
 }
 
+/** The server has gone away in the middle of its answer. */
+class ServerGone extends NuClickException {
+    ServerGone(String message) { super(message) }
+}
+
 this

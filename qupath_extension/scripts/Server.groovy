@@ -3,6 +3,7 @@
 import com.google.gson.JsonObject
 import com.google.gson.JsonParseException
 import com.google.gson.JsonParser
+import groovy.transform.Field
 import java.net.ConnectException
 import java.net.URI
 import java.net.http.HttpClient
@@ -11,14 +12,29 @@ import java.net.http.HttpResponse
 import java.time.Duration
 import java.util.concurrent.CancellationException
 
+/** What some settings may be. */
+@Field final Map<String, List> CHOICES = [
+    clicks: ['nucleus', 'cell', 'cell+nucleus'], as: ['detection', 'annotation'], gland_mode: ['crop', 'tiled'], terms: ['any', 'open'],
+    remove_prompts: [false, true], sureness_colors: [false, true],
+]
+@Field final Map DEFAULTS = [
+    clicks: 'nucleus', as: 'detection', 'class': '', gland_mode: 'crop', terms: 'any', remove_prompts: false, sureness_colors: false,
+    device: 'auto', allow: [], models: [],
+]
+@Field Map read = [:]      // the settings as they were last read, and from which state of their file
+
 Map settings() {
     def file = new File(folder, 'settings.json')
     if (!file.exists()) throw new NuClickException("${file} is gone. Run `nuclick-wsi qupath install` again.")
-    def defaults = [clicks: 'nucleus', as: 'detection', gland_mode: 'crop', terms: 'any', device: 'auto', allow: [], models: []]
-    defaults + checked(file.getText('UTF-8'))
+    def state = [file.lastModified(), file.length()]
+    def last = read
+    if (last.state == state) return last.settings
+    def settings = DEFAULTS + checked(file.getText('UTF-8'))
+    read = [state: state, settings: settings]
+    settings
 }
 
-/** What settings say; a user writes them by hand. */
+/** What settings say; a user may write them by hand. */
 Map checked(String text) {
     def said
     try {
@@ -28,8 +44,13 @@ Map checked(String text) {
     }
     def missing = ['port', 'python', 'token'].findAll { said?.get(it) == null }
     if (missing) throw new NuClickException("The settings lack ${missing.join(', ')}. Run `nuclick-wsi qupath install` again.")
-    if (!(said.port instanceof Number) || !(said.port > 0 && said.port < 65536)) throw new NuClickException("The settings have port ${said.port}; it is a number below 65536.")
-    if (said.terms != null && !(said.terms in ['any', 'open'])) throw new NuClickException("The settings have terms ${said.terms}; accepted are any and open.")
+    if (!(said.port instanceof Number) || !(said.port > 0 && said.port < 65536)) throw new NuClickException("The settings have port ${said.port instanceof Number ? said.port as long : said.port}; it is a number below 65536.")
+    CHOICES.each { name, accepted ->
+        if (said[name] != null && !(said[name] in accepted)) throw new NuClickException("The settings have ${name} ${said[name]}; accepted are ${accepted.join(', ')}.")
+    }
+    ['allow', 'models'].each { name ->
+        if (said[name] != null && !(said[name] instanceof List)) throw new NuClickException("The settings have ${name} ${said[name]}; it is a list.")
+    }
     said
 }
 
@@ -45,7 +66,8 @@ HttpRequest.Builder builder(settings, String path) {
         .header('Authorization', 'Bearer ' + (token.exists() ? token.text.trim() : 'none'))
 }
 
-HttpClient client() { HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(Duration.ofSeconds(5)).build() }
+/** One for all requests: a new one costs each click a connection. */
+@Field final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(Duration.ofSeconds(5)).build()
 
 /** Asks a server what it is. One whose token file was gone has made a new one by the second time. */
 Map health(settings) {
@@ -63,7 +85,7 @@ Map health(settings) {
 }
 
 HttpResponse askHealth(settings) {
-    client().send(builder(settings, '/health').timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString())
+    client.send(builder(settings, '/health').timeout(Duration.ofSeconds(30)).build(), HttpResponse.BodyHandlers.ofString())
 }
 
 String notOurs(settings) {
@@ -90,7 +112,7 @@ JsonObject answer(settings, Set folders, String request, progress) {
 JsonObject ask(settings, String request, progress) {
     def http = builder(settings, '/segment').header('Content-Type', 'application/json').header('Accept', 'application/x-ndjson')
         .POST(HttpRequest.BodyPublishers.ofString(request)).build()
-    def answer = client().send(http, HttpResponse.BodyHandlers.ofInputStream())
+    def answer = client.send(http, HttpResponse.BodyHandlers.ofInputStream())
     def stream = answer.body()
     progress.onCancel { stream.close() }     // the server stops when nobody listens
     def last = null
@@ -104,13 +126,13 @@ JsonObject ask(settings, String request, progress) {
         }
     } catch (IOException problem) {
         if (progress.isCancelled()) throw new CancellationException()
-        throw new NuClickException("The server has gone away (${problem.message}). Run the action again; the log is ${log(settings)}.")
+        throw new ServerGone("The server has gone away (${problem.message}). Run the action again; the log is ${log(settings)}.")
     } finally {
         stream.close()
     }
     if (progress.isCancelled()) throw new CancellationException()
     if (last?.has('error')) throw new NuClickException("${last.get('error').asString} ${last.get('hint').asString}", answer.statusCode())
-    if (!last?.has('result')) throw new NuClickException("The server ended without an answer. Its log is ${log(settings)}.")
+    if (!last?.has('result')) throw new ServerGone("The server ended without an answer. Its log is ${log(settings)}.")
     last.get('result').getAsJsonObject()
 }
 

@@ -5,38 +5,51 @@ import java.util.concurrent.CancellationException
 import java.util.concurrent.ExecutionException
 import java.util.concurrent.FutureTask
 import javafx.application.Platform
-import javafx.geometry.Insets
-import javafx.scene.Scene
+import javafx.concurrent.Task
+import javafx.event.ActionEvent
 import javafx.scene.control.Alert
-import javafx.scene.control.Button
 import javafx.scene.control.ButtonType
-import javafx.scene.control.Label
-import javafx.scene.control.ProgressBar
 import javafx.scene.control.TextArea
-import javafx.scene.layout.VBox
 import javafx.stage.Modality
 import javafx.stage.Stage
 import javafx.util.Duration
 import org.controlsfx.control.Notifications
+import org.controlsfx.dialog.ProgressDialog
 import qupath.lib.gui.QuPathGUI
 
 FEW = 4      // lines that a user reads in passing
 
-class Shown {
-    Stage stage
-    Label label
-    ProgressBar bar
-    volatile boolean cancelled
-    volatile Closure action
+/** Work in a thread of its own, with QuPath's own dialog of progress; one at a time. */
+class Shown extends Task {
+    private static volatile Shown current
+    private volatile Closure action
+    private final Closure work
 
-    void tell(String what, double fraction) {
-        Platform.runLater { label.setText(what); bar.setProgress(fraction) }
+    Shown(String title, Closure work) {
+        updateTitle(title)
+        this.work = work
     }
-    boolean isCancelled() { cancelled }
+
+    /** Starts it, or says what it has to wait for. */
+    static String begin(Shown next) {
+        if (current != null && current.isRunning()) return current.getTitle()
+        current = next
+        def thread = new Thread(next, 'nuclick')
+        thread.setDaemon(true)
+        thread.start()
+        null
+    }
+
+    protected Object call() { work(this) }
+    void tell(String what, double fraction) {
+        updateMessage(what)
+        updateProgress(fraction, 1)
+    }
     void onCancel(Closure todo) { action = todo }
-    void cancel() {
-        cancelled = true
+    boolean cancel(boolean mayInterrupt) {
+        def isCancelled = super.cancel(false)      // an interrupt would look like a failure of the server
         if (action != null) Thread.start { action() }
+        isCancelled
     }
     /**
      * Changes objects where QuPath wants them changed: on the window's thread. Not while a dialog waits for an answer, as
@@ -45,14 +58,14 @@ class Shown {
     def change(Closure todo) {
         def waiting = new Object()
         while (true) {
-            if (cancelled) throw new CancellationException()
+            if (isCancelled()) throw new CancellationException()
             def said = onWindowThread { isAsking() ? waiting : todo() }
             if (said !== waiting) return said
             Thread.sleep(200)
         }
     }
     private boolean isAsking() { Stage.getWindows().any { it instanceof Stage && it.isShowing() && it.getModality() != Modality.NONE } }
-    private def onWindowThread(Closure todo) {
+    static def onWindowThread(Closure todo) {
         def task = new FutureTask(todo as Callable)
         Platform.runLater(task)
         try {
@@ -69,37 +82,39 @@ class Shown {
     }
 }
 
-/** Shows a progress bar, does the work in a thread of its own, and says what came of it. */
+List viewers() { Shown.viewers() }
+
+List images() { viewers()*.getImageData().findAll() }
+
+/** Whether the caller is on the window's thread. */
+boolean isCalling() { Platform.isFxApplicationThread() }
+
+/** Does something on the window's thread, and waits for it. */
+def onThread(Closure todo) { Shown.onWindowThread(todo) }
+
+/** Does work with a dialog of its progress, and says what came of it; not while other work goes on. */
 def run(String name, Closure work) {
     def title = 'NuClick: ' + name
     def owner = QuPathGUI.getInstance().getStage()
-    def label = new Label('One moment')
-    def bar = new ProgressBar(-1)
-    def button = new Button('Cancel')
-    def box = new VBox(10, label, bar, button)
-    box.setPadding(new Insets(15))
-    bar.setPrefWidth(380)
-    def stage = new Stage()
-    stage.initOwner(owner)
-    stage.setTitle(title)
-    stage.setScene(new Scene(box))
-    def shown = new Shown(stage: stage, label: label, bar: bar)
-    button.setOnAction { shown.cancel() }
-    stage.setOnCloseRequest { shown.cancel() }
-    stage.show()
-    def thread = new Thread({
-        try {
-            def said = work(shown)
-            Platform.runLater { stage.close(); tell(title, said, owner) }
-        } catch (CancellationException ignored) {
-            Platform.runLater { stage.close() }
-        } catch (Throwable problem) {
-            if (problem.class.simpleName != 'NuClickException') problem.printStackTrace()
-            Platform.runLater { stage.close(); say(Alert.AlertType.ERROR, title, problem.message ?: problem.toString(), owner) }
-        }
-    }, 'nuclick')
-    thread.setDaemon(true)
-    thread.start()
+    def task = new Shown(title, work)
+    def dialog = new ProgressDialog(task)
+    dialog.initOwner(owner)
+    dialog.initModality(Modality.NONE)      // the user may go on working
+    dialog.setTitle(title)
+    dialog.setHeaderText(title)
+    dialog.getDialogPane().getButtonTypes().add(ButtonType.CANCEL)
+    dialog.getDialogPane().lookupButton(ButtonType.CANCEL).addEventFilter(ActionEvent.ACTION) { event -> task.cancel() }
+    task.setOnSucceeded { tell(title, task.getValue(), owner) }
+    task.setOnFailed {
+        def problem = task.getException()
+        if (problem instanceof CancellationException) return
+        if (!(problem instanceof NuClickException)) problem.printStackTrace()
+        say(Alert.AlertType.ERROR, title, problem.message ?: problem.toString(), owner)
+    }
+    def before = Shown.begin(task)
+    if (before == null) return title
+    dialog.close()
+    remark(title, "${before} is still at work. Wait for it, or cancel it.", owner)
     title
 }
 
@@ -108,26 +123,12 @@ void tell(String title, said, owner) {
     def text = said.toString()
     if (said.hasProperty('rejections') && said.rejections) rejections.show(title, said, Shown.viewers())
     else if (text.readLines().size() > FEW) say(Alert.AlertType.INFORMATION, title, text, owner)
-    else Notifications.create().owner(owner).title(title).text(text).hideAfter(Duration.seconds(8)).showInformation()
+    else remark(title, text, owner)
 }
 
-/** Lets the user change a text file; `check` throws where the text is none that the file may have. */
-void edit(String name, String hint, File file, Closure check) {
-    def title = 'NuClick: ' + name
-    def area = new TextArea(file.getText('UTF-8'))
-    def alert = new Alert(Alert.AlertType.CONFIRMATION)
-    alert.initOwner(QuPathGUI.getInstance().getStage())
-    alert.setTitle(title)
-    alert.setHeaderText(file.path + '\n' + hint)
-    alert.getDialogPane().setContent(area)
-    def answer = alert.showAndWait()
-    if (!answer.isPresent() || answer.get() != ButtonType.OK) return
-    try {
-        check(area.getText())
-        file.setText(area.getText(), 'UTF-8')
-    } catch (RuntimeException problem) {
-        say(Alert.AlertType.ERROR, title, 'Nothing is changed: ' + problem.message, alert.getOwner())
-    }
+/** Says something in the window's corner, for some seconds. */
+void remark(String title, CharSequence text, owner = QuPathGUI.getInstance().getStage()) {
+    Notifications.create().owner(owner).title(title).text(text.toString()).hideAfter(Duration.seconds(8)).showInformation()
 }
 
 void say(Alert.AlertType type, String title, String text, owner) {

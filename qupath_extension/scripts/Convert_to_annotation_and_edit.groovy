@@ -1,0 +1,2 @@
+// Turns the selected outlines into annotations, and takes the brush.
+evaluate(new File('@FOLDER@', 'Load.groovy')).convertSelected()
