@@ -8,8 +8,9 @@ from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
 from nuclick_wsi.segmentation.signals import REACH
+from nuclick_wsi.segmentation.tiles import plan_tiles
 
 GRID = Grid(2.0, 0.25)
 SPEC = CropSpec(128, 0.5)
@@ -101,3 +102,13 @@ def test_shifting_prompts_by_whole_grid_pixels_shifts_their_views(shift: tuple[i
     ):
         assert (one.window.x + shift[0], one.window.y + shift[1]) == (other.window.x, other.window.y)
         assert np.array_equal(here.signals(one), there.signals(other))
+
+
+def test_views_far_apart_in_a_cell_are_read_apart_and_near_ones_together() -> None:
+    points = [(100, 100), (130, 90), (900, 140), (880, 900)]
+    views = plan_views(SignalField([click(x, y) for x, y in points]), GRID, SPEC, GlandMode.CROP)
+    tiles = plan_tiles(views, 1024)
+    assert sorted([view.prompt for view in tile.views] for tile in tiles) == [[0, 1], [2], [3]]
+    everywhere = [(x, y) for x in range(64, 1024, 128) for y in range(64, 1024, 128)]
+    views = plan_views(SignalField([click(x, y) for x, y in everywhere]), GRID, SPEC, GlandMode.CROP)
+    assert len(plan_tiles(views, 1024)) == 1

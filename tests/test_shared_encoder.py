@@ -23,9 +23,10 @@ from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation import shared_encoder
 from nuclick_wsi.segmentation.blocks import PITCH, BlockPlace, distance_maps, distances_in, distances_to, stacked
 from nuclick_wsi.segmentation.compute import Compute
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views
 from nuclick_wsi.segmentation.segmenter import TileImage
 from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
+from nuclick_wsi.segmentation.tiles import plan_tiles
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
 
