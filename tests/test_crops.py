@@ -1,6 +1,7 @@
 """Prompts to views, views to tiles: who is seen where."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
-from nuclick_wsi.segmentation.signals import REACH
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals
 from nuclick_wsi.segmentation.tiles import plan_tiles
 
 GRID = Grid(2.0, 0.25)
@@ -52,6 +53,19 @@ def test_another_squiggle_leaves_one_pixel_in_the_exclusion_map() -> None:
     field = SignalField([squiggle((0, 0), (40, 0)), squiggle((0, 30), (40, 30), (60, 50))])
     views = plan_views(field, GRID, SPEC, GlandMode.CROP)
     assert [field.signals(view)[1].sum() for view in views] == [1, 1]
+
+
+@pytest.mark.parametrize("downsample", [1.0, 3.3])
+def test_the_maps_among_many_squiggles_are_those_of_drawing_each_in_every_crop(downsample: float) -> None:
+    rng, grid = np.random.default_rng(7), Grid(downsample, 1.0)
+    lines = [rng.uniform(0, 600, 2) + rng.normal(0, rng.choice([2, 9, 60]), (9, 2)).cumsum(axis=0) for _ in range(60)]
+    field = SignalField([squiggle(*line.tolist()) for line in lines])
+    drawn = [field.pixels(index, grid) for index in range(len(lines))]
+    for view in plan_views(field, grid, CropSpec(64, downsample), GlandMode.TILED):
+        corner = np.array([view.window.y, view.window.x])
+        others = [pixels - corner for index, pixels in enumerate(drawn) if index != view.prompt]
+        expected = guiding_signals(drawn[view.prompt] - corner, others, 64)
+        assert np.array_equal(field.signals(view), expected)
 
 
 def test_a_squiggle_too_long_for_its_crop_is_scaled_down_until_it_fits() -> None:

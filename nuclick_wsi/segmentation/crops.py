@@ -83,7 +83,7 @@ class SignalField:
 
     def drawn_in_reach(self, view: View) -> bytes:
         """Return a digest of the other prompts that a wider view of a gland than this, its first one, may show."""
-        return b"".join(map(self._lines.digest, self._reached(view).tolist()))
+        return self._lines.digest(self._reached(view))
 
     def _reached(self, view: View) -> NDArray[np.intp]:
         width = view.window.width
@@ -126,9 +126,21 @@ class SignalField:
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
         spots = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
-        squiggles = near[~self._is_click[near]].tolist()
-        lines = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in squiggles]
-        return guiding_signals(own, [line for line in lines if len(line)], view.window.width, spots)
+        squiggles = near[~self._is_click[near]]
+        # What lies in the crop as a whole leaves the same pixel in each crop; only what is cut is drawn anew.
+        is_whole = self._lies_in(squiggles, view)
+        whole = self._lines.centres(squiggles[is_whole], view.grid) - origin
+        cut = squiggles[~is_whole].tolist()
+        lines = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in cut]
+        one_each = np.concatenate([spots, whole])
+        return guiding_signals(own, [line for line in lines if len(line)], view.window.width, one_each)
+
+    def _lies_in(self, indices: NDArray[np.intp], view: View) -> NDArray[np.bool_]:
+        """Return which prompts have all their pixels in a view."""
+        low, high = (np.floor(corner[indices] / view.grid.downsample) for corner in (self._low, self._high))
+        left, top, right, bottom = view.window.edges
+        inside: NDArray[np.bool_] = ((low >= (left, top)) & (high < (right, bottom))).all(axis=1)
+        return inside
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""
