@@ -24,9 +24,10 @@ from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import PITCH
 from nuclick_wsi.segmentation.compute import Compute
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
 from nuclick_wsi.segmentation.model_registry import segmenter_of
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.tiles import plan_tiles
 
 SIDE = 1024
 COUNTS = (1, 5, 20, 200, 1000)

@@ -1,6 +1,7 @@
 """Prompts to views, views to tiles: who is seen where."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +9,9 @@ from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
-from nuclick_wsi.segmentation.signals import REACH
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
+from nuclick_wsi.segmentation.signals import REACH, guiding_signals
+from nuclick_wsi.segmentation.tiles import plan_tiles
 
 GRID = Grid(2.0, 0.25)
 SPEC = CropSpec(128, 0.5)
@@ -51,6 +53,19 @@ def test_another_squiggle_leaves_one_pixel_in_the_exclusion_map() -> None:
     field = SignalField([squiggle((0, 0), (40, 0)), squiggle((0, 30), (40, 30), (60, 50))])
     views = plan_views(field, GRID, SPEC, GlandMode.CROP)
     assert [field.signals(view)[1].sum() for view in views] == [1, 1]
+
+
+@pytest.mark.parametrize("downsample", [1.0, 3.3])
+def test_the_maps_among_many_squiggles_are_those_of_drawing_each_in_every_crop(downsample: float) -> None:
+    rng, grid = np.random.default_rng(7), Grid(downsample, 1.0)
+    lines = [rng.uniform(0, 600, 2) + rng.normal(0, rng.choice([2, 9, 60]), (9, 2)).cumsum(axis=0) for _ in range(60)]
+    field = SignalField([squiggle(*line.tolist()) for line in lines])
+    drawn = [field.pixels(index, grid) for index in range(len(lines))]
+    for view in plan_views(field, grid, CropSpec(64, downsample), GlandMode.TILED):
+        corner = np.array([view.window.y, view.window.x])
+        others = [pixels - corner for index, pixels in enumerate(drawn) if index != view.prompt]
+        expected = guiding_signals(drawn[view.prompt] - corner, others, 64)
+        assert np.array_equal(field.signals(view), expected)
 
 
 def test_a_squiggle_too_long_for_its_crop_is_scaled_down_until_it_fits() -> None:
@@ -101,3 +116,13 @@ def test_shifting_prompts_by_whole_grid_pixels_shifts_their_views(shift: tuple[i
     ):
         assert (one.window.x + shift[0], one.window.y + shift[1]) == (other.window.x, other.window.y)
         assert np.array_equal(here.signals(one), there.signals(other))
+
+
+def test_views_far_apart_in_a_cell_are_read_apart_and_near_ones_together() -> None:
+    points = [(100, 100), (130, 90), (900, 140), (880, 900)]
+    views = plan_views(SignalField([click(x, y) for x, y in points]), GRID, SPEC, GlandMode.CROP)
+    tiles = plan_tiles(views, 1024)
+    assert sorted([view.prompt for view in tile.views] for tile in tiles) == [[0, 1], [2], [3]]
+    everywhere = [(x, y) for x in range(64, 1024, 128) for y in range(64, 1024, 128)]
+    views = plan_views(SignalField([click(x, y) for x, y in everywhere]), GRID, SPEC, GlandMode.CROP)
+    assert len(plan_tiles(views, 1024)) == 1

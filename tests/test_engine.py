@@ -19,10 +19,11 @@ from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import PromptSet, Reason
 from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt, Role, Squiggle, prompt_id
 from nuclick_wsi.scale import Area, Grid, PixelSize, Window
-from nuclick_wsi.segmentation.crops import SignalField, View, halves, plan_tiles
+from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.engine import Outcome, segment
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import MaskSettings, OutlineSettings, Settings
+from nuclick_wsi.segmentation.tiles import halves, plan_tiles
 from nuclick_wsi.slides.pyramid import PyramidCompression, PyramidLayout, write_pyramid
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Slide

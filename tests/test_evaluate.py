@@ -49,9 +49,10 @@ from nuclick_wsi.prompts import ObjectKind, Plane, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import BlockPlace
 from nuclick_wsi.segmentation.compute import Compute
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
+from nuclick_wsi.segmentation.tiles import plan_tiles
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -20,8 +20,9 @@ from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.compute import Compute
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, TileImage
+from nuclick_wsi.segmentation.tiles import plan_tiles
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
 

@@ -10,20 +10,23 @@ from dark_segmenter import card
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.data import immunohistochemistry
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nuclick_wsi.choices import GlandMode, Precision
 from nuclick_wsi.geometry import Point
 from nuclick_wsi.models.devices import choose_devices
 from nuclick_wsi.models.network import Glance, build, fused
+from nuclick_wsi.models.network.efficientnet import SameConvNorm
 from nuclick_wsi.models.weights import Model
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation import shared_encoder
 from nuclick_wsi.segmentation.blocks import PITCH, BlockPlace, distance_maps, distances_in, distances_to, stacked
 from nuclick_wsi.segmentation.compute import Compute
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views
 from nuclick_wsi.segmentation.segmenter import TileImage
 from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
+from nuclick_wsi.segmentation.tiles import plan_tiles
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.resample import read_window
 
@@ -134,8 +137,8 @@ def test_a_block_that_is_needed_again_is_not_encoded_again(
     model: Model, field: SignalField, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[int] = []
-    encode = Glance.encode
-    monkeypatch.setattr(Glance, "encode", lambda self, blocks: runs.append(1) or encode(self, blocks))
+    pyramid = Glance.pyramid
+    monkeypatch.setattr(Glance, "pyramid", lambda self, blocks: runs.append(1) or pyramid(self, blocks))
     segmenter = SharedEncoderSegmenter(model, Compute(torch.device("cpu")))
     first = predict(path, field, segmenter, prompts=[17])
     again = predict(path, field, segmenter, prompts=[17])
@@ -145,6 +148,52 @@ def test_a_block_that_is_needed_again_is_not_encoded_again(
         predict(path, field, segmenter, prompts=[prompt])
     views = plan_views(field, GRID, SPEC, GlandMode.CROP)
     assert len(runs) == len({BlockPlace.of(view.window).block for view in views}) > 1
+
+
+@pytest.fixture(scope="module")
+def like_the_shipped() -> Glance:
+    torch.manual_seed(4)
+    network = fused(build("glance", {"encoder": "lite0", "trunk": [8, 32, 48, 64, 96]}))
+    assert isinstance(network, Glance)
+    return network
+
+
+@pytest.mark.parametrize("part", [(0, 0, 112, 112), (144, 144, 112, 112), (48, 96, 128, 112), (16, 0, 240, 160)])
+def test_a_part_of_a_block_has_the_features_of_the_whole_to_the_bit(
+    part: tuple[int, int, int, int], like_the_shipped: Glance
+) -> None:
+    block, window = torch.rand(1, 3, 256, 256), Window(*part)
+    corner = torch.tensor([[window.bottom - 98, window.x + 2]])
+    distances = torch.rand(1, 2, 49, 49) * 20
+    with torch.inference_mode():
+        logits = [
+            like_the_shipped.decode(encoded, torch.tensor([0]), corner, distances)
+            for encoded in (like_the_shipped.encode(block, window), like_the_shipped.encode(block))
+        ]
+    assert torch.equal(*logits)
+    assert np.ptp(logits[0].numpy()) > 1e-3
+
+
+def test_a_view_beside_another_in_a_known_block_gets_what_it_gets_in_a_new_one(
+    model: Model, field: SignalField, path: Path
+) -> None:
+    known = SharedEncoderSegmenter(model, Compute(torch.device("cpu"), threads=1))
+    for prompt in range(40):
+        new = SharedEncoderSegmenter(model, Compute(torch.device("cpu"), threads=1))
+        beside, alone = (predict(path, field, one, prompts=[prompt])[prompt] for one in (known, new))
+        np.testing.assert_allclose(beside, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (5, 1), (3, 2), (5, 2)])
+def test_folded_padding_changes_not_a_bit(kernel: int, stride: int) -> None:
+    torch.manual_seed(kernel + stride)
+    block = SameConvNorm(torch.nn.Conv2d(24, 24, kernel, stride, groups=1 if kernel == 1 else 24, bias=False), True)
+    pictures = torch.rand(1, 24, 64, 48).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        conv = fuse_conv_bn_eval(block.eval().conv, block.norm).to(memory_format=torch.channels_last)
+        plain = torch.nn.functional.relu6(conv(torch.nn.functional.pad(pictures, block.around)))
+        assert torch.equal(fused(block)(pictures), plain)
+    assert np.ptp(plain.numpy()) > 1e-3
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (1, 1)])
@@ -204,7 +253,7 @@ def test_what_finds_no_memory_at_once_is_computed_in_portions(
     seen: list[int] = []
 
     def in_little_memory(network: Glance, *inputs: torch.Tensor) -> torch.Tensor:
-        seen.append(len(inputs[-1]))
+        seen.append(len(inputs[0 if part == "encode" else -1]))
         if seen[-1] > 1:
             raise torch.OutOfMemoryError("no memory")
         result: torch.Tensor = whole(network, *inputs)

@@ -8,11 +8,12 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.runs.opened_image import OpenedImage
 from nuclick_wsi.scale import Grid
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_tiles, plan_views
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.prompt_validation import refuse_duplicates, refuse_long_lines, refuse_misplaced
 from nuclick_wsi.segmentation.result_cache import CacheLookup, ResultCache
 from nuclick_wsi.segmentation.settings import mask_rule
+from nuclick_wsi.segmentation.tiles import plan_tiles
 from nuclick_wsi.slides.resample import grid_for
 
 _CELL = 512

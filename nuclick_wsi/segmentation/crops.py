@@ -4,8 +4,7 @@ Most prompts have one view; a large gland that is covered at the model's own pix
 batches come later and change nothing here.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +83,7 @@ class SignalField:
 
     def drawn_in_reach(self, view: View) -> bytes:
         """Return a digest of the other prompts that a wider view of a gland than this, its first one, may show."""
-        return b"".join(map(self._lines.digest, self._reached(view).tolist()))
+        return self._lines.digest(self._reached(view))
 
     def _reached(self, view: View) -> NDArray[np.intp]:
         width = view.window.width
@@ -127,9 +126,21 @@ class SignalField:
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
         spots = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
-        squiggles = near[~self._is_click[near]].tolist()
-        lines = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in squiggles]
-        return guiding_signals(own, [line for line in lines if len(line)], view.window.width, spots)
+        squiggles = near[~self._is_click[near]]
+        # What lies in the crop as a whole leaves the same pixel in each crop; only what is cut is drawn anew.
+        is_whole = self._lies_in(squiggles, view)
+        whole = self._lines.centres(squiggles[is_whole], view.grid) - origin
+        cut = squiggles[~is_whole].tolist()
+        lines = [self._lines.pixels_near(index, view.grid, view.window) - origin for index in cut]
+        one_each = np.concatenate([spots, whole])
+        return guiding_signals(own, [line for line in lines if len(line)], view.window.width, one_each)
+
+    def _lies_in(self, indices: NDArray[np.intp], view: View) -> NDArray[np.bool_]:
+        """Return which prompts have all their pixels in a view."""
+        low, high = (np.floor(corner[indices] / view.grid.downsample) for corner in (self._low, self._high))
+        left, top, right, bottom = view.window.edges
+        inside: NDArray[np.bool_] = ((low >= (left, top)) & (high < (right, bottom))).all(axis=1)
+        return inside
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""
@@ -194,64 +205,3 @@ def _covering(pixels: Pixels, size: int) -> Iterator[Window]:
             offset = pixels - (top, left)
             if ((offset >= 0) & (offset < size)).all(axis=1).any():
                 yield Window(left, top, size, size)
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A unit of reading: the views that share one cell of a fixed lattice, and the window that holds what they show."""
-
-    grid: Grid
-    window: Window
-    views: tuple[View, ...]
-
-
-def plan_tiles(
-    views: Sequence[View], cell: int, around: Callable[[View], Window] = lambda view: view.window
-) -> list[Tile]:
-    """Group views into tiles, each view in exactly one, coarsest grids last and then row by row.
-
-    Parameters
-    ----------
-    views
-        In any order.
-    cell
-        Side of a lattice cell in grid pixels. It decides how much is read at once, and no result.
-    around
-        The pixels that the network needs to see for a view; views that need the same come into the same tile.
-    """
-    cells: dict[tuple[float, int, int], list[tuple[View, Window]]] = {}
-    for view in views:
-        window = around(view)
-        row, column = (
-            math.floor(centre / cell) for centre in (window.y + window.height / 2, window.x + window.width / 2)
-        )
-        cells.setdefault((view.grid.downsample, row, column), []).append((view, window))
-    return [_tile(members) for _, members in sorted(cells.items(), key=_key)]
-
-
-def halves(tile: Tile, around: Callable[[View], Window]) -> tuple[Tile, Tile] | None:
-    """Divide a tile across its longer side, to read it in smaller windows; None where all its views need the same.
-
-    Views that need the same pixels stay together, as in `plan_tiles`.
-    """
-    members = [(view, around(view)) for view in tile.views]
-    windows = {window for _, window in members}
-    if len(windows) == 1:
-        return None
-    by_x = max(window.x for window in windows) - min(window.x for window in windows)
-    by_y = max(window.y for window in windows) - min(window.y for window in windows)
-    order = sorted(windows, key=lambda one: (one.x, one.y) if by_x > by_y else (one.y, one.x))
-    first = set(order[: len(order) // 2])
-    return (
-        _tile([member for member in members if member[1] in first]),
-        _tile([member for member in members if member[1] not in first]),
-    )
-
-
-def _tile(members: Sequence[tuple[View, Window]]) -> Tile:
-    views, windows = zip(*members, strict=True)
-    return Tile(views[0].grid, Window.union(windows), views)
-
-
-def _key(item: tuple[tuple[float, int, int], object]) -> tuple[float, int, int]:
-    return item[0]

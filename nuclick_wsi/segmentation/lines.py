@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.prompts import Click, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Pixels
-from nuclick_wsi.segmentation.signals import rasterize
+from nuclick_wsi.segmentation.signals import most_central, rasterize
 
 _FURTHEST = 1e8
 """Slide pixels at which positions far outside every slide are cut off, so that whole numbers hold them."""
@@ -24,6 +24,11 @@ _WHOLE_PX = 4096
 _KEPT = 4_000_000
 """Pixels of drawn signals that are kept: 64 MB."""
 
+_DIGEST = 16
+"""Bytes of a prompt's digest."""
+
+_UNKNOWN = np.iinfo(np.int64).min
+
 
 class Lines:
     """The strokes of some prompts, each by its prompt's number."""
@@ -32,7 +37,9 @@ class Lines:
         self._prompts = prompts
         self._strokes: dict[int, list[NDArray[np.float64]]] = {}
         self._spans: dict[int, float] = {}
-        self._digests: dict[int, bytes] = {}
+        self._digests = np.zeros((len(prompts), _DIGEST), np.uint8)
+        self._has_digest = np.zeros(len(prompts), bool)
+        self._centres: dict[float, NDArray[np.int64]] = {}
         self._drawn: dict[tuple[int, float], Pixels] = {}
         self._drawn_pixels = 0
         self._guard = threading.Lock()
@@ -63,15 +70,32 @@ class Lines:
             return self.pixels(index, grid)
         return rasterize([stroke / grid.downsample for stroke in self._of(index)], window)
 
-    def digest(self, index: int) -> bytes:
-        """Return a digest of a prompt's role and strokes."""
-        if index not in self._digests:
-            prompt = self._prompts[index]
-            digest = hashlib.blake2b(prompt.role.value.encode(), digest_size=16)
-            for stroke in self._of(index):
-                digest.update(f"{len(stroke)};".encode() + stroke.tobytes())
-            self._digests[index] = digest.digest()
-        return self._digests[index]
+    def centres(self, indices: NDArray[np.intp], grid: Grid) -> Pixels:
+        """Return for each of some prompts the pixel on a grid that is nearest the middle of its pixels.
+
+        Of a prompt that lies in a crop as a whole, that is the pixel that it leaves there.
+        """
+        known = self._centres.get(grid.downsample)
+        if known is None:
+            known = self._centres.setdefault(grid.downsample, np.full((len(self._prompts), 2), _UNKNOWN, np.int64))
+        for index in indices[known[indices, 0] == _UNKNOWN].tolist():
+            pixels = self.pixels(index, grid)
+            known[index] = most_central(pixels, np.zeros(len(pixels), np.int64))[0]
+        centres: Pixels = known[indices]
+        return centres
+
+    def digest(self, indices: NDArray[np.intp]) -> bytes:
+        """Return the digests of the role and strokes of some prompts, one after the other."""
+        for index in indices[~self._has_digest[indices]].tolist():
+            self._digests[index] = np.frombuffer(self._digest_of(index), np.uint8)
+            self._has_digest[index] = True
+        return self._digests[indices].tobytes()
+
+    def _digest_of(self, index: int) -> bytes:
+        digest = hashlib.blake2b(self._prompts[index].role.value.encode(), digest_size=_DIGEST)
+        for stroke in self._of(index):
+            digest.update(f"{len(stroke)};".encode() + stroke.tobytes())
+        return digest.digest()
 
     def _span(self, index: int) -> float:
         """Return the longest side of the box around any stroke of a prompt, in slide pixels."""

@@ -18,22 +18,14 @@ from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
-from nuclick_wsi.segmentation.crops import (
-    CropSpec,
-    SignalField,
-    Tile,
-    View,
-    halves,
-    plan_tiles,
-    plan_views,
-    wider_view,
-)
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views, wider_view
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object, without_excluded
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.pipeline import ordered_map
 from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, Result, ResultCache
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
 from nuclick_wsi.segmentation.settings import Settings
+from nuclick_wsi.segmentation.tiles import Tile, halves, plan_tiles
 from nuclick_wsi.slides.resample import read_window
 from nuclick_wsi.slides.slide import Slide
 

@@ -20,7 +20,8 @@ from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Probabilities
 from nuclick_wsi.segmentation.compute import BATCH_PIXELS, Compute, Portions, batches_of, probabilities_of
-from nuclick_wsi.segmentation.crops import SignalField, Tile, View
+from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.tiles import Tile
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,11 @@ _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
 """Blocks that are encoded at once."""
 
 _RECENT = 16
-"""Blocks that are kept encoded, 4 MB each: a user who corrects a click needs the same block again."""
+"""Blocks that are kept encoded, up to 6 MB each: a user who corrects a click needs the same block again."""
+
+_ROUND = 16
+"""Parts of blocks begin and end at multiples of so many pixels: the fewer shapes, the fewer layers are made ready, and
+torch takes its other way of convolving for pictures smaller than these, which rounds in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,9 @@ class _Crop:
 
 
 class _Encoding:
-    """A few blocks that are encoded once, by the first of several threads that need them."""
+    """A few blocks that are encoded once where their crops lie, by the first of several threads that need them."""
 
-    def __init__(self, blocks: Sequence[_Block], encode: Callable[[Sequence[_Block]], EncodedBlocks]) -> None:
+    def __init__(self, blocks: Sequence[_Block], encode: Callable[[Sequence[_Block], Window], EncodedBlocks]) -> None:
         self._blocks, self._encode = blocks, encode
         self._guard = threading.Lock()
         self._encoded: EncodedBlocks | None = None
@@ -71,7 +75,7 @@ class _Encoding:
         """Return the blocks encoded."""
         with self._guard:
             if self._encoded is None:
-                self._encoded = self._encode(self._blocks)
+                self._encoded = self._encode(self._blocks, _part_of(self._blocks))
             return self._encoded
 
 
@@ -137,31 +141,53 @@ class SharedEncoderSegmenter:
             distances = torch.stack([distances_in(pixels, crops[0].window.width) for pixels in drawn], dim=1)
             return probabilities_of(self._networks[device].decode(encoded.to(device), owners, corners, distances))
 
-    def _encoded(self, blocks: Sequence[_Block]) -> EncodedBlocks:
-        """Return blocks encoded; one that comes alone may be kept from before."""
+    def _encoded(self, blocks: Sequence[_Block], part: Window) -> EncodedBlocks:
+        """Return a part of blocks encoded; one that comes alone may be kept from before, as a whole or in part."""
         images = np.stack([block.image for block in blocks])
         content = hashlib.blake2b(images.data, digest_size=16).digest()
         with self._guard:
-            encoded = self._recent.get(content)
-        if encoded is None:
-            encoded = self._encode(images)
-            if len(blocks) == 1:
-                self._keep(content, encoded)
+            known = self._recent.get(content)
+        if known is not None and known.part.contains(part):
+            return known
+        encoded = self._encode(images, part) if known is None else self._more_of(known, images, part)
+        if len(blocks) == 1:
+            self._keep(content, encoded)
         return encoded
 
-    def _encode(self, images: NDArray[np.uint8]) -> EncodedBlocks:
-        return EncodedBlocks.joined(list(self._block_portions.each(self._encoded_at_once, list(images))))
+    def _encode(self, images: NDArray[np.uint8], part: Window) -> EncodedBlocks:
+        encode = partial(self._encoded_at_once, part)
+        return EncodedBlocks.joined(list(self._block_portions.each(encode, list(images))))
 
-    def _encoded_at_once(self, images: Sequence[NDArray[np.uint8]]) -> EncodedBlocks:
+    def _encoded_at_once(self, part: Window, images: Sequence[NDArray[np.uint8]]) -> EncodedBlocks:
         with self._compute.inference() as device:
-            pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
-            return self._networks[device].encode(pixels.float().div_(255))
+            return self._networks[device].encode(_pixels(images, device), part)
+
+    def _more_of(self, known: EncodedBlocks, images: NDArray[np.uint8], part: Window) -> EncodedBlocks:
+        """Return what is known of a block, and a part of it beside, without encoding it again."""
+        both = Window.union([known.part, part])
+        with self._compute.inference() as device:
+            pyramid = known.to(device).pyramid
+            return self._networks[device].features(_pixels(images, device), pyramid, both)
 
     def _keep(self, content: bytes, encoded: EncodedBlocks) -> None:
         with self._guard:
             self._recent[content] = encoded
             if len(self._recent) > _RECENT:
                 del self._recent[next(iter(self._recent))]
+
+
+def _part_of(blocks: Sequence[_Block]) -> Window:
+    """Return a part that holds all crops of some blocks, in pixels of a block, between multiples of `_ROUND`."""
+    corners = [(crop.width, *_corner(crop, block.window)) for block in blocks for _, crop in block.views]
+    edges = np.array([(left, top, left + width, top + width) for width, top, left in corners])
+    left, top = (edges[:, :2].min(axis=0) // _ROUND * _ROUND).tolist()
+    right, bottom = (-(-edges[:, 2:].max(axis=0) // _ROUND) * _ROUND).tolist()
+    return Window(left, top, right - left, bottom - top)
+
+
+def _pixels(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Return images on a device: N x 3 x H x W float32 in [0, 1], widened there."""
+    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _by_map(crops: Sequence[_Crop], field: SignalField) -> list[tuple[Pixels, ...]]:

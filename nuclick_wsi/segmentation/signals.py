@@ -69,15 +69,16 @@ def exclusion_map(others: Sequence[Pixels], size: int, spots: Pixels = NONE) -> 
     others
         Per other object its rasterized pixels, (N, 2) int64 row and column.
     spots
-        Those of all other objects that are one pixel each, together: thousands of clicks may be in a crop.
+        Those of all other objects that leave one pixel each, together: thousands of clicks may be in a crop.
     """
     drawn = inclusion_map(spots, size)
     if others:
         pixels = np.concatenate(others)
         within = _within(pixels, size)
-        owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
-        rows, columns = _most_central(pixels[within], owners[within]).T
-        drawn[rows, columns] = 1
+        if within.any():
+            owners = np.repeat(np.arange(len(others)), [len(other) for other in others])
+            rows, columns = most_central(pixels[within], owners[within]).T
+            drawn[rows, columns] = 1
     return drawn
 
 
@@ -128,15 +129,27 @@ def _steps_inside(starts: Pixels, ends: Pixels, window: Window) -> tuple[Pixels,
     return np.clip(first, 0, None), np.minimum(last, steps)
 
 
-def _most_central(pixels: Pixels, owners: Pixels) -> Pixels:
-    """Return per owner the pixel nearest the middle of its pixels; all arithmetic is exact."""
-    count = np.bincount(owners)[owners]
-    middle = np.stack([np.bincount(owners, pixels[:, axis])[owners] for axis in (0, 1)], axis=1)
-    distance = ((pixels * count[:, None] - middle) ** 2).sum(axis=1)
-    order = np.lexsort((pixels[:, 1], pixels[:, 0], distance, owners))
-    first = np.unique(owners[order], return_index=True)[1]
-    nearest: Pixels = pixels[order[first]]
-    return nearest
+def most_central(pixels: Pixels, owners: Pixels) -> Pixels:
+    """Return per owner the pixel nearest the middle of its pixels; all arithmetic is exact.
+
+    Ties go to the upper, then to the left one.
+
+    Parameters
+    ----------
+    pixels
+        (N, 2) row and column.
+    owners
+        (N,) numbers in rising order: the owner of each pixel.
+    """
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    counts = np.diff(np.append(begins, len(owners)))
+    group = np.repeat(np.arange(len(begins)), counts)
+    sums = np.add.reduceat(pixels, begins, axis=0)
+    distance = ((pixels * counts[group, None] - sums[group]) ** 2).sum(axis=1)
+    nearest = np.flatnonzero(distance == np.minimum.reduceat(distance, begins)[group])
+    order = nearest[np.lexsort((pixels[nearest, 1], pixels[nearest, 0], group[nearest]))]
+    central: Pixels = pixels[order[np.flatnonzero(np.diff(group[order], prepend=-1))]]
+    return central
 
 
 def _within(pixels: Pixels, size: int) -> npt.NDArray[np.bool_]:

@@ -14,8 +14,9 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Pixels
-from nuclick_wsi.segmentation.crops import SignalField, Tile, View
+from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
+from nuclick_wsi.segmentation.tiles import Tile
 
 _TURNS = range(8)
 """Quarter turns against the clock, 0 to 3; from 4 on after a flip from left to right."""

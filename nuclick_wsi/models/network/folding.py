@@ -29,9 +29,7 @@ def _fold(module: nn.Module) -> nn.Module:
     if isinstance(module, Skip):
         return nn.Sequential(_merged_skip(module.added), nn.ReLU(inplace=True))
     if isinstance(module, SameConvNorm):
-        assert isinstance(module.norm, nn.BatchNorm2d)
-        module.conv, module.norm = fuse_conv_bn_eval(module.conv, module.norm), nn.Identity()
-        return module
+        return _padding_itself(module)
     for name, child in module.named_children():
         setattr(module, name, _fold(child))
     return module
@@ -41,6 +39,22 @@ def _folded_conv_norm(block: ConvNorm) -> nn.Module:
     """Return one convolution with bias for a convolution and its batch norm."""
     conv = fuse_conv_bn_eval(block.conv, block.norm)
     return nn.Sequential(conv, nn.ReLU(inplace=True)) if block.relu else conv
+
+
+def _padding_itself(block: SameConvNorm) -> nn.Module:
+    """Return one convolution that pads as its block does: padding apart writes a larger picture anew.
+
+    Where the block pads less before than after, the kernel has a tap of zeros before: sums stay the same to the bit.
+    """
+    assert isinstance(block.norm, nn.BatchNorm2d)
+    conv = fuse_conv_bn_eval(block.conv, block.norm)
+    before, after = block.around[:2]
+    assert 0 <= after - before <= 1, f"padding by {before} and {after}"
+    if before < after:
+        conv.weight = nn.Parameter(nn.functional.pad(conv.weight, (1, 0, 1, 0)))
+        conv.kernel_size = (conv.kernel_size[0] + 1, conv.kernel_size[1] + 1)
+    conv.padding = (after, after)
+    return nn.Sequential(conv, nn.ReLU6(inplace=True)) if block.bounded else conv
 
 
 def _merged_skip(block: ConvNorm) -> nn.Module:

@@ -12,9 +12,14 @@ from torch import nn
 
 from nuclick_wsi.models.network.blocks import MOST_LAYERS, ConvNorm, Residual, Skip, halved
 from nuclick_wsi.models.network.efficientnet import Encoder, channels_of
+from nuclick_wsi.models.network.parts import cut, doubled, needed_parts
+from nuclick_wsi.scale import Window
 
 STRIDE = 2
 """Block pixels per feature; crops begin at multiples of it."""
+
+_REACHES = (1, 2, 2)
+"""How far the layers look that work on the features of the encoder, at strides 2, 4 and 8, in pixels of these."""
 
 _SPREADS = (2.0, 8.0)
 """Widths of the bells around a signal, in pixels: the one that picks its features, and the decoder's."""
@@ -59,32 +64,49 @@ class GlanceConfig:
             channels_of(self.encoder)
 
 
+Pyramid = tuple[torch.Tensor, ...]
+"""What an encoder makes of whole blocks: features at strides 2, 4, 8 and 16."""
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedBlocks:
-    """The features of B blocks of H x W pixels.
+    """The features of one and the same part of B blocks, with what they were made of.
 
     Attributes
     ----------
+    pyramid
+        Of the whole blocks: features of another part can be made of it.
     fine
-        B x C1 x H x W.
+        B x C1 x H x W, in a window of pixels that begins at `corner`.
     coarse
-        B x C2 x H/2 x W/2.
+        B x C2 x H/2 x W/2, in the same window.
+    part
+        The pixels of the blocks that these are the features of; what lies beside it in the window is not theirs.
+    corner
+        Row and column of the window's first pixel, even numbers.
     """
 
+    pyramid: Pyramid
     fine: torch.Tensor
     coarse: torch.Tensor
+    part: Window
+    corner: tuple[int, int]
 
     @classmethod
     def joined(cls, parts: Sequence["EncodedBlocks"]) -> "EncodedBlocks":
         """Return the blocks of several parts as one, on the first one's device."""
         if len(parts) == 1:
             return parts[0]
-        there = [part.to(parts[0].fine.device) for part in parts]
-        return cls(torch.cat([part.fine for part in there]), torch.cat([part.coarse for part in there]))
+        first = parts[0]
+        there = [part.to(first.fine.device) for part in parts]
+        pyramid = tuple(map(torch.cat, zip(*(part.pyramid for part in there), strict=True)))
+        fine, coarse = torch.cat([part.fine for part in there]), torch.cat([part.coarse for part in there])
+        return cls(pyramid, fine, coarse, first.part, first.corner)
 
     def to(self, device: torch.device) -> "EncodedBlocks":
         """Return the blocks on a device, as they are if they are there already."""
-        return EncodedBlocks(self.fine.to(device), self.coarse.to(device))
+        pyramid = tuple(features.to(device) for features in self.pyramid)
+        return EncodedBlocks(pyramid, self.fine.to(device), self.coarse.to(device), self.part, self.corner)
 
 
 class Glance(nn.Module):
@@ -130,22 +152,45 @@ class Glance(nn.Module):
         """
         return self.decode(self.encode(blocks), owners, corners, distances)
 
-    def encode(self, blocks: torch.Tensor) -> EncodedBlocks:
-        """Return the features of blocks: B x 3 x H x W float32 in [0, 1], H and W multiples of 16."""
-        e2, e4, e8, y = self._pyramid(blocks)
-        y = self.decode8(_doubled(self.up8(y)) + e8)
-        y = self.decode4(_doubled(self.up4(y)) + e4)
-        y = self.decode2(_doubled(self.up2(y)) + e2)
-        return EncodedBlocks(self.fine(blocks), y)
+    def encode(self, blocks: torch.Tensor, part: Window | None = None) -> EncodedBlocks:
+        """Return the features of a part of blocks, or of all: B x 3 x H x W float32 in [0, 1], H and W multiples of 16.
 
-    def _pyramid(self, blocks: torch.Tensor) -> Sequence[torch.Tensor]:
-        """Return features of blocks at strides 2, 4, 8 and 16."""
+        Parameters
+        ----------
+        part
+            In pixels of a block. The same features come out for any; a smaller one takes less work.
+        """
+        return self.features(blocks, self.pyramid(blocks), part)
+
+    def pyramid(self, blocks: torch.Tensor) -> Pyramid:
+        """Return the encoder's features of whole blocks, at strides 2, 4, 8 and 16."""
         if hasattr(self, "encoder"):
-            return [mix(made) for mix, made in zip(self.laterals, self.encoder(blocks), strict=True)]
+            return tuple(self.encoder(blocks))
         e2 = self.encode2(nn.functional.pixel_unshuffle(blocks, STRIDE))
         e4 = self.encode4(halved(e2))
         e8 = self.encode8(halved(e4))
         return e2, e4, e8, self.encode16(halved(e8))
+
+    def features(self, blocks: torch.Tensor, pyramid: Pyramid, part: Window | None = None) -> EncodedBlocks:
+        """Return the features of a part of blocks, or of all, given what `pyramid` returns of them."""
+        whole = Window(0, 0, blocks.shape[3], blocks.shape[2])
+        part = part or whole
+        at4, at8, at16 = needed_parts(part, whole, _REACHES)
+        y = self._lateral(3, pyramid, at16)
+        y = self.decode8(_doubled(self.up8(y)) + self._lateral(2, pyramid, doubled(at16)))
+        y = cut(y, at8, doubled(at16))
+        y = self.decode4(_doubled(self.up4(y)) + self._lateral(1, pyramid, doubled(at8)))
+        y = cut(y, at4, doubled(at8))
+        y = self.decode2(_doubled(self.up2(y)) + self._lateral(0, pyramid, doubled(at4)))
+        window = doubled(doubled(at4))
+        return EncodedBlocks(pyramid, self.fine(cut(blocks, window, whole)), y, part, (window.y, window.x))
+
+    def _lateral(self, level: int, pyramid: Pyramid, window: Window) -> torch.Tensor:
+        """Return a window of a pyramid's features, mixed where an encoder of another design made them."""
+        features = pyramid[level]
+        one = cut(features, window, Window(0, 0, features.shape[3], features.shape[2]))
+        mixed: torch.Tensor = self.laterals[level](one) if hasattr(self, "encoder") else one
+        return mixed
 
     def decode(
         self, encoded: EncodedBlocks, owners: torch.Tensor, corners: torch.Tensor, distances: torch.Tensor
@@ -157,12 +202,14 @@ class Glance(nn.Module):
         owners
             (N,) int64: the block of each crop.
         corners
-            (N, 2) int64: row and column of each crop's upper left pixel in its block, even numbers.
+            (N, 2) int64: row and column of each crop's upper left pixel in its block, even numbers; the crop lies in
+            the part that is encoded.
         distances
             N x 2 x S/2 x S/2 float32: pixels from each feature's middle to the prompt's signal, and to the nearest of
             the other prompts' signals.
         """
         size = distances.shape[-1]
+        corners = torch.stack([corners[:, axis] - encoded.corner[axis] for axis in (0, 1)], dim=1)
         coarse = _crops(encoded.coarse, owners, corners // STRIDE, size)
         own, others = distances.clamp(max=self.far).chunk(2, dim=1)
         weight = torch.exp(-((own / _SPREADS[0]) ** 2) / 2)
