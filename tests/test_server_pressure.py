@@ -1,6 +1,7 @@
 """The local server while clients are slow, many, greedy or gone, and while it is told to stop."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -179,6 +181,50 @@ def test_a_client_that_goes_while_it_sends_is_no_fault_of_the_server(
     assert server.few_connections()
     assert server.ask("/health")[0] == 200
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("host", [HOST, "elsewhere"])
+@pytest.mark.parametrize("path", ["/segment", "/nowhere"])
+@pytest.mark.parametrize("end", ["close", "keep-alive"])
+def test_a_body_that_is_no_http_is_answered_and_no_traceback(
+    host: str, path: str, end: str, server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Right behind the headers, in a second part, and while an answer is on its way."""
+    with heard(caplog):
+        head = server.head.replace("/segment", path).replace(HOST, host)
+        asked = f"{head}Connection: {end}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        for parts in ([asked + b"no length\r\n"], [asked, b"no length\r\n"], [asked + b"2\r\n{}\r\n0\r\n\r\n", b"\0"]):
+            with server.connected() as client:
+                for part in parts:
+                    client.sendall(part)
+                    time.sleep(0.02)
+                assert client.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 421", b"HTTP/1.1 404")
+        assert server.few_connections()
+        assert server.ask("/health")[0] == 200
+    assert caplog.records == []
+
+
+def test_bytes_that_are_no_http_end_an_answer_that_has_begun(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps(click(server)).encode()
+    head = f"{server.head}Accept: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with heard(caplog), server.connected() as client:
+        client.sendall(head + body)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        client.sendall(b"\0\r\n\r\n")
+        assert closed_by_server(client)
+    assert server.few_connections()
+    assert caplog.records == []
+
+
+@contextmanager
+def heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """See what uvicorn logs, too, which it keeps from all others."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    yield
+    logger.removeHandler(caplog.handler)
 
 
 # Clients that want too much

@@ -16,8 +16,8 @@ from fuzz.target import numbered
 from fuzz.targets import SHARES, TARGETS
 
 _WORK = (sys.executable, "-m", "fuzz.work")
-_PART = 4000
-"""Inputs of one process; the next ones have a fresh one."""
+_PART = 20_000
+"""Inputs of one process; the next ones have a fresh one. It takes as long to start as some thousand inputs."""
 _HANGS = 300.0
 """Seconds after which an input hangs in code that no alarm reaches."""
 

@@ -78,8 +78,8 @@ GEOJSON_WORDS = (
 
 def segmented(prompts: PromptSet, data: bytes) -> None:
     """Outline some prompts of some inputs and write the results, as a run and the server do."""
-    if zlib.crc32(data) % 8:
-        return
+    if zlib.crc32(data) % 32:
+        return  # it takes ten times as long as reading
     few = [one for one in prompts.prompts if one.kind in BOTH.by_kind and _is_near(one)][:_MOST]
     wanted = replace(prompts, prompts=tuple(few))
     outcome = segment(SLIDE, wanted, BOTH, PixelSize(0.25, 0.25), SETTINGS)
@@ -157,7 +157,7 @@ def read_geojson(data: bytes, folder: Path) -> None:
 
 def make_packed(random: Random) -> bytes:
     data = make_geojson(random)
-    if random.random() < 0.3:
+    if random.random() < 0.03:
         data += b" " * random.choice((1 << 20, 1 << 24))
     if random.random() < 0.5:
         return damaged_bytes(random, gzip.compress(data, 1))
