@@ -204,9 +204,7 @@ def test_a_body_that_is_no_http_is_answered_and_no_traceback(
     assert caplog.records == []
 
 
-def test_bytes_that_are_no_http_end_an_answer_that_has_begun(
-    server: Running, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_bytes_that_are_no_http_end_an_answer_that_has_begun(server: Running, caplog: pytest.LogCaptureFixture) -> None:
     body = json.dumps(click(server)).encode()
     head = f"{server.head}Accept: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with heard(caplog), server.connected() as client:

@@ -93,7 +93,7 @@ def _empty(folder: Path) -> None:
             if one.is_dir(follow_symlinks=False):
                 shutil.rmtree(one)
             else:
-                os.unlink(one)
+                Path(one).unlink()
 
 
 def _in_memory() -> str | None:
@@ -104,11 +104,12 @@ def _in_memory() -> str | None:
 def main(name: str, start: str, end: str, shared: str) -> None:
     """Read inputs of one target; `shared` is the file for what is seen."""
     target = TARGETS[name]
-    with Path(shared).open("r+b") as file, mmap.mmap(file.fileno(), 0) as seen, TemporaryDirectory(dir=_in_memory()) as folder:
+    with TemporaryDirectory(dir=_in_memory()) as folder:
         # What is loaded when it is first needed is no input's memory.
         Worker("warm up", target, mmap.mmap(-1, 4096), Path(folder)).work(0, 30, say=lambda _: None)
         limit_memory()
-        Worker(name, target, seen, Path(folder)).work(int(start), int(end))
+        with Path(shared).open("r+b") as file, mmap.mmap(file.fileno(), 0) as seen:
+            Worker(name, target, seen, Path(folder)).work(int(start), int(end))
 
 
 if __name__ == "__main__":
