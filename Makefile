@@ -108,4 +108,4 @@ $(AUDIT)/pip-audit:
 	$(AUDIT)/python -m pip install --quiet "pip-audit>=2.9" "cyclonedx-bom>=7"
 
 clean:
-	rm -rf $(VENV) .venv-peers .groovy .audit .fuzz sbom.json .mypy build dist site demo *.egg-info
+	rm -rf $(VENV) .venv-peers .groovy .audit .fuzz .torture sbom.json .mypy build dist site demo *.egg-info

@@ -21,7 +21,7 @@ PATH = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 
 
-SLOW = {"slide": 50, "model": 50, "packed geojson": 30, "http": 30}
+SLOW = {"slide": 50, "model": 50, "packed geojson": 30, "http": 30, "foreign": 40}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,6 +1,8 @@
 """The local server while clients are slow, many, greedy or gone, and while it is told to stop."""
 
+import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -8,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -24,8 +27,8 @@ from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server import admission, bodies, connections, segment_request
 from nuclick_wsi.server.auth import AllowedFolders, Token
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
-from nuclick_wsi.server.server import listen, make_app, make_server
-from nuclick_wsi.server.service import Service
+from nuclick_wsi.server.server import listen, make_app, make_server, spare_what_is_loaded
+from nuclick_wsi.server.service import Service, Work
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pyramid import write_pyramid
 from qupath_extension.requested_image import read_image
@@ -181,6 +184,48 @@ def test_a_client_that_goes_while_it_sends_is_no_fault_of_the_server(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("host", [HOST, "elsewhere"])
+@pytest.mark.parametrize("path", ["/segment", "/nowhere"])
+@pytest.mark.parametrize("end", ["close", "keep-alive"])
+def test_a_body_that_is_no_http_is_answered_and_no_traceback(
+    host: str, path: str, end: str, server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Right behind the headers, in a second part, and while an answer is on its way."""
+    with heard(caplog):
+        head = server.head.replace("/segment", path).replace(HOST, host)
+        asked = f"{head}Connection: {end}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        for parts in ([asked + b"no length\r\n"], [asked, b"no length\r\n"], [asked + b"2\r\n{}\r\n0\r\n\r\n", b"\0"]):
+            with server.connected() as client:
+                for part in parts:
+                    client.sendall(part)
+                    time.sleep(0.02)
+                assert client.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 421", b"HTTP/1.1 404")
+        assert server.few_connections()
+        assert server.ask("/health")[0] == 200
+    assert caplog.records == []
+
+
+def test_bytes_that_are_no_http_end_an_answer_that_has_begun(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    body = json.dumps(click(server)).encode()
+    head = f"{server.head}Accept: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with heard(caplog), server.connected() as client:
+        client.sendall(head + body)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        client.sendall(b"\0\r\n\r\n")
+        assert closed_by_server(client)
+    assert server.few_connections()
+    assert caplog.records == []
+
+
+@contextmanager
+def heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """See what uvicorn logs, too, which it keeps from all others."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    yield
+    logger.removeHandler(caplog.handler)
+
+
 # Clients that want too much
 
 
@@ -234,6 +279,67 @@ def test_a_path_that_no_file_can_have_is_named(name: str, server: Running) -> No
     status, body = server.ask("/segment", {"image": f"{server.folder}/{name}", "points": [[1, 1]]})
     assert status == 400, body
     assert "no path that a file can have" in body["error"]
+
+
+# Clients beside each other
+
+
+def test_a_lone_click_is_answered_while_more_large_requests_than_threads_are_at_work(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, prepare, do = threading.Event(), Service.prepare, Service.do
+
+    def slow_check(self: Service, body: bytes) -> Work:
+        assert len(body) < 1 << 18 or goes_on.wait(60)
+        return prepare(self, body)
+
+    def slow_work(self: Service, work: Work, on_progress: Callable[[int], None]) -> bytes:
+        assert len(work.asked) < 20 or goes_on.wait(60)
+        return do(self, work, on_progress)
+
+    monkeypatch.setattr(Service, "prepare", slow_check)
+    monkeypatch.setattr(Service, "do", slow_work)
+    many = json.dumps(click(server, points=[[x, 9] for x in range(0, 200, 10)])).encode()
+    with ThreadPoolExecutor(24) as pool:
+        large = [
+            pool.submit(server.ask, "/segment", body) for body in (many, many + b" " * (1 << 18)) for _ in range(12)
+        ]
+        time.sleep(0.5)
+        assert server.ask("/segment", click(server))[0] == 200
+        assert not any(one.done() for one in large)
+        goes_on.set()
+        assert {one.result()[0] for one in large} == {200}
+
+
+@pytest.mark.parametrize("kind", ["line", "clicks"])
+def test_no_step_of_a_large_request_keeps_other_threads_waiting(kind: str, server: Running) -> None:
+    """Measured in processor time that passes while a thread that wants to run does not; 0.4 s before, 0.1 s now.
+
+    Most of the neighbours are beyond the slide: what is measured is how they are read.
+    """
+    places = np.column_stack([np.linspace(0, 80_000, 100_000), np.arange(100_000) * 37 % 80_000]).round(2).tolist()
+    near = {"type": "LineString" if kind == "line" else "MultiPoint", "coordinates": places}
+    body = json.dumps(click(server, neighbours=near)).encode()
+    service = Service(ModelRegistry(device="cpu", threads=1), SlideCache(), AllowedFolders([server.folder]), read_image)
+    spare_what_is_loaded()
+    longest, ended = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal longest
+        while not ended.is_set():
+            begun, own = time.process_time(), time.thread_time()
+            time.sleep(0.001)
+            longest = max(longest, time.process_time() - begun - (time.thread_time() - own))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        service.do(service.prepare(body), lambda _: None)
+    finally:
+        ended.set()
+        watcher.join()
+        gc.unfreeze()
+    assert longest < 0.2
 
 
 # The end

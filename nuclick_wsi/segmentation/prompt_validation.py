@@ -106,8 +106,10 @@ def _perhaps_alike(prompts: Sequence[Prompt], grid: Grid) -> list[Prompt]:
     """Return the prompts that have their first pixel in common with another; of a million, few have."""
     spots = [prompt for prompt in prompts if prompt.role is not Role.EXCLUDE_ONLY]
     pixels = np.array([_first_pixel(prompt, grid) for prompt in spots], np.int64).reshape(-1, 2)
-    _, spot, count = np.unique(pixels.view("i8,i8"), return_inverse=True, return_counts=True)
-    return [spots[index] for index in np.flatnonzero(count[spot.ravel()] > 1).tolist()]
+    order = np.lexsort(pixels.T)
+    follows_its_like = (pixels[order][1:] == pixels[order][:-1]).all(axis=1)
+    alike = np.union1d(order[1:][follows_its_like], order[:-1][follows_its_like])
+    return [spots[index] for index in alike.tolist()]
 
 
 def _first_pixel(prompt: Prompt, grid: Grid) -> tuple[int, int]:

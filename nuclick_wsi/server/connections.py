@@ -50,6 +50,19 @@ class PatientProtocol(H11Protocol):
         self._forget_deadline()
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, unless an answer has begun; the request that it was to belong to ends.
+
+        uvicorn would begin a second answer, and let the application go on with its own: either ends in a traceback.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _surplus(self) -> "PatientProtocol":
         """Return the connection to close: of those that have sent no request, the one that has waited longest."""
         waiting = [one for one in self.connections if isinstance(one, PatientProtocol) and one._deadline is not None]

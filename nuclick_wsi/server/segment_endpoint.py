@@ -16,8 +16,18 @@ from nuclick_wsi.server.problems import Problem
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.streaming import LINES, ProgressResponse
 
-_AT_A_TIME = 8
-"""Requests that are worked on at once; the others wait in the order in which they came."""
+_AT_A_TIME, _CHECKED_AT_A_TIME = 8, 2
+"""Requests that are worked on, or checked, at once; the others wait in the order in which they came."""
+_SMALL_BODY, _FEW = 1 << 18, 16
+"""Bytes and outlines up to which a request is a small one: those never wait for the others."""
+
+
+class _Threads:
+    """What requests of one size are checked and worked on by."""
+
+    def __init__(self, name: str) -> None:
+        self.checking = ThreadPoolExecutor(_CHECKED_AT_A_TIME, thread_name_prefix=f"nuclick-check-{name}")
+        self.working = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix=f"nuclick-{name}")
 
 
 class SegmentEndpoint:
@@ -33,8 +43,7 @@ class SegmentEndpoint:
         self._service = service
         self._largest = largest
         self._admission = Admission()
-        self._checking = ThreadPoolExecutor(2, thread_name_prefix="nuclick-check")
-        self._working = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nuclick")
+        self._small, self._large = _Threads("small"), _Threads("large")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -46,8 +55,11 @@ class SegmentEndpoint:
         loop = asyncio.get_running_loop()
         try:
             body = await read_body(request, self._largest, share.grow)
-            work = await loop.run_in_executor(self._checking, self._service.prepare, body)
+            threads = self._small if len(body) <= _SMALL_BODY else self._large
+            work = await loop.run_in_executor(threads.checking, self._service.prepare, body)
         except NuclickError as error:
             return Problem.of(error).response()
         as_lines = LINES in request.headers.get("accept", "")
-        return ProgressResponse(partial(self._service.do, work), len(work.asked), self._working, as_lines=as_lines)
+        count = len(work.asked)
+        pool = threads.working if count <= _FEW else self._large.working
+        return ProgressResponse(partial(self._service.do, work), count, pool, as_lines=as_lines)

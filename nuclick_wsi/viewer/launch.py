@@ -14,7 +14,7 @@ from nuclick_wsi.paths import existing
 from nuclick_wsi.server.auth import AllowedFolders, Token, state_folder
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
 from nuclick_wsi.server.segment_request import ReadImage
-from nuclick_wsi.server.server import ServerRequest, listen, make_app, make_registry, make_server
+from nuclick_wsi.server.server import ServerRequest, listen, make_app, make_registry, make_server, spare_what_is_loaded
 from nuclick_wsi.server.service import Service
 from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
@@ -110,6 +110,7 @@ def view(
             say(f"{slide.path.name}: http://{HOST}:{port}\nOpen in a browser: {file}\nCtrl-C ends it.")
             if show is not None:
                 show(file.as_uri())
+            spare_what_is_loaded()
             server.run(sockets=[listener])
         slides.close()
 

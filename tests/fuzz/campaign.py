@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from fuzz.seen import Seen
 from fuzz.target import numbered
 from fuzz.targets import SHARES, TARGETS
 
 _WORK = (sys.executable, "-m", "fuzz.work")
-_PART = 4000
-"""Inputs of one process; the next ones have a fresh one."""
+_PART = 20_000
+"""Inputs of one process; the next ones have a fresh one. It takes as long to start as some thousand inputs."""
 _HANGS = 300.0
 """Seconds after which an input hangs in code that no alarm reaches."""
 
@@ -80,20 +81,26 @@ class Campaign:
     def _read(self, name: str, start: int, end: int) -> Seen:
         """Read inputs in a process of their own; return what it saw, up to one that ended it."""
         shared = self._state / f"{name} {start}.now"
+        if shared.exists():  # from a campaign that was stopped
+            return _taken(shared)
         shared.write_bytes(Seen(start).packed())
         command = [*self._command, name, str(start), str(end), str(shared)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with (
+            TemporaryFile("w+") as complaints,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process,
+        ):
             watcher = threading.Thread(target=_kill_if_it_hangs, args=(process, shared))
             watcher.start()
-            said, complaint = process.communicate()
+            assert process.stdout is not None
+            for line in process.stdout:
+                fault = json.loads(line)
+                self._keep(name, fault["number"], fault["fault"])
             watcher.join()
-        seen = Seen.unpacked(shared.read_bytes())
-        shared.unlink()
-        for line in said.splitlines():
-            fault = json.loads(line)
-            self._keep(name, fault["number"], fault["fault"])
+            complaints.seek(0)
+            complaint = complaints.read()[-800:]
+        seen = _taken(shared)
         if process.returncode:
-            self._keep(name, seen.number, f"the process ended with {process.returncode}: {complaint[-800:]}")
+            self._keep(name, seen.number, f"the process ended with {process.returncode}: {complaint}")
             seen.faults += 1
             seen.number += 1
         return seen
@@ -112,6 +119,13 @@ class Campaign:
             lines.append(_line(name, seen))
             whole.add(seen)
         return "\n".join([*lines, _line("in all", whole)])
+
+
+def _taken(shared: Path) -> Seen:
+    """Return what a process has seen, and remove the file in which it was kept."""
+    seen = Seen.unpacked(shared.read_bytes())
+    shared.unlink()
+    return seen
 
 
 def _line(name: str, seen: Seen) -> str:

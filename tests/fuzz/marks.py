@@ -78,8 +78,8 @@ GEOJSON_WORDS = (
 
 def segmented(prompts: PromptSet, data: bytes) -> None:
     """Outline some prompts of some inputs and write the results, as a run and the server do."""
-    if zlib.crc32(data) % 8:
-        return
+    if zlib.crc32(data) % 32:
+        return  # it takes ten times as long as reading
     few = [one for one in prompts.prompts if one.kind in BOTH.by_kind and _is_near(one)][:_MOST]
     wanted = replace(prompts, prompts=tuple(few))
     outcome = segment(SLIDE, wanted, BOTH, PixelSize(0.25, 0.25), SETTINGS)
@@ -157,15 +157,20 @@ def read_geojson(data: bytes, folder: Path) -> None:
 
 def make_packed(random: Random) -> bytes:
     data = make_geojson(random)
-    if random.random() < 0.3:
+    if random.random() < 0.03:
         data += b" " * random.choice((1 << 20, 1 << 24))
     if random.random() < 0.5:
-        return damaged_bytes(random, gzip.compress(data, 1))
+        return _perhaps_damaged(random, gzip.compress(data, 1))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(random.choice((1, 1, 3))):
             archive.writestr(random.choice(("a.geojson", "../../a.json", "/a.json", "b/", f"{number}.json")), data)
-    return damaged_bytes(random, packed.getvalue())
+    return _perhaps_damaged(random, packed.getvalue())
+
+
+def _perhaps_damaged(random: Random, data: bytes) -> bytes:
+    """Return an archive, damaged or whole: the checksums of a damaged one keep most of its content from being read."""
+    return damaged_bytes(random, data) if random.random() < 0.5 else data
 
 
 def read_packed(data: bytes, folder: Path) -> None:

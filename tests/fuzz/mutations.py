@@ -204,7 +204,8 @@ def _near(random: Random, value: Any, words: Sequence[str]) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
-        return random.choice((value + 1, -value, value * 1000, float(value), value + 0.5, 0))
+        small = value if abs(value) < 1e300 else 1
+        return random.choice((value + 1, -value, value * 1000, float(small), small + 0.5, 0))
     if isinstance(value, str):
         return random.choice((value * 2, value.upper(), value[:-1], value + random.choice(WORDS), *words))
     if isinstance(value, list) and value:

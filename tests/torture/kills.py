@@ -3,6 +3,7 @@
 import random
 import sqlite3
 import time
+from collections.abc import Iterator
 
 from torture.children import Ended
 from torture.trials import Bench, Row, moments
@@ -11,8 +12,8 @@ _MOST_AT_ONCE = 4
 """Kills before a run is left in peace."""
 
 
-def kill_at_random(bench: Bench, kills: int, chance: random.Random) -> Row:
-    """Kill runs at random moments of the time that one takes; after one to four kills, let one come to its end."""
+def kill_at_random(bench: Bench, kills: int, chance: random.Random) -> Iterator[Row]:
+    """Yield what comes of kills at random moments; after one to four of them, a run comes to its end."""
     row = Row("SIGKILL at a random moment", bench.target.name)
     began = time.monotonic()
     bench.fresh()
@@ -32,11 +33,11 @@ def kill_at_random(bench: Bench, kills: int, chance: random.Random) -> Row:
     row.seen.add(f"at most {again:.1f} s of work done again")
     if again > 2.5:
         row.lost(f"{again:.1f} s of work was lost")
-    return row
+    yield row
 
 
-def kill_at_calls(bench: Bench, kills: int, chance: random.Random) -> Row:
-    """Kill runs at calls that write, rename, link, delete or sync: each once, where there are no more than kills."""
+def kill_at_calls(bench: Bench, kills: int, chance: random.Random) -> Iterator[Row]:
+    """Yield what comes of kills at calls that write, rename, link, delete or sync: each once, if there are not more."""
     row = Row("SIGKILL at a call that changes a file", bench.target.name)
     for number in moments(chance, bench.undisturbed.changes, kills):
         bench.fresh()
@@ -45,7 +46,7 @@ def kill_at_calls(bench: Bench, kills: int, chance: random.Random) -> Row:
         row.seen.add("killed" if ended.code < 0 else "came to its end before")
         bench.check_users(row)
         bench.check_recovery(row)
-    return row
+    yield row
 
 
 def _done_again(bench: Bench, ended: Ended) -> float:

@@ -14,6 +14,7 @@ from nuclick_wsi.slides.readers.image_reader import ImageSource
 from nuclick_wsi.slides.readers.ome_zarr_reader import OmeZarrSource, is_zarr_folder
 from nuclick_wsi.slides.readers.openslide_reader import OpenSlideSource
 from nuclick_wsi.slides.readers.source import Source
+from nuclick_wsi.slides.readers.survival import require_survival
 from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent, examine_tiff
 from nuclick_wsi.slides.readers.tiff_directories import is_tiff
 from nuclick_wsi.slides.readers.tiffslide_reader import TiffSlideSource
@@ -156,6 +157,8 @@ def _try(path: Path, readers: Sequence[Reader], content: TiffContent) -> Source:
     said = []
     for reader in readers:
         try:
+            if reader.name is ReaderChoice.OPENSLIDE and not content.is_plain:
+                require_survival(path)
             return _whole(reader.open(path), content)
         except SlideError as error:
             said.append(f"  {reader.name}: {error}")

@@ -86,6 +86,15 @@ class OpenSlideSource:
         self._handle.close()
 
 
+def library_file() -> str | None:
+    """Return OpenSlide's own file, as the system finds it; None where it is not installed."""
+    try:
+        from openslide import lowlevel  # noqa: PLC0415  (its binary may be missing: see below)
+    except (ImportError, OSError):
+        return None
+    return str(lowlevel._lib._name)
+
+
 def _open(path: Path) -> "openslide.OpenSlide":
     try:
         import openslide  # noqa: PLC0415  (its binary may be missing: the other readers must work without it)
