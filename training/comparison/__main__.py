@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train the systems that learn, one after the other")
     train.add_argument("--models", type=Path, required=True, help="folder for what they learn; a run in it goes on")
     train.add_argument("--minutes", type=float, default=60.0, help="for each system (default: %(default)g)")
+    train.add_argument("--steps", type=int, default=0, help="for each system, instead of minutes")
     train.add_argument("--threads", type=int, default=1, help="of the CPU (default: %(default)s)")
     train.set_defaults(run=_train)
     choose = commands.add_parser("choose", help="find each system's best parameters")
@@ -60,10 +61,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
-    settings = replace(SETTINGS, minutes=options.minutes)
+    settings = replace(SETTINGS, minutes=options.minutes, steps=options.steps)
     for design in DESIGNS[options.kind]:
         if _asked(design.name, options.system) and not file_of(design, options.models).exists():
-            print(f"{design.name}: {options.minutes:g} minutes", flush=True)
+            budget = f"{options.steps} steps" if options.steps else f"{options.minutes:g} minutes"
+            print(f"{design.name}: {budget}", flush=True)
             print(train(design, options.kind, options.data, options.mpp, options.models, settings), flush=True)
 
 
