@@ -172,6 +172,8 @@ def test_health_says_version_device_and_models(server: Running) -> None:
     assert health.body["name"] == "nuclick-wsi"
     assert health.body["device"] == "cpu"
     assert {model["kind"] for model in health.body["models"]} == {"nucleus", "cell", "gland"}
+    assert all(10 < model["crop_um"] < 1000 for model in health.body["models"])
+    assert {"nuclei", "nuclei-open", "cells", "cells-open", "glands"} <= {one["name"] for one in health.body["offered"]}
     assert health.body["allowed"] == [str(server.folder.resolve())]
 
 

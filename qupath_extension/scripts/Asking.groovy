@@ -77,8 +77,13 @@ class Asker {
         def middle = [imageData.getServer().getWidth() / 2d, imageData.getServer().getHeight() / 2d]
         def nowhere = new Prompt(id: UUID.randomUUID().toString(), source: UUID.randomUUID().toString(), isClick: true, className: '', plane: '',
             coordinates: middle.toString(), left: middle[0], right: middle[0], top: middle[1], bottom: middle[1])
-        parts.exchange.exchange(new PathObjectHierarchy(), outlined([nowhere], settings(), false).fresh) { true }
-        asked = null
+        try {
+            parts.exchange.exchange(new PathObjectHierarchy(), outlined([nowhere], settings(), false).fresh) { true }
+        } catch (CancellationException ignored) {
+            return      // a click has come first
+        } finally {
+            asked = null
+        }
     }
 
     private void answer(List<Prompt> some, boolean isChange, boolean isFirst) {

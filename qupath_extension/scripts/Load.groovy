@@ -12,15 +12,12 @@ boolean isWindow() {
     }
 }
 
-def folder = new File('@FOLDER@')
-def made = folder.listFiles().findAll { it.name.endsWith('.groovy') }*.lastModified().max()
-def kept = System.getProperties().get('nuclick.loaded')
-if (kept?.made != made) {
-    kept?.actions?.leave()
+/** The scripts, each under a name by which the others know it. */
+def compiled(File folder) {
     def shell = new GroovyShell(getClass().classLoader, new Binding(folder: folder, gson: GsonTools.getInstance(), window: null))
     def load = { String name -> shell.parse(new File(folder, name)).run() }
-    ['Problem.groovy', 'Names.groovy', 'Waiting.groovy'].each { load(it) }
     def put = { String name, String file -> shell.setVariable(name, load(file)) }
+    ['Problem.groovy', 'Names.groovy', 'Waiting.groovy'].each { load(it) }
     put('server', 'Server.groovy')
     put('exchange', 'Exchange.groovy')
     put('prompts', 'Prompts.groovy')
@@ -36,7 +33,18 @@ if (kept?.made != made) {
         load('Asking.groovy')
         put('live', 'Session.groovy')
     }
-    kept = [made: made, actions: load('NuClick.groovy')]
-    System.getProperties().put('nuclick.loaded', kept)
+    load('NuClick.groovy')
 }
-kept.actions
+
+def folder = new File('@FOLDER@')
+def properties = System.getProperties()
+// Compiled once: an action that comes while that goes on waits for it.
+synchronized (properties.computeIfAbsent('nuclick.lock') { new Object() }) {
+    def made = folder.listFiles().findAll { it.name.endsWith('.groovy') }*.lastModified().max()
+    def kept = properties.get('nuclick.loaded')
+    if (kept?.made != made) {
+        kept?.actions?.leave()
+        properties.put('nuclick.loaded', [made: made, actions: compiled(folder)])
+    }
+}
+properties.get('nuclick.loaded').actions

@@ -84,10 +84,10 @@ def removeAll() {
 def toggleLive() { inWindow('Live') { live.toggle() } }
 
 /** Ends live mode, because other scripts take over. */
-def leave() { if (window != null) inWindow('Live') { live.watch([]) } }
+def leave() { window?.later { live.watch([]) } }
 
 /** Puts NuClick's button into the toolbar. */
-def showButton() { inWindow('Button') { toolbar.install() } }
+def showButton() { window?.later { toolbar.install() } }
 
 /** Opens the review of the least sure outlines, or does one of its steps: next, previous, accept, reject. */
 def reviewing(String step) { inWindow('Review') { review."${step}"() } }

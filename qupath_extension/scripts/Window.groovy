@@ -89,6 +89,9 @@ List images() { viewers()*.getImageData().findAll() }
 /** Whether the caller is on the window's thread. */
 boolean isCalling() { Platform.isFxApplicationThread() }
 
+/** Does something on the window's thread, some time later. */
+void later(Closure todo) { Platform.runLater(todo) }
+
 /** Does something on the window's thread, and waits for it. */
 def onThread(Closure todo) { Shown.onWindowThread(todo) }
 
