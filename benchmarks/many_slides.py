@@ -144,17 +144,20 @@ def summary(moments: list[Moment], clicks: int) -> str:
 
 
 def plot(moments: list[Moment], clicks: int, path: Path) -> None:
-    """Draw memory by clicks that are done."""
+    """Draw memory, and clicks that are done, by the processor's time."""
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-    done = [one.slides * clicks / 1000 for one in moments]
-    axes.plot(done, [one.megabytes for one in moments], linewidth=1)
-    axes.set(xlabel="thousand clicks whose outlines are written", ylabel="memory, MB", ylim=(0, None))
+    minutes = [one.processor / 60 for one in moments]
+    axes.plot(minutes, [one.megabytes for one in moments], linewidth=1)
+    axes.set(xlabel="minutes of the processor", ylabel="memory, MB", xlim=(0, None), ylim=(0, None))
     axes.grid(alpha=0.3)
+    beside = axes.twinx()
+    beside.plot(minutes, [one.slides * clicks / 1000 for one in moments], color="0.6", linewidth=1)
+    beside.set(ylabel="thousand clicks written (grey)", ylim=(0, None))
     figure.savefig(path, dpi=120)
 
 

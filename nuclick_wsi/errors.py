@@ -22,6 +22,10 @@ class NuclickError(Exception):
 
     exit_code: ClassVar[int] = 2
 
+    def __str__(self) -> str:
+        """Return the message; halves of surrogate pairs, which no terminal or file takes, as their codes."""
+        return super().__str__().encode(errors="backslashreplace").decode()
+
 
 class SlideError(NuclickError, OSError):
     """A slide is missing, truncated, or in a format that no reader opens."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,21 +23,27 @@ from asap_bridge.features import features_of
 from asap_bridge.parsing import parse
 from asap_bridge.selection import GroupRule
 from asap_bridge.sink import _empty_groups
-from nuclick_wsi.cli.run_file import read_run_file
+from nuclick_wsi.cli.run_file import Key, read_run_file
 from nuclick_wsi.errors import ModelError, ProjectError, PromptError, SettingsError, SlideError
 from nuclick_wsi.formats.colors import read_color
 from nuclick_wsi.formats.feature_geojson import features_of_geojson, geojson_of_features
 from nuclick_wsi.formats.geojson_parts import class_name_in
 from nuclick_wsi.formats.prompt_files import read_prompts
 from nuclick_wsi.formats.table_columns import columns_of
+from nuclick_wsi.geometry import Size
 from nuclick_wsi.models.card import METADATA_KEY, find_model, read_card
 from nuclick_wsi.models.checkpoints import read_checkpoint
 from nuclick_wsi.models.weights import load_model
 from nuclick_wsi.runs.jobs import file_stem
+from nuclick_wsi.scale import Window
 from nuclick_wsi.slides.lookup import NOWHERE
 from nuclick_wsi.slides.readers import open_slide
+from nuclick_wsi.slides.readers.source import bounds_of
+from nuclick_wsi.slides.readers.tiff_content import examine_tiff
 from nuclick_wsi.slides.readers.tiff_description import described
-from nuclick_wsi.slides.readers.tiff_directories import TILE_HEIGHT, TILE_WIDTH
+from nuclick_wsi.slides.readers.tiff_directories import HEIGHT as IMAGE_HEIGHT
+from nuclick_wsi.slides.readers.tiff_directories import PLANES, TILE_HEIGHT, TILE_LENGTHS, TILE_OFFSETS, TILE_WIDTH
+from nuclick_wsi.slides.readers.torn_tiles import TileCheck
 from qupath_extension.jobs import image_stem
 from qupath_extension.project import read_project
 
@@ -423,3 +430,56 @@ def test_a_pipe_is_no_slide(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.svs")
     with pytest.raises(SlideError, match="is a pipe or a device"):
         open_slide(tmp_path / "a.svs")
+
+
+def jpeg_tiled(path: Path) -> bytearray:
+    tifffile.imwrite(path, smooth_image(256, 256), **{**RAW, "tile": (128, 128), "compression": "jpeg"})
+    return bytearray(path.read_bytes())
+
+
+def test_a_second_picture_with_tiles_of_no_width_does_not_end_the_check_of_tiles(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(with_tag(jpeg_tiled(path), TILE_WIDTH, 0))
+    assert TileCheck(path).require_whole(Size(256, 256), Window(0, 0, 64, 64)) is None
+
+
+def test_a_tile_longer_than_its_file_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, smooth_image(128, 128), **{**RAW, "tile": (128, 128), "compression": "jpeg"})
+    path.write_bytes(with_tag(bytearray(path.read_bytes()), TILE_LENGTHS, 2**31 - 1))
+    tracemalloc.start()
+    TileCheck(path).require_whole(Size(128, 128), Window(0, 0, 64, 64))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 24
+
+
+@pytest.mark.parametrize("sides", [(0, 5), (5, 0), (-1, 384), (512, -(2**31))])
+def test_a_scanned_part_without_pixels_counts_as_none(sides: tuple[int, int]) -> None:
+    said = {"a.bounds-x": "0", "a.bounds-y": "0", "a.bounds-width": str(sides[0]), "a.bounds-height": str(sides[1])}
+    assert bounds_of(said, "a") is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{TILE_LENGTHS: 2**31}, {TILE_HEIGHT: 64}, {PLANES: 2}, {TILE_OFFSETS: 2**31}, {IMAGE_HEIGHT: 10_000}]
+)
+def test_a_tiff_of_unusual_form_is_tried_before_openslide_opens_it(changes: dict[int, int], tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    data = tiled(path)
+    assert examine_tiff(path).is_usual
+    for tag, value in changes.items():
+        data = with_tag(data, tag, value)
+    path.write_bytes(data)
+    assert not examine_tiff(path).is_usual
+
+
+@pytest.mark.parametrize("value", ["~no-such-user/x", "f" * 5000])
+def test_a_model_at_an_impossible_place_is_refused_by_its_option(value: str, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(f'model = ["{value}"]')
+    with pytest.raises(SettingsError, match=r"model is .* no place of a file"):
+        read_run_file(tmp_path / "run.toml", {"model": Key("model", str, True)})
+
+
+def test_a_message_with_half_a_surrogate_pair_can_be_written() -> None:
+    assert str(ModelError("a\ud800b")).encode() == b"a\\ud800b"
+    assert str(SlideError("a\ud800b")).encode() == b"a\\ud800b"

@@ -92,7 +92,7 @@ def test_slides_whose_tags_were_checked_and_plain_pictures_need_no_trial(
 def test_files_that_openslide_reads_by_xml_or_a_makers_tags_are_tried(tags: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, smooth_image(256, 256), **{**RAW, "tile": (128, 128), **tags})
-    assert not examine_tiff(path).is_plain
+    assert not examine_tiff(path).is_usual
 
 
 def test_leicas_slides_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

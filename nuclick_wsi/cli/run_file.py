@@ -119,6 +119,10 @@ def _value(path: Path, written: str, value: Any, key: Key) -> Any:
     fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise SettingsError(f"{path}: {written} is {value!r:.60}; accepted is {_ACCEPTED.get(kind, _TEXT)}.")
-    beside = path.parent / Path(value).expanduser() if kind is str else path
-    is_path = issubclass(key.type, Path) or (key.name == _MODEL and beside.is_file())
+    try:
+        beside = path.parent / Path(value).expanduser() if kind is str else path
+        is_path = issubclass(key.type, Path) or (key.name == _MODEL and beside.is_file())
+    except (RuntimeError, OSError) as error:  # no such user's home, or a name that no file can have
+        what = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{path}: {written} is {value!r:.60}, which is no place of a file ({what}).") from error
     return str(beside) if is_path else value

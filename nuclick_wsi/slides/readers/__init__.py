@@ -157,7 +157,7 @@ def _try(path: Path, readers: Sequence[Reader], content: TiffContent) -> Source:
     said = []
     for reader in readers:
         try:
-            if reader.name is ReaderChoice.OPENSLIDE and not content.is_plain:
+            if reader.name is ReaderChoice.OPENSLIDE and not content.is_usual:
                 require_survival(path)
             return _whole(reader.open(path), content)
         except SlideError as error:

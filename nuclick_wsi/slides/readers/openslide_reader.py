@@ -13,7 +13,7 @@ from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.scale import Window
-from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, pixel_size_of
+from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, in_our_words, pixel_size_of
 
 if TYPE_CHECKING:
     import openslide
@@ -35,9 +35,11 @@ class OpenSlideSource:
         if "FLUORESCENCE" in properties.get("mirax.GENERAL.SLIDE_TYPE", ""):
             self._handle.close()
             raise SlideError("holds fluorescence; brightfield pictures are read")
+        with in_our_words():  # damaged files have levels without pixels
+            sizes = tuple(Size(*size) for size in self._handle.level_dimensions)
         self.about = SourceInfo(
             reader=ReaderChoice.OPENSLIDE,
-            sizes=tuple(Size(*size) for size in self._handle.level_dimensions),
+            sizes=sizes,
             pixel_size=pixel_size_of(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y")),
             bounds=bounds_of(properties, "openslide"),
         )

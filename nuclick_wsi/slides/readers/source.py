@@ -61,12 +61,12 @@ def pixel_size_of(x_um: object, y_um: object) -> PixelSize | None:
 
 
 def bounds_of(properties: Mapping[str, object], prefix: str) -> Region | None:
-    """Return the part that was scanned, by the properties `<prefix>.bounds-x` and so on; None without them."""
+    """Return the part that was scanned, by the properties `<prefix>.bounds-x` and so on; None without such a part."""
     try:
         sides = [int(str(properties[f"{prefix}.bounds-{name}"])) for name in ("x", "y", "width", "height")]
     except (KeyError, ValueError):
         return None
-    return Region(*sides)
+    return Region(*sides) if min(sides[2:]) >= 1 else None
 
 
 def number_of(value: object) -> float | None:

@@ -3,6 +3,7 @@
 Libraries differ in what they make of channels, planes and turned pictures, and none of them says so.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,25 +23,20 @@ from nuclick_wsi.slides.readers.tiff_directories import (
     RESOLUTION_UNIT,
     ROWS_PER_STRIP,
     SAMPLES,
-    SOFTWARE,
     TILE_HEIGHT,
     TILE_WIDTH,
     X_RESOLUTION,
-    XML,
     Y_RESOLUTION,
     Directory,
     MissingDataError,
     directories,
 )
+from nuclick_wsi.slides.readers.tiff_form import is_usual
 
 _GREY, _COLOURS = (0, 1, 3), {2: "RGB", 6: "YCbCr"}
 """Photometric interpretations: grey from white or black and palettes, with one number for a place, and with three."""
 _REFUSED_COLOURS = {4: "mask", 5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32844: "LogL", 32845: "LogLuv"}
 _ALPHA = (1, 2)
-_MAKERS = ("Philips", "MedScan")
-_LEICA = "leica-microsystems.com/scn"
-"""What files begin their software's name with, or have in their description, that OpenSlide reads in a way of its own:
-Philips, Trestle and Leica. Ventana's have XML in a tag for it, and Hamamatsu's a tag of their own."""
 _UPRIGHT, _TURNED = 1, range(2, 9)
 _MICRONS = {2: 25_400.0, 3: 10_000.0}
 """Of TIFF's resolution units: inch and centimetre. Without one, a resolution is a ratio and no length."""
@@ -62,15 +58,15 @@ class TiffContent:
         Pixel sizes: in the description, and as the resolution for printing.
     remarks
         What of the file is left unread, each a clause.
-    is_plain
-        Whether tags that were looked at are all that OpenSlide goes by, and no maker's tags or XML.
+    is_usual
+        Whether it is formed as writers form them, and OpenSlide goes by nothing but the tags that were looked at.
     """
 
     size: Size | None = None
     described_size: PixelSize | None = None
     resolution: PixelSize | None = None
     remarks: tuple[str, ...] = ()
-    is_plain: bool = False
+    is_usual: bool = False
 
     def require_whole(self, seen: Size) -> None:
         """Refuse a smaller picture of the file in place of the largest: every position would be wrong.
@@ -105,15 +101,12 @@ class _Picture:
     description: str
     resolution: tuple[float | None, float | None]
     unit: int
-    is_plain: bool
 
     @classmethod
     def of(cls, one: Directory) -> "_Picture | None":
         size = one.size
         if size is None:
             return None
-        description = "" if HAMAMATSU in one else one.text(DESCRIPTION)
-        of_a_maker = HAMAMATSU in one or XML in one or one.text(SOFTWARE).startswith(_MAKERS)
         return cls(
             size=size,
             bits=int(one.numbers(BITS).max(initial=1)),
@@ -122,10 +115,9 @@ class _Picture:
             extra=tuple(one.numbers(EXTRA_SAMPLES).tolist()),
             orientation=one.number(ORIENTATION, _UPRIGHT),
             is_tiled=TILE_WIDTH in one,
-            description=description,
+            description="" if HAMAMATSU in one else one.text(DESCRIPTION),
             resolution=(one.ratio(X_RESOLUTION), one.ratio(Y_RESOLUTION)),
             unit=one.number(RESOLUTION_UNIT, 2),
-            is_plain=not of_a_maker and _LEICA not in description,
         )
 
     @property
@@ -143,7 +135,7 @@ def examine_tiff(path: Path) -> TiffContent:
     """
     pictures: list[_Picture] = []
     with path.open("rb") as file:
-        is_whole = _add_pictures(file, pictures)
+        usual = _add_pictures(file, pictures)
     if not pictures:
         return NOTHING_KNOWN
     # Beside a tiled slide, strips are a label or an overview.
@@ -155,21 +147,22 @@ def examine_tiff(path: Path) -> TiffContent:
     remarks = _planes(main, alike, said)
     _require_upright(pictures if not main.is_tiled else [one for one in pictures if one.is_tiled])
     described_size = said.pixel_size if said is not None else None
-    is_plain = is_whole and all(one.is_plain for one in pictures)
-    return TiffContent(main.size, described_size, _resolution(pictures[0]), remarks, is_plain)
+    return TiffContent(main.size, described_size, _resolution(pictures[0]), remarks, usual)
 
 
 def _add_pictures(file: BinaryIO, pictures: list[_Picture]) -> bool:
-    """Append the pictures of a file; return whether these are all."""
+    """Append the pictures of a file; return whether all of it is formed as usual."""
+    length, usual = os.fstat(file.fileno()).st_size, True
     try:
         for directory in directories(file):
             picture = _Picture.of(directory)
             if picture is not None:
                 _require_small_parts(directory, picture)
                 pictures.append(picture)
+            usual = usual and is_usual(directory, length)
     except MissingDataError:
         return False  # the libraries say what is wrong with it
-    return True
+    return usual
 
 
 def _require_small_parts(one: Directory, picture: _Picture) -> None:

@@ -17,7 +17,7 @@ from nuclick_wsi.geometry import Size
 
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, DESCRIPTION = 256, 257, 258, 262, 270
 ORIENTATION, SAMPLES, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 277, 282, 283, 296
-ROWS_PER_STRIP, TILE_WIDTH, SUB_DIRECTORIES, EXTRA_SAMPLES = 278, 322, 330, 338
+ROWS_PER_STRIP, PLANES, TILE_WIDTH, SUB_DIRECTORIES, EXTRA_SAMPLES = 278, 284, 322, 330, 338
 SOFTWARE, XML = 305, 700
 COMPRESSION, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, JPEG_TABLES = 259, 323, 324, 325, 347
 OFFSETS, LENGTHS = (273, TILE_OFFSETS), (279, TILE_LENGTHS)
@@ -28,6 +28,7 @@ HAMAMATSU = 65420
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 13: 4, 16: 8, 18: 8}
 """Bytes of one value, by the TIFF type's number; only whole numbers and text matter here."""
 _RATIONAL = 5
+_WHOLE = (3, 4, 16)
 _MOST_DIRECTORIES, _MOST_TAGS = 100_000, 3_000_000
 """Of a file; a picture has some twenty tags, and directories of a forged one may lie on top of each other."""
 
@@ -78,6 +79,8 @@ class Directory:
     entries: Mapping[int, bytes]
     following: int
     """Offset of the next directory; 0 after the last one."""
+    has_repeats: bool = False
+    """Whether a tag is there twice: libraries differ in which one counts."""
 
     def __contains__(self, tag: int) -> bool:
         return tag in self.entries
@@ -91,6 +94,10 @@ class Directory:
         if size == 0:
             raise MissingDataError(f"says of what type its offsets are with {kind}")
         return np.frombuffer(data, np.dtype(f"{self.layout.order}u{size}")).astype(np.int64)
+
+    def is_whole_numbers(self, tag: int) -> bool:
+        """Whether a tag is of one of the types that writers give whole numbers: 16, 32 or 64 bits."""
+        return self.layout.unpack("H", self.entries[tag][2:4]) in _WHOLE
 
     def number(self, tag: int, default: int) -> int:
         """Return the first whole number of a tag; the default where there is none."""
@@ -168,7 +175,8 @@ def _directory(file: BinaryIO, layout: _Layout, offset: int) -> Directory:
     table = _bytes_at(file, start, count * layout.entry)
     following = layout.number_at(file, start + len(table))
     entries = [table[place : place + layout.entry] for place in range(0, len(table), layout.entry)]
-    return Directory(file, layout, {layout.unpack("H", entry[:2]): entry for entry in entries}, following)
+    by_tag = {layout.unpack("H", entry[:2]): entry for entry in entries}
+    return Directory(file, layout, by_tag, following, len(by_tag) < len(entries))
 
 
 def _bytes_at(file: BinaryIO, offset: int, count: int) -> bytes:

@@ -52,9 +52,10 @@ class _Picture:
     def of(cls, one: Directory) -> "_Picture | None":
         if HAMAMATSU in one or one.size is None or one.number(COMPRESSION, 1) != _JPEG or TILE_OFFSETS not in one:
             return None
-        tile = Size(one.number(TILE_WIDTH, 0), one.number(TILE_HEIGHT, 0))
-        if tile.width < 1 or tile.height < 1:
+        sides = one.number(TILE_WIDTH, 0), one.number(TILE_HEIGHT, 0)
+        if min(sides) < 1:
             return None
+        tile = Size(*sides)
         columns = -(-one.size.width // tile.width)
         tables = one.content(JPEG_TABLES) if JPEG_TABLES in one else b""
         return cls(tile, columns, one.numbers(TILE_OFFSETS), one.numbers(TILE_LENGTHS), tables)
@@ -105,7 +106,7 @@ class TileCheck:
         try:
             with self._path.open("rb") as file:
                 file.seek(int(picture.offsets[number]))
-                content = file.read(int(picture.lengths[number]))
+                content = file.read(min(int(picture.lengths[number]), self._path.stat().st_size))
         except (OSError, ValueError, OverflowError):
             return None  # gone, or a place that no file has
         if len(content) < 2:
