@@ -231,7 +231,8 @@ def _insert_looks(connection: sqlite3.Connection, rows: Sequence[tuple[str | byt
 
 def _forget_others(connection: sqlite3.Connection, image: str, prompts: Collection[str]) -> None:
     with connection:
-        known = connection.execute("SELECT rowid, prompt FROM looks WHERE image = ?", (image,)).fetchall()
+        # Gone through row by row: there may be a million.
+        known = connection.execute("SELECT rowid, prompt FROM looks WHERE image = ?", (image,))
         gone = [(row,) for row, prompt in known if prompt not in prompts]
         connection.executemany("DELETE FROM looks WHERE rowid = ?", gone)
 

@@ -139,8 +139,7 @@ class SignalField:
         """Return which prompts have all their pixels in a view."""
         low, high = (np.floor(corner[indices] / view.grid.downsample) for corner in (self._low, self._high))
         left, top, right, bottom = view.window.edges
-        inside: NDArray[np.bool_] = ((low >= (left, top)) & (high < (right, bottom))).all(axis=1)
-        return inside
+        return np.asarray(((low >= (left, top)) & (high < (right, bottom))).all(axis=1))
 
     def _others_near(self, view: View) -> NDArray[np.intp]:
         """Return the indices of the other prompts whose bounding box meets the view, in rising order."""

@@ -160,14 +160,13 @@ class SharedEncoderSegmenter:
 
     def _encoded_at_once(self, part: Window, images: Sequence[NDArray[np.uint8]]) -> EncodedBlocks:
         with self._compute.inference() as device:
-            return self._networks[device].encode(_pixels(images, device), part)
+            return self._networks[device].encode(_pixels(np.stack(images), device), part)
 
     def _more_of(self, known: EncodedBlocks, images: NDArray[np.uint8], part: Window) -> EncodedBlocks:
         """Return what is known of a block, and a part of it beside, without encoding it again."""
         both = Window.union([known.part, part])
         with self._compute.inference() as device:
-            pyramid = known.to(device).pyramid
-            return self._networks[device].features(_pixels(images, device), pyramid, both)
+            return self._networks[device].features(_pixels(images, device), known.pyramid_on(device), both)
 
     def _keep(self, content: bytes, encoded: EncodedBlocks) -> None:
         with self._guard:
@@ -185,9 +184,9 @@ def _part_of(blocks: Sequence[_Block]) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
-def _pixels(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """Return images on a device: N x 3 x H x W float32 in [0, 1], widened there."""
-    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float().div_(255)
+def _pixels(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Return uint8 images (N, H, W, 3) on a device: N x 3 x H x W float32 in [0, 1], widened there."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _by_map(crops: Sequence[_Crop], field: SignalField) -> list[tuple[Pixels, ...]]:

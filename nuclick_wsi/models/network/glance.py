@@ -99,14 +99,17 @@ class EncodedBlocks:
             return parts[0]
         first = parts[0]
         there = [part.to(first.fine.device) for part in parts]
-        pyramid = tuple(map(torch.cat, zip(*(part.pyramid for part in there), strict=True)))
+        pyramids = zip(*(part.pyramid_on(first.fine.device) for part in parts), strict=True)
         fine, coarse = torch.cat([part.fine for part in there]), torch.cat([part.coarse for part in there])
-        return cls(pyramid, fine, coarse, first.part, first.corner)
+        return cls(tuple(map(torch.cat, pyramids)), fine, coarse, first.part, first.corner)
 
     def to(self, device: torch.device) -> "EncodedBlocks":
-        """Return the blocks on a device, as they are if they are there already."""
-        pyramid = tuple(features.to(device) for features in self.pyramid)
-        return EncodedBlocks(pyramid, self.fine.to(device), self.coarse.to(device), self.part, self.corner)
+        """Return the features on a device, as they are if they are there already; the pyramid stays where it is."""
+        return EncodedBlocks(self.pyramid, self.fine.to(device), self.coarse.to(device), self.part, self.corner)
+
+    def pyramid_on(self, device: torch.device) -> Pyramid:
+        """Return the pyramid on a device, as it is if it is there already."""
+        return tuple(features.to(device) for features in self.pyramid)
 
 
 class Glance(nn.Module):
