@@ -1,5 +1,7 @@
 """The mean of models that come from each other: their weights, what its card says, and what cannot be averaged."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -23,6 +25,16 @@ def test_the_mean_of_two_models_has_the_mean_of_their_weights(tmp_path, capsys) 
     assert mean.card.settings["average of"] == [shipped.sha256, load_model(other).sha256]
     assert (mean.card.scores, mean.card.calibration) == ((), ())
     assert "calibrate" in capsys.readouterr().out
+
+
+def test_the_mean_has_the_terms_of_all_and_repeats_none(tmp_path) -> None:
+    shipped, files = load_model("glands"), []
+    for name, terms in (("tuned", f"{shipped.card.terms}; and my institute only"), ("other", "teaching only")):
+        files.append(tmp_path / f"{name}.safetensors")
+        save_model(files[-1], shipped.network, dataclasses.replace(shipped.card, terms=terms))
+    main(["average", "glands", *map(str, files), "--model", str(tmp_path / "mean.safetensors")])
+    terms = load_model(tmp_path / "mean.safetensors").card.terms
+    assert terms == f"{shipped.card.terms}; and my institute only; and teaching only"
 
 
 def test_models_of_different_kinds_and_one_alone_are_refused(tmp_path) -> None:

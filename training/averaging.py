@@ -26,7 +26,8 @@ def add_average(command: argparse.ArgumentParser) -> None:
 def averaged(models: Sequence[Model]) -> Model:
     """Return the last of the models with the mean of all weights.
 
-    Its card is that of the last one without calibration and scores, which were others'; its threshold is kept.
+    Its card is that of the last one, with the data and the terms of all, and without calibration and scores, which were
+    others'; its threshold is kept.
 
     Raises
     ------
@@ -50,8 +51,21 @@ def averaged(models: Sequence[Model]) -> Model:
         for name, value in states[-1].items()
     }
     last.network.load_state_dict(mean)
-    settings = {**last.card.settings, "average of": [model.sha256 for model in models]}
-    return dataclasses.replace(last, card=dataclasses.replace(last.card, settings=settings, scores=(), calibration=()))
+    card = dataclasses.replace(
+        last.card,
+        data=tuple(dict.fromkeys(source for model in models for source in model.card.data)),
+        terms="; and ".join(_not_contained([model.card.terms for model in models])),
+        settings={**last.card.settings, "average of": [model.sha256 for model in models]},
+        scores=(),
+        calibration=(),
+    )
+    return dataclasses.replace(last, card=card)
+
+
+def _not_contained(texts: Sequence[str]) -> list[str]:
+    """Return texts, each once, without those that another repeats; terms of a tuned model repeat its parent's."""
+    unlike = dict.fromkeys(texts)
+    return [text for text in unlike if not any(text != other and text in other for other in unlike)]
 
 
 def _average(options: argparse.Namespace) -> None:
