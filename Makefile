@@ -81,7 +81,8 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt
 	$(PEERS)/$(notdir $(BIN))/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 	touch $@
 
-# Kills, full disks, damaged journals and more, really made; prints the table of docs/reliability.md. Linux, with a C compiler.
+# Kills, full disks, damaged journals and more, really made; prints the table of docs/reliability.md, and goes on where it
+# was stopped. Linux, with a C compiler; QuPath's hierarchy too where there is paquo, and PAQUO_QUPATH_DIR names a QuPath.
 torture: install
 	PYTHONPATH=tests:. $(BIN)/python -m torture
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 TOLERANCE = 0.05
 """How far the lines that stand for a curve may be from it, in slide pixels."""
+_MOST = 10_000
+"""Lines that stand for one edge; those of an edge as long as the largest slides are fewer."""
 
 _Position = NDArray[np.float64]
 
@@ -69,7 +71,7 @@ def _flat(start: _Position, first: _Position, second: _Position, end: _Position)
     """Return points along a Bezier curve, without its start, so close that lines between them keep the tolerance."""
     bend = max(np.hypot(*(start - 2 * first + second)), np.hypot(*(first - 2 * second + end)))
     # A chord is off by at most an eighth of the second derivative, which is at most 6 * bend, over the square of n.
-    count = max(1, int(np.ceil(np.sqrt(0.75 * bend / TOLERANCE))))
+    count = max(1, int(np.ceil(min(_MOST, np.sqrt(0.75 * bend / TOLERANCE)))))
     t = np.linspace(0, 1, count + 1)[1:, None]
     curve: NDArray[np.float64] = (
         (1 - t) ** 3 * start + 3 * t * (1 - t) ** 2 * first + 3 * t**2 * (1 - t) * second + t**3 * end

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
 import torch
@@ -23,6 +24,7 @@ from asap_bridge.features import features_of
 from asap_bridge.parsing import parse
 from asap_bridge.selection import GroupRule
 from asap_bridge.sink import _empty_groups
+from asap_bridge.splines import spline_outline, spline_stroke
 from nuclick_wsi.cli.run_file import Key, read_run_file
 from nuclick_wsi.errors import ModelError, ProjectError, PromptError, SettingsError, SlideError
 from nuclick_wsi.formats.colors import read_color
@@ -363,6 +365,14 @@ def test_a_checkpoint_that_is_none_is_refused_and_never_run(pickled: bytes, tmp_
     path.write_bytes(pickled)
     with pytest.raises(ModelError):
         read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("far", [1e30, 1e308, -1e200])
+def test_a_spline_that_leads_beyond_every_slide_takes_no_memory(far: float) -> None:
+    points = np.array([[0.0, 0.0], [far, 5.0], [3.0, far], [9.0, 9.0]])
+    assert len(spline_stroke(points)) <= 30_001
+    assert len(spline_outline(points)) <= 40_000
 
 
 # Slides
