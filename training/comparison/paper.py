@@ -21,7 +21,7 @@ from nuclick_training.comparison.nuclick import NuClick
 from nuclick_training.comparison.paper_rows import PaperRow, csv_of, figure_of, table_of
 from nuclick_training.comparison.system import System
 from nuclick_training.comparison.systems import SYSTEMS
-from nuclick_training.comparison.tables import PAPER, SHOWN
+from nuclick_training.comparison.tables import SHOWN, papers_figures
 from nuclick_training.datasets.data import read_picture
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate, images_of
 from nuclick_training.evaluation.intervals import Estimates, mean_estimates
@@ -144,7 +144,7 @@ def _data_of(kind: ObjectKind, budget: Budget) -> tuple[Path, Path, str, float]:
 
 def _theirs(kind: ObjectKind, name: str) -> Mapping[str, float]:
     """Return the paper's figures of a system; a row of ours without any names the scores all the same."""
-    figures = PAPER[kind].get(name.split(" (", maxsplit=1)[0])
+    figures = papers_figures(kind, name)
     return dict(zip(SHOWN[kind], figures, strict=True)) if figures else {}
 
 

@@ -49,6 +49,11 @@ PAPER: Mapping[ObjectKind, Mapping[str, Sequence[float]]] = {
 """Tables II, III and IV (test A) of the paper, on its own images and clicks; its BIFSeg has no refinement."""
 
 
+def papers_figures(kind: ObjectKind, system: str) -> Sequence[float] | None:
+    """Return what the paper prints of a system, by the scores of `SHOWN`; None where it has not tried it."""
+    return PAPER[kind].get(system.split(" (", maxsplit=1)[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A system and its scores on every scene."""
@@ -76,7 +81,7 @@ def table_of(rows: Sequence[Row], kind: ObjectKind) -> Table:
         table.add_column(heading, justify="right")
     for row in rows:
         estimates = mean_estimates([one.tally for one in row.scores])
-        theirs = PAPER[kind].get(row.system.name.split(" (")[0])
+        theirs = papers_figures(kind, row.system.name)
         cells = (_cell(estimates[name], theirs[at] if theirs else None) for at, name in enumerate(SHOWN[kind]))
         table.add_row(row.system.name, row.system.action, *cells, f"{row.dice:.3f}", f"{row.milliseconds:.1f}")
         table.add_section()
@@ -97,7 +102,7 @@ def csv_of(rows: Sequence[Row], kind: ObjectKind) -> bytes:
 
 def _figures(row: Row, kind: ObjectKind) -> Iterator[float | None]:
     estimates = mean_estimates([one.tally for one in row.scores])
-    theirs = PAPER[kind].get(row.system.name.split(" (")[0])
+    theirs = papers_figures(kind, row.system.name)
     for at, name in enumerate(SHOWN[kind]):
         low, high = estimates[name].interval or (None, None)
         yield from (estimates[name].value, low, high, theirs[at] if theirs else None)
