@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from nuclick_training.comparison.learned.looks import Look, Sight
+from nuclick_training.comparison.learned.looks import GuidingSignals, Look, Sight
 from nuclick_training.comparison.marks import Mark, beside, marks_of
 from nuclick_training.datasets.data import Labels, Picture
 from nuclick_training.sampling.sampling import (
@@ -35,19 +35,20 @@ class _Marked:
     step: float
     marks: Sequence[Mark]
 
-    def varied(self, mark: Mark, rng: np.random.Generator) -> Mark:
-        """Return an object's marks as somebody else would draw them."""
+    def varied(self, mark: Mark, look: Look, rng: np.random.Generator) -> Mark:
+        """Return an object's marks as somebody else would draw them; squiggles only where the look shows them."""
         left, top, right, bottom = (int(value) for value in mark.box)
         mask = self.labels[top:bottom, left:right] == mark.number
         inside = np.argwhere(mask)
         corner, size = mark.box[:2], mark.box[2:] - mark.box[:2]
+        shows_squiggles = isinstance(look, GuidingSignals) and look.squiggles
         return Mark(
             mark.number,
             corner + inside[int(rng.integers(len(inside)))][::-1] + 0.5,
             beside(mark.number, corner, size, self.labels, rng),
             mark.box + rng.uniform(-_LOOSE, _LOOSE, 4) * np.tile(size, 2),
             mark.extremes + rng.normal(0, _LOOSE / 4, (4, 2)) * size,
-            [stroke + corner for stroke in random_squiggle(mask, rng)] if self.step > 1 else mark.strokes,
+            [stroke + corner for stroke in random_squiggle(mask, rng)] if shows_squiggles else mark.strokes,
         )
 
 
@@ -76,7 +77,7 @@ class MarkedSampler:
         others = [mark for mark in picture.marks if mark.number != own.number]
         mark, step = own, picture.step
         if not plain:
-            mark, step = picture.varied(own, rng), step * float(np.exp(rng.uniform(-_ZOOM, _ZOOM)))
+            mark, step = picture.varied(own, self._look, rng), step * float(np.exp(rng.uniform(-_ZOOM, _ZOOM)))
             kept = kept_others(len(others), rng)
             others = [other for other, keep in zip(others, kept, strict=True) if keep]
         window = self._look.window(mark, Sight(self._size, step))
