@@ -210,6 +210,7 @@ def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> 
     (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
     assert system.design is design
     assert 0.2 <= system.threshold <= 0.9
+    assert system.steps == 2
     arguments = ["nucleus", "--data", str(data), "--mpp", str(MPP), "--models", str(tmp_path / "models")]
     main(
         ["compare", *arguments, "--split", "all", "--objects", "2", "--system", "ifcn", "--out", str(tmp_path / "out")]

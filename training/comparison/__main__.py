@@ -3,16 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from nuclick_training.comparison.bench import Scene, scenes_of, score
 from nuclick_training.comparison.effort import effort_plot
 from nuclick_training.comparison.learned.designs import DESIGNS
 from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
+from nuclick_training.comparison.length import add_length, told_length, with_length
 from nuclick_training.comparison.masks_as_data import add_masks
 from nuclick_training.comparison.paper import add_paper
 from nuclick_training.comparison.pictures import sheet
@@ -40,9 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--models", type=Path, help="folder of trained systems, as `train` wrote it")
     train = commands.add_parser("train", help="train the systems that learn, one after the other")
     train.add_argument("--models", type=Path, required=True, help="folder for what they learn; a run in it goes on")
-    train.add_argument("--minutes", type=float, default=60.0, help="for each system (default: %(default)g)")
-    train.add_argument("--steps", type=int, default=0, help="for each system, instead of minutes")
-    train.add_argument("--threads", type=int, default=1, help="of the CPU (default: %(default)s)")
+    add_length(train)
     train.set_defaults(run=_train)
     choose = commands.add_parser("choose", help="find each system's best parameters")
     choose.set_defaults(run=_choose, split="validation")
@@ -60,12 +57,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    torch.set_num_threads(options.threads)
-    settings = replace(SETTINGS, minutes=options.minutes, steps=options.steps)
+    settings = with_length(SETTINGS, options)
     for design in DESIGNS[options.kind]:
         if _asked(design.name, options.system) and not file_of(design, options.models).exists():
-            budget = f"{options.steps} steps" if options.steps else f"{options.minutes:g} minutes"
-            print(f"{design.name}: {budget}", flush=True)
+            print(f"{design.name}: {told_length(settings)}", flush=True)
             print(train(design, options.kind, options.data, options.mpp, options.models, settings), flush=True)
 
 

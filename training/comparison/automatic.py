@@ -4,9 +4,11 @@ Networks that outline nuclei without a click are trained on the true masks, on t
 from one click in each nucleus, and on watershed's from the same clicks; each is tested on the true masks.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,8 +17,9 @@ from scipy import ndimage
 from torch import nn
 
 from nuclick_training.comparison.bench import scenes_of
+from nuclick_training.comparison.mask_rcnn import learned_mask_rcnn
 from nuclick_training.comparison.system import System, painted
-from nuclick_training.datasets.data import Labels, Picture, read_picture
+from nuclick_training.datasets.data import Labels, Picture, Rgb, read_picture
 from nuclick_training.datasets.folders import names_of
 from nuclick_training.evaluation.metrics import Tally
 from nuclick_training.fitting.fit import fit, mean_dice
@@ -33,7 +36,9 @@ from nuclick_training.sampling.sampling import (
 )
 from nuclick_wsi.models.network import build, fused
 
-DESIGNS = {"U-Net": "unet", "SegNet": "segnet", "FCN-8s": "fcn"}
+Outliner = Callable[[Rgb], Labels]
+"""Makes an instance map of an image."""
+
 TRUE = "true masks"
 PAPER: Mapping[tuple[str, str], tuple[float, float]] = {
     ("U-Net", TRUE): (0.825, 0.510),
@@ -53,26 +58,29 @@ _SMALLEST = 20
 """Pixels of an outlined nucleus; smaller parts of a mask are specks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Automatic:
-    """A network and the masks that it learns from.
+class Learn(Protocol):
+    """Trains a network, or goes on with a run that was begun in a folder."""
 
-    Attributes
-    ----------
-    design, masks
-        Their names in the table; `masks` begins with the drawing system's name, or is `TRUE`.
-    width
-        Factor on the network's channels.
-    """
+    def __call__(
+        self, learning: Sequence[Picture], judging: Sequence[Picture], place: Path, settings: FitSettings
+    ) -> Outliner:
+        """Return the trained network.
 
-    design: str
-    masks: str
-    width: float
+        Parameters
+        ----------
+        learning, judging
+            Training pictures with the masks to learn from, and validation pictures.
+        place
+            The run's folder.
+        """
+        ...
 
-    @property
-    def folder(self) -> str:
-        """Name of its run's folder."""
-        return f"{self.design}-{self.masks}".lower().replace(" ", "-")
+
+def designs(width: float, mask_rcnn: bool) -> Mapping[str, Learn]:
+    """Return how each network learns; `width` is a factor on the channels of all but Mask R-CNN."""
+    plain = {"U-Net": "unet", "SegNet": "segnet", "FCN-8s": "fcn"}
+    learn: dict[str, Learn] = {name: partial(_learned, design, width) for name, design in plain.items()}
+    return learn | {"Mask R-CNN": _learned_mask_rcnn} if mask_rcnn else learn
 
 
 def drawn_by(system: System, pictures: Sequence[Picture], mpp: float) -> list[Picture]:
@@ -94,21 +102,22 @@ def pictures_of(data: Path, part: str) -> list[Picture]:
     return [read_picture(data, name, 1.0) for name in names_of(data, part)]
 
 
-def learned(
-    what: Automatic, learning: Sequence[Picture], judging: Sequence[Picture], folder: Path, settings: FitSettings
-) -> tuple[nn.Module, float]:
-    """Train a network, or go on with a run that was begun; return it folded, with its best threshold.
+def tested(outline: Outliner, pictures: Sequence[Picture]) -> list[Tally]:
+    """Return the scores of a network's nuclei against the true objects of pictures."""
+    return [Tally.of(one.labels, outline(one.image)) for one in pictures]
 
-    Parameters
-    ----------
-    learning, judging
-        Training pictures with the masks to learn from, and validation pictures.
-    folder
-        Of all runs.
-    """
+
+def _learned(
+    design: str,
+    width: float,
+    learning: Sequence[Picture],
+    judging: Sequence[Picture],
+    place: Path,
+    settings: FitSettings,
+) -> Outliner:
+    """Train a network that says of each pixel whether it is a nucleus; its connected parts are the nuclei."""
     torch.manual_seed(settings.seed)
-    run = new_run(build(DESIGNS[what.design], {"width": what.width}), settings)
-    place = folder / what.folder
+    run = new_run(build(design, {"width": width}), settings)
     place.mkdir(parents=True, exist_ok=True)
     if (place / CHECKPOINT).exists():
         run.load(place / CHECKPOINT)
@@ -120,12 +129,13 @@ def learned(
     network.load_state_dict(kept_weights(place, settings.keep)[0])
     folded = fused(network)
     dice = mean_dice(folded, validation)
-    return folded, max(dice, key=lambda tried: dice[tried])
+    return partial(_outlined, folded, max(dice, key=lambda tried: dice[tried]))
 
 
-def tested(network: nn.Module, threshold: float, pictures: Sequence[Picture]) -> list[Tally]:
-    """Return the scores of a network's connected parts against the true objects of pictures."""
-    return [Tally.of(one.labels, _outlined(network, threshold, one)) for one in pictures]
+def _learned_mask_rcnn(
+    learning: Sequence[Picture], judging: Sequence[Picture], place: Path, settings: FitSettings
+) -> Outliner:
+    return learned_mask_rcnn(learning, judging, place, settings).outline
 
 
 class _AnyPlace:
@@ -146,13 +156,13 @@ class _AnyPlace:
         return example if plain else turned(example, int(rng.integers(8)))
 
 
-def _outlined(network: nn.Module, threshold: float, picture: Picture) -> Labels:
-    """Return the instance map of a picture."""
-    height, width = picture.labels.shape
+def _outlined(network: nn.Module, threshold: float, image: Rgb) -> Labels:
+    """Return the instance map of an image."""
+    height, width, _ = image.shape
     rows, columns = (-(-side // _STRIDE) * _STRIDE for side in (height, width))
     seen = np.zeros((1, 5, rows, columns), np.float32)
     seen[0, :3] = 1
-    seen[0, :3, :height, :width] = np.moveaxis(picture.image, 2, 0).astype(np.float32) / 255
+    seen[0, :3, :height, :width] = np.moveaxis(image, 2, 0).astype(np.float32) / 255
     with torch.inference_mode():
         probability = torch.sigmoid(network(torch.from_numpy(seen)))[0, 0, :height, :width].numpy()
     numbered, _ = ndimage.label(probability > threshold)

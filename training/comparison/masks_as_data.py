@@ -4,23 +4,21 @@ import argparse
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from nuclick_training.comparison.automatic import (
-    DESIGNS,
     PAPER,
     TRUE,
-    Automatic,
+    designs,
     drawn_by,
-    learned,
     pictures_of,
     tested,
 )
+from nuclick_training.comparison.length import add_length, with_length
+from nuclick_training.comparison.mask_rcnn import missing_torchvision
 from nuclick_training.comparison.nuclick import NuClick
 from nuclick_training.comparison.system import System
 from nuclick_training.comparison.systems import NUCLEI
@@ -40,24 +38,22 @@ def add_masks(command: argparse.ArgumentParser) -> None:
     command.add_argument("--mpp", type=float, default=0.25, help="microns per pixel (default: %(default)s)")
     command.add_argument("--out", type=Path, required=True, help="folder of the runs and the table; runs in it go on")
     command.add_argument("--model", default="nuclei-open", help="what draws masks from clicks (default: %(default)s)")
-    command.add_argument("--minutes", type=float, default=60.0, help="for each network (default: %(default)g)")
     command.add_argument("--width", type=float, default=0.25, help="of the networks, as a share of their papers'")
-    command.add_argument("--threads", type=int, default=1, help="of the CPU (default: %(default)s)")
+    add_length(command)
     command.set_defaults(run=_masks)
 
 
 def _masks(options: argparse.Namespace) -> None:
-    torch.set_num_threads(options.threads)
-    settings = replace(_SETTINGS, minutes=options.minutes)
+    settings = with_length(_SETTINGS, options)
     true, judging, testing = (pictures_of(options.data, part) for part in ("train", "validation", "test"))
+    if why := missing_torchvision():
+        print(why, flush=True)
     rows = []
     for masks, system in _drawing(options.model):
         learning = true if system is None else drawn_by(system, true, options.mpp)
-        for design in DESIGNS:
-            network, threshold = learned(
-                Automatic(design, masks, options.width), learning, judging, options.out, settings
-            )
-            estimates = mean_estimates(tested(network, threshold, testing))
+        for design, learn in designs(options.width, mask_rcnn=not why).items():
+            place = options.out / f"{design}-{masks}".lower().replace(" ", "-")
+            estimates = mean_estimates(tested(learn(learning, judging, place, settings), testing))
             rows.append((design, masks, [estimates[name] for name in _SCORES]))
             print(f"{design} on {masks}: Dice {estimates['Dice'].value:.3f}", flush=True)
     write_atomically(options.out / "masks.csv", _csv(rows))
@@ -75,14 +71,14 @@ def _table(rows: Sequence[tuple[str, str, Sequence[Estimate]]]) -> Table:
     for name in _SCORES:
         table.add_column(name, justify="right")
     for design, masks, estimates in rows:
-        theirs = PAPER.get((design, masks), (None, None))
+        theirs = PAPER.get((design, masks), (None,) * len(_SCORES))
         table.add_row(design, masks, *(_cell(one, paper) for one, paper in zip(estimates, theirs, strict=True)))
     return table
 
 
 def _cell(estimate: Estimate, paper: float | None) -> str:
-    low, high = estimate.interval or (float("nan"), float("nan"))
-    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})" + ("" if paper is None else f"; paper {paper:.3f}")
+    interval = " ({:.3f} to {:.3f})".format(*estimate.interval) if estimate.interval else ""
+    return f"{estimate.value:.3f}{interval}" + ("" if paper is None else f"; paper {paper:.3f}")
 
 
 def _csv(rows: Sequence[tuple[str, str, Sequence[Estimate]]]) -> bytes:
@@ -92,7 +88,7 @@ def _csv(rows: Sequence[tuple[str, str, Sequence[Estimate]]]) -> bytes:
     writer.writerow(["network", "learns from", *headings])
     for design, masks, estimates in rows:
         cells: list[object] = []
-        for estimate, paper in zip(estimates, PAPER.get((design, masks), ("", "")), strict=True):
+        for estimate, paper in zip(estimates, PAPER.get((design, masks), ("",) * len(_SCORES)), strict=True):
             low, high = estimate.interval or ("", "")
             cells += [estimate.value, low, high, paper]
         writer.writerow([design, masks, *cells])

@@ -6,7 +6,7 @@ trained already is not trained again.
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from rich.console import Console
 
 from nuclick_training.comparison.bench import scenes_of, score
 from nuclick_training.comparison.learned.designs import DESIGNS, Design
+from nuclick_training.comparison.learned.learned_system import LearnedSystem
 from nuclick_training.comparison.learned.looks import GuidingSignals
 from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained
+from nuclick_training.comparison.length import add_length, told_length, with_length
 from nuclick_training.comparison.nuclick import NuClick
 from nuclick_training.comparison.paper_rows import PaperRow, csv_of, figure_of, table_of
 from nuclick_training.comparison.system import System
@@ -25,6 +27,7 @@ from nuclick_training.comparison.tables import SHOWN, papers_figures
 from nuclick_training.datasets.data import read_picture
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate, images_of
 from nuclick_training.evaluation.intervals import Estimates, mean_estimates
+from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.synthesis.cell_library import read_library
 from nuclick_training.synthesis.compose import PIXEL_SIZE, compose_pool
 from nuclick_training.synthesis.composing import COMPOSED, LIBRARY, write_pictures
@@ -38,7 +41,7 @@ _CELLS_TO_LEARN = 60
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Where the data sets are, where runs are kept, and how long each network is trained.
+    """Where the data sets are, where runs are kept, and how each network is trained.
 
     Attributes
     ----------
@@ -48,7 +51,7 @@ class Budget:
 
     data: Path
     out: Path
-    minutes: float
+    training: FitSettings
     objects: int | None = None
 
 
@@ -57,15 +60,13 @@ def add_paper(command: argparse.ArgumentParser) -> None:
     command.add_argument("--table", type=int, required=True, choices=sorted(TABLES), help="of the paper")
     command.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     command.add_argument("--out", type=Path, required=True, help="folder of runs and tables; runs in it go on")
-    command.add_argument("--minutes", type=float, default=60.0, help="for each network (default: %(default)g)")
     command.add_argument("--objects", type=int, help="so many test objects at most; default: all")
-    command.add_argument("--threads", type=int, default=1, help="of the CPU (default: %(default)s)")
+    add_length(command)
     command.set_defaults(run=_paper)
 
 
 def _paper(options: argparse.Namespace) -> None:
-    torch.set_num_threads(options.threads)
-    budget = Budget(options.data, options.out, options.minutes, options.objects)
+    budget = Budget(options.data, options.out, with_length(SETTINGS, options), options.objects)
     rows = []
     for row in TABLES[options.table](budget):
         print(row.name, flush=True)
@@ -89,7 +90,7 @@ def _systems(kind: ObjectKind, budget: Budget) -> Iterator[PaperRow]:
     for design in DESIGNS[kind]:
         system = _learned(design, kind, learning, mpp, budget)
         ours = _side_by_side(system, testing, split, mpp, budget)
-        yield PaperRow(design.name, _theirs(kind, design.name), _only(ours, names), _differs(budget))
+        yield PaperRow(design.name, _theirs(kind, design.name), _only(ours, names), _differs(system))
 
 
 def _networks(budget: Budget) -> Iterator[PaperRow]:
@@ -100,7 +101,7 @@ def _networks(budget: Budget) -> Iterator[PaperRow]:
         system = _learned(design, ObjectKind.NUCLEUS, learning, mpp, budget)
         ours = _side_by_side(system, testing, split, mpp, budget)
         paper = dict(zip(("AJI", "Dice", "PQ", "Hausdorff"), figures, strict=True))
-        yield PaperRow(name, paper, _only(ours, tuple(paper)), f"{_WIDTH:g} of its width; {_differs(budget)}")
+        yield PaperRow(name, paper, _only(ours, tuple(paper)), f"{_WIDTH:g} of its width; {_differs(system)}")
 
 
 def _across(budget: Budget) -> Iterator[PaperRow]:
@@ -110,15 +111,15 @@ def _across(budget: Budget) -> Iterator[PaperRow]:
         system = _learned(design, ObjectKind.NUCLEUS, budget.data / learning, _NUCLEI_MPP, budget)
         ours = _side_by_side(system, budget.data / testing, "test", _NUCLEI_MPP, budget)
         paper = dict(zip(("Dice", "SQ"), figures, strict=True))
-        differs = f"gbm40 is here what CPM is there; {_differs(budget)}"
+        differs = f"gbm40 is here what CPM is there; {_differs(system)}"
         yield PaperRow(f"{learning} to {testing}", paper, _only(ours, tuple(paper)), differs)
 
 
-def _learned(design: Design, kind: ObjectKind, data: Path, mpp: float, budget: Budget) -> System:
+def _learned(design: Design, kind: ObjectKind, data: Path, mpp: float, budget: Budget) -> LearnedSystem:
     runs = budget.out / str(kind) / data.name
     if not file_of(design, runs).exists():
-        print(f"{design.name}: {budget.minutes:g} minutes", flush=True)
-        train(design, kind, data, mpp, runs, replace(SETTINGS, minutes=budget.minutes))
+        print(f"{design.name}: {told_length(budget.training)}", flush=True)
+        train(design, kind, data, mpp, runs, budget.training)
     return trained(design, kind, runs)
 
 
@@ -152,8 +153,8 @@ def _only(ours: Estimates, names: Sequence[str]) -> Estimates:
     return {name: ours[name] for name in names}
 
 
-def _differs(budget: Budget) -> str:
-    return f"trained for {budget.minutes:g} minutes on one thread"
+def _differs(system: LearnedSystem) -> str:
+    return f"trained for {system.steps} steps"
 
 
 # ------------------------------------------------------------------------------------- tables of the shipped models

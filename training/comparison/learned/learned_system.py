@@ -34,6 +34,8 @@ class LearnedSystem:
         Side of the window in pixels, and microns per pixel where the look does not scale it.
     threshold
         Of probabilities: the best one on validation objects.
+    steps
+        For which it was trained.
     """
 
     design: Design
@@ -41,6 +43,7 @@ class LearnedSystem:
     size: int
     mpp: float
     threshold: float
+    steps: int
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ from nuclick_wsi.models.network import fused
 from nuclick_wsi.prompts import ObjectKind
 
 SETTINGS = FitSettings(batch=12, rate=1.5e-3, averaging=0.99, corrections=0.0, check_minutes=2.0, keep="last")
-"""One for all, but for the minutes."""
+"""One for all, but for the length."""
 _JUDGED = 200
 _RECIPE = {ObjectKind.NUCLEUS: "nuclei", ObjectKind.CELL: "cells", ObjectKind.GLAND: "glands"}
 """Whose window and pixel size the systems have."""
@@ -83,10 +83,11 @@ def trained(design: Design, kind: ObjectKind, folder: Path) -> LearnedSystem:
     try:
         network.load_state_dict(safetensors.torch.load_file(path))
         with safetensors.safe_open(path, "pt") as opened:
-            threshold = float(json.loads(opened.metadata()["nuclick"])["threshold"])
+            about = json.loads(opened.metadata()["nuclick"])
+            threshold, steps = float(about["threshold"]), int(about["steps"])
     except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} is no trained {design.name} ({error}): delete it and train again.") from error
-    return LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold)
+    return LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold, steps)
 
 
 def file_of(design: Design, folder: Path) -> Path:
