@@ -18,6 +18,7 @@ from nuclick_wsi.slides.readers.tiff_directories import (
     DESCRIPTION,
     EXTRA_SAMPLES,
     HAMAMATSU,
+    LENGTHS,
     ORIENTATION,
     PHOTOMETRIC,
     RESOLUTION_UNIT,
@@ -157,7 +158,7 @@ def _add_pictures(file: BinaryIO, pictures: list[_Picture]) -> bool:
         for directory in directories(file):
             picture = _Picture.of(directory)
             if picture is not None:
-                _require_small_parts(directory, picture)
+                _require_small_parts(directory, picture, length)
                 pictures.append(picture)
             usual = usual and is_usual(directory, length)
     except MissingDataError:
@@ -165,7 +166,7 @@ def _add_pictures(file: BinaryIO, pictures: list[_Picture]) -> bool:
     return usual
 
 
-def _require_small_parts(one: Directory, picture: _Picture) -> None:
+def _require_small_parts(one: Directory, picture: _Picture, length: int) -> None:
     """Refuse tiles and strips that no scanner writes and no memory holds: OpenSlide ends the process on them."""
     if HAMAMATSU in one:
         return  # a whole picture in one strip, which is read in parts
@@ -178,6 +179,11 @@ def _require_small_parts(one: Directory, picture: _Picture) -> None:
         raise SlideError(
             f"is damaged: it says that a picture is made of {what} of {width:,} x {height:,} px. Copy the file again "
             "from where it came"
+        )
+    if (longest := int(one.numbers(LENGTHS[picture.is_tiled]).max(initial=0))) > length:
+        raise SlideError(
+            f"the file is cut short or damaged: it has {length:,} bytes, and one of its {what} alone {longest:,}. Copy "
+            "it again from where it came"
         )
 
 
