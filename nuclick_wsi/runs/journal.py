@@ -24,6 +24,9 @@ _BATCH = 256
 _SECONDS = 1.0
 """Prompts, and seconds, after which results are written when the next one comes: a killed run loses two seconds at
 most, unless a batch takes longer than one."""
+_ENCODED_AT_ONCE = 64
+"""Results that are encoded together: after the network has had the processor's caches, the first one costs ten times
+as much as the next."""
 _MOST_WAITING = 16 * _BATCH
 """Results that are held while another program has locked the file; those before them are computed again some day."""
 _PAUSE = 30.0
@@ -31,7 +34,8 @@ _PAUSE = 30.0
 _LITTLE_PATIENCE = 0.2
 """Seconds to wait for it then."""
 
-Row = tuple[str, str, bytes, bytes]
+Row = tuple[str, str, bytes, Decoded]
+"""Image, prompt id, digest of the inputs, result."""
 End = tuple[str, str, bytes]
 Answer = TypeVar("Answer")
 
@@ -53,6 +57,7 @@ class Journal:
         self.notes: list[str] = []
         """What the user is to know of the file itself."""
         self._connection: sqlite3.Connection | None = None
+        self._new: list[Row] = []
         self._waiting: list[tuple[str, str, bytes, bytes, bytes]] = []
         self._ends: list[End] = []
         self._saved = time.monotonic()
@@ -89,14 +94,23 @@ class Journal:
         return row[0] if checksum(image, prompt, digest, row[0]) == row[1] else None
 
     def put(self, row: Row) -> None:
-        """Keep the result of a prompt: image, prompt id, digest of the inputs, encoded result."""
-        self._waiting.append((*row, checksum(*row)))
+        """Keep the result of a prompt."""
+        self._new.append(row)
+        if len(self._new) >= _ENCODED_AT_ONCE:
+            self._encode()
         if len(self._waiting) >= _BATCH or time.monotonic() - self._saved > _SECONDS:
             self.save()
+
+    def _encode(self) -> None:
+        for image, prompt, digest, decoded in self._new:
+            content = encode(decoded)
+            self._waiting.append((image, prompt, digest, content, checksum(image, prompt, digest, content)))
+        self._new.clear()
 
     def save(self) -> None:
         """Write the results that are not written yet."""
         self._saved = time.monotonic()
+        self._encode()
         rows = self._waiting
         if not rows or self.do(lambda connection: _insert_looks(connection, rows), False):
             self._waiting.clear()
@@ -213,7 +227,7 @@ class ImageResultCache:
 
     def remember(self, prompt: Prompt, digest: bytes, decoded: Decoded) -> None:
         """Keep the result of a prompt in place of an earlier one."""
-        self._journal.put((self._name, prompt.id, self._key(prompt, digest), encode(decoded)))
+        self._journal.put((self._name, prompt.id, self._key(prompt, digest), decoded))
 
     def forget_others(self, prompts: Collection[str]) -> None:
         """Forget all prompts but these."""

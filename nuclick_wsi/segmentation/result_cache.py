@@ -88,10 +88,10 @@ class CacheLookup:
         by_prompt: dict[int, list[View]] = {}
         for view in views:
             by_prompt.setdefault(view.prompt, []).append(view)
-        for index, own in by_prompt.items():
+        digests = [_digests(signals, own, grid, rule) for own in by_prompt.values()]
+        # One after the other: among digests, which go through much memory, each look-up would cost three times as much.
+        for (index, own), (digest, wide) in zip(by_prompt.items(), digests, strict=True):
             prompt = signals.prompts[index]
-            digest = input_digest(signals, own, grid, rule)
-            wide = digest_of_wider_looks(digest, signals, own) if prompt.kind is ObjectKind.GLAND else digest
             decoded = cache.recall(prompt, digest) or (cache.recall(prompt, wide) if wide != digest else None)
             if decoded is None:
                 lookup.missing.extend(own)
@@ -106,6 +106,13 @@ class CacheLookup:
             digest, wide = self.digests[result.prompt.id]
             self.cache.remember(result.prompt, wide if result.looked_again else digest, result.decoded)
             yield result.decoded
+
+
+def _digests(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> tuple[bytes, bytes]:
+    """Return the input digests of one prompt: as long as the first look is enough, and else."""
+    digest = input_digest(signals, views, grid, rule)
+    is_gland = signals.prompts[views[0].prompt].kind is ObjectKind.GLAND
+    return digest, digest_of_wider_looks(digest, signals, views) if is_gland else digest
 
 
 def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> bytes:

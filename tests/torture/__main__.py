@@ -29,7 +29,7 @@ def main() -> int:
     """Make all faults; return the exit code."""
     parser = argparse.ArgumentParser("torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="all of them together")
-    parser.add_argument("--quick", action="store_true", help="each fault once, on one kind of target")
+    parser.add_argument("--quick", action="store_true", help="each fault once, on QuPath files alone")
     parser.add_argument("--on", choices=[one.name for one in (PROJECT, ASAP, TABLE, HIERARCHY)], help="else on all")
     parser.add_argument("--only", help="kills, calls, disk, slides, inside, signals, journals, others, users")
     parser.add_argument("--seed", type=int, default=0)
@@ -77,7 +77,9 @@ def _described(asked: argparse.Namespace) -> str:
 
 
 def _rows(place: Path, asked: argparse.Namespace, kept: Kept) -> Iterator[Row]:
-    targets = [one for one in _targets(asked.quick) if asked.on in (None, one.name)]
+    targets = [PROJECT] if asked.quick and not asked.on else [one for one in _targets() if asked.on in (None, one.name)]
+    if not targets:
+        sys.exit(f"there is no {asked.on} here: name a QuPath with PAQUO_QUPATH_DIR")
     (place / "first").mkdir()
     load_everything(PROJECT.make(place / "first"))
     for target in targets:
@@ -92,7 +94,7 @@ def _rows(place: Path, asked: argparse.Namespace, kept: Kept) -> Iterator[Row]:
 def _groups(bench: Bench, asked: argparse.Namespace, chance: random.Random) -> dict[str, Iterator[Row]]:
     """Return all faults on a target, in groups by name; each is made when its rows are asked for."""
     few = 1 if asked.quick else 3
-    each = 2 if asked.quick else -(-asked.kills // len(_targets(is_quick=False)) // 2)
+    each = 2 if asked.quick else -(-asked.kills // len(_targets()) // 2)
     return {
         "kills": kills.kill_at_random(bench, each, chance),
         "calls": kills.kill_at_calls(bench, each, chance),
@@ -106,9 +108,7 @@ def _groups(bench: Bench, asked: argparse.Namespace, chance: random.Random) -> d
     }
 
 
-def _targets(is_quick: bool) -> list[Target]:
-    if is_quick:
-        return [PROJECT]
+def _targets() -> list[Target]:
     return [PROJECT, ASAP, TABLE, *([HIERARCHY] if "PAQUO_QUPATH_DIR" in os.environ else [])]
 
 

@@ -189,7 +189,8 @@ def users(bench: Bench) -> Iterator[Row]:
     for path in bench.folder.rglob("*.geojson"):
         path.unlink()
         row.times += 1
-    for path in bench.folder.rglob("*.xml.backup"):  # the user goes back to the file as it was
+    for path in (one for name in ("*.xml", "*.qpdata") for one in bench.folder.rglob(f"{name}.backup")):
+        # the user goes back to the file as it was
         shutil.copyfile(path, path.with_suffix(""))
         row.times += 1
     bench.check_users(row)
@@ -198,7 +199,7 @@ def users(bench: Bench) -> Iterator[Row]:
     row = Row("result edited between runs", bench.target.name)
     bench.fresh()
     bench.run()
-    # What a user edits in ASAP stays in ASAP's file: tests of its sink have that.
+    # What a user edits in ASAP or in QuPath's hierarchy stays in that file: tests of their sinks have that.
     edited = {path: path.read_bytes() + b"\n" for path in bench.folder.rglob("*.geojson")}
     for path, content in edited.items():
         path.write_bytes(content)

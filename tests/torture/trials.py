@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Bench:
         self.arguments = target.make(self.folder)
         shutil.copytree(self.folder, self._pristine, symlinks=True)
         self.untouched = target.users(self._pristine)
+        self._drawn = target.things(self._pristine)
         self.undisturbed = self.run(self.faults())
         assert self.undisturbed.code == 0, self.undisturbed.said
         self.reference = target.results(self.folder)
@@ -89,6 +90,17 @@ class Bench:
         for name, content in self.untouched.items():
             if now.get(name) != content:
                 row.lost(f"{name} of the user's is not as it was")
+        found = self._things(row)
+        for name, drawn in self._drawn.items():
+            if not drawn <= found.get(name, set()):
+                row.lost(f"{name} lacks something of the user's")
+
+    def _things(self, row: Row) -> Mapping[str, Set[object]]:
+        try:
+            return self.target.things(self.folder)
+        except Exception as error:  # noqa: BLE001 - whatever a reader says of a file that is not whole
+            row.lost(f"a file of the user's cannot be read: {error}")
+            return {}
 
     def check_recovery(self, row: Row) -> None:
         """Run once more without a fault, and note where what is there is not what an undisturbed run leaves."""
