@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import re
 import zipfile
 import zlib
@@ -255,6 +256,7 @@ def make_asap(random: Random) -> bytes:
 def read_asap(data: bytes, folder: Path) -> None:
     path = folder / "marks.xml"
     path.write_bytes(data)
+    os.utime(path, (0, 0))  # the end of a file that is being written would be waited for
     document = read_document(path)
     prompts = prompts_of_asap(document.annotations, ObjectChoice.AUTO, _RULE)
     features = features_of_asap(document, _RULE)
