@@ -44,7 +44,14 @@ from nuclick_wsi.slides.readers.source import bounds_of
 from nuclick_wsi.slides.readers.tiff_content import examine_tiff
 from nuclick_wsi.slides.readers.tiff_description import described
 from nuclick_wsi.slides.readers.tiff_directories import HEIGHT as IMAGE_HEIGHT
-from nuclick_wsi.slides.readers.tiff_directories import PLANES, TILE_HEIGHT, TILE_LENGTHS, TILE_OFFSETS, TILE_WIDTH
+from nuclick_wsi.slides.readers.tiff_directories import (
+    PLANES,
+    TILE_HEIGHT,
+    TILE_LENGTHS,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    X_RESOLUTION,
+)
 from nuclick_wsi.slides.readers.torn_tiles import TileCheck
 from qupath_extension.jobs import image_stem
 from qupath_extension.project import read_project
@@ -383,14 +390,19 @@ def tiled(path: Path) -> bytearray:
     return bytearray(path.read_bytes())
 
 
-def with_tag(data: bytearray, tag: int, value: int) -> bytearray:
-    """Return a TIFF whose first directory says another number for a tag, as 32 bits."""
+def entry_of(data: bytearray, tag: int) -> int:
+    """Return where a tag of the first directory of a TIFF has its entry."""
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
     (place,) = [
         at for at in range(start + 2, start + 2 + 12 * count, 12) if data[at : at + 2] == struct.pack("<H", tag)
     ]
-    struct.pack_into("<HII", data, place + 2, 4, 1, value)
+    return place
+
+
+def with_tag(data: bytearray, tag: int, value: int) -> bytearray:
+    """Return a TIFF whose first directory says another number for a tag, as 32 bits."""
+    struct.pack_into("<HII", data, entry_of(data, tag) + 2, 4, 1, value)
     return data
 
 
@@ -409,11 +421,16 @@ def test_tiles_that_no_memory_holds_are_refused_before_openslide_ends_the_proces
         open_slide(tmp_path / "a.tif")
 
 
-def test_a_tile_of_more_bytes_than_the_file_is_refused_before_openslide_makes_room_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_resolution", [True, False])
+def test_a_tile_of_more_bytes_than_the_file_is_refused_before_openslide_makes_room_for_it(
+    has_resolution: bool, tmp_path: Path
+) -> None:
     """OpenSlide ends the process where there is no room."""
     data = with_tag(tiled(tmp_path / "a.tif"), TILE_LENGTHS, 1_601_274_079)
+    if not has_resolution:  # its tag leads beyond the end of the file
+        struct.pack_into("<I", data, entry_of(data, X_RESOLUTION) + 8, 2**31)
     (tmp_path / "a.tif").write_bytes(data)
-    with pytest.raises(SlideError, match="and one of its tiles alone 1,601,274,079"):
+    with pytest.raises(SlideError, match="one of its tiles or strips alone 1,601,274,079"):
         open_slide(tmp_path / "a.tif")
 
 

@@ -156,9 +156,10 @@ def _add_pictures(file: BinaryIO, pictures: list[_Picture]) -> bool:
     length, usual = os.fstat(file.fileno()).st_size, True
     try:
         for directory in directories(file):
+            _require_possible_lengths(directory, length)
             picture = _Picture.of(directory)
             if picture is not None:
-                _require_small_parts(directory, picture, length)
+                _require_small_parts(directory, picture)
                 pictures.append(picture)
             usual = usual and is_usual(directory, length)
     except MissingDataError:
@@ -166,7 +167,17 @@ def _add_pictures(file: BinaryIO, pictures: list[_Picture]) -> bool:
     return usual
 
 
-def _require_small_parts(one: Directory, picture: _Picture, length: int) -> None:
+def _require_possible_lengths(one: Directory, length: int) -> None:
+    """Refuse a tile or strip that is longer than its file: OpenSlide makes room for it before it reads, or ends."""
+    for tag in LENGTHS if HAMAMATSU not in one else ():
+        if (longest := int(one.numbers(tag).max(initial=0))) > length:
+            raise SlideError(
+                f"the file is cut short or damaged: it has {length:,} bytes, and one of its tiles or strips alone "
+                f"{longest:,}. Copy it again from where it came"
+            )
+
+
+def _require_small_parts(one: Directory, picture: _Picture) -> None:
     """Refuse tiles and strips that no scanner writes and no memory holds: OpenSlide ends the process on them."""
     if HAMAMATSU in one:
         return  # a whole picture in one strip, which is read in parts
@@ -179,11 +190,6 @@ def _require_small_parts(one: Directory, picture: _Picture, length: int) -> None
         raise SlideError(
             f"is damaged: it says that a picture is made of {what} of {width:,} x {height:,} px. Copy the file again "
             "from where it came"
-        )
-    if (longest := int(one.numbers(LENGTHS[picture.is_tiled]).max(initial=0))) > length:
-        raise SlideError(
-            f"the file is cut short or damaged: it has {length:,} bytes, and one of its {what} alone {longest:,}. Copy "
-            "it again from where it came"
         )
 
 
