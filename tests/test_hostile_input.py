@@ -46,8 +46,8 @@ from nuclick_wsi.slides.readers.tiff_description import described
 from nuclick_wsi.slides.readers.tiff_directories import HEIGHT as IMAGE_HEIGHT
 from nuclick_wsi.slides.readers.tiff_directories import PLANES, TILE_HEIGHT, TILE_LENGTHS, TILE_OFFSETS, TILE_WIDTH
 from nuclick_wsi.slides.readers.torn_tiles import TileCheck
-from qupath_extension.jobs import image_stem
 from qupath_extension.project import read_project
+from qupath_extension.result_files import image_stem
 
 # GeoJSON and tables
 

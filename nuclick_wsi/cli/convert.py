@@ -27,8 +27,8 @@ from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.features import features_of as features_of_objects
-from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
+from qupath_extension.result_files import results_of
 
 _UNSHIFTED = (
     "The slide was not found, so positions were taken over as they are. That is wrong for slides of which only a part "

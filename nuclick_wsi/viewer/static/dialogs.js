@@ -38,8 +38,8 @@ export function showProgress(done, total, cancel) {
   button.onclick = cancel;
 }
 
-/** Ask a question; resolves to the answer that was chosen, by its key, and to the last one for Escape. */
-export function question(title, text, answers) {
+/** Ask a question; resolves to the answer that was chosen, by its key, and to `escape` for Escape. */
+export function question(title, text, answers, escape = Object.keys(answers).at(-1)) {
   const dialog = byId("question");
   dialog.querySelector("h2").textContent = title;
   dialog.querySelector("p").textContent = text;
@@ -56,7 +56,7 @@ export function question(title, text, answers) {
       return button;
     });
     dialog.querySelector(".row").replaceChildren(...buttons);
-    dialog.oncancel = () => choose(Object.keys(answers).at(-1));
+    dialog.oncancel = () => choose(escape);
     dialog.showModal();
   });
 }

@@ -1,6 +1,6 @@
 // The panel at the side: classes, counts, review, and what is known of the mark that is selected.
 
-import { css, deciding, replacing, without } from "./marks.js";
+import { changedMark, css, deciding, replacing, without } from "./marks.js";
 import { goTo } from "./slide.js";
 import { SURENESS } from "./sheet.js";
 
@@ -59,7 +59,9 @@ export class Panels {
     this.#showClasses();
     const mark = this.selected;
     if (mark && mark.object !== "ignore" && (mark.class ?? null) !== name) {
-      this.#app.history.change(replacing(this.#doc, mark.id, { class: name }));
+      const changed = changedMark(mark, { class: name });
+      this.#app.history.change(replacing(this.#doc, mark.id, changed));
+      this.select(changed.id);
     }
   }
 
