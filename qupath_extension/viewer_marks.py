@@ -62,7 +62,7 @@ class ViewerMarks:
         if not self.drawings and not self.left_out:
             return ()
         added, without = len(self.drawings), len(self.left_out)
-        return (f"{added} marks of the viewer are added and {without} of QuPath's left out, as {self.path} says",)
+        return (f"marks of the viewer: {added} added, {without} of QuPath's left out ({self.path})",)
 
     def drawings_among(self, objects: Sequence[PathObject]) -> Found:
         """Return all that is drawn on the image, what is left out too."""
