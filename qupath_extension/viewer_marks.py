@@ -74,7 +74,11 @@ class ViewerMarks:
         found = self.drawings_among(objects)
         prompts = prompts_of_drawings(found.drawings, choice, found.left_alone)
         gone = {*self.left_out, *(id_beside(one, kind) for one in self.left_out for kind in ObjectKind)}
-        return replace(prompts, prompts=tuple(one for one in prompts.prompts if one.id not in gone))
+        kept = tuple(one for one in prompts.prompts if one.id not in gone)
+        left_alone = {**prompts.left_alone}
+        if len(kept) < len(prompts.prompts):
+            left_alone["click or line left out in the viewer"] = len(prompts.prompts) - len(kept)
+        return replace(prompts, prompts=kept, left_alone=left_alone)
 
 
 def viewer_marks_of(image: ProjectImage, data: ImageData) -> ViewerMarks:

@@ -1,11 +1,13 @@
 """A real QuPath takes in what the viewer has saved into its project: once, and nothing of the user's changes."""
 
+import os
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_qupath import ScriptedQuPath
+from test_cli import nuclick, said
 from test_qupath_exchange import HELP, told
 
 from nuclick_wsi.demo import SLIDE
@@ -100,3 +102,28 @@ def test_marks_of_the_viewer_are_taken_in_once_and_what_the_user_does_with_them_
     (viewers,) = told(text)
     assert {one[0] for one in viewers} == {mine, added[3]["id"], *(one["id"] for one in more)}  # type: ignore[attr-defined]
     assert sorted(prompts(qupath)) == sorted(wanted)
+
+
+def test_a_run_into_the_hierarchy_outlines_marks_of_the_viewer_and_leaves_them_where_it_was_not_asked(
+    qupath: ScriptedQuPath,
+) -> None:
+    pytest.importorskip("paquo", reason='needs paquo: pip install "nuclick-wsi[qupath]"')
+    if not os.environ.get("PAQUO_QUPATH_DIR"):
+        pytest.skip("needs a QuPath installation, named by PAQUO_QUPATH_DIR")
+    slide = open_for_viewing(qupath.project.parent / SLIDE, qupath.project, None)
+    page = ProjectMarks(qupath.project, slide, MarkObject.NUCLEUS)
+    begun = marked(qupath, slide)
+    mark = new_mark([[[440.0, 60.0]]])
+    page.save({"prompts": [*begun[1:], mark], "changed": [begun[0]["id"], mark["id"]]}, {})
+    first = nuclick("run", qupath.project, "--project-access", "paquo", "--device", "cpu", qupath=True)
+    assert first.returncode == 0, said(first)
+    assert "marks of the viewer: 1 added, 1 of QuPath's left out" in " ".join(first.stdout.split())
+    (new,) = (one for one in prompts(qupath) if one not in {known["id"] for known in begun})
+    outlines = qupath.outlines()
+    assert new in outlines
+    assert begun[0]["id"] not in outlines
+    glands = nuclick(
+        "run", qupath.project, "--project-access", "paquo", "--device", "cpu", "--object", "gland", qupath=True
+    )
+    assert glands.returncode == 0, said(glands)
+    assert qupath.outlines().keys() == outlines.keys()

@@ -5,6 +5,7 @@ The outlines that it exports are compared with those of the command line, featur
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 from chromium import Chromium, Tab, find_chromium
 from PIL import Image
+from projects import Image as ProjectImage
+from projects import write_project
+from qpdata_writer import Drawn, points, qpdata
 from skimage.data import immunohistochemistry
 
 from nuclick_wsi.cli.run import RunRequest, run_target
@@ -22,8 +26,9 @@ from nuclick_wsi.server.auth import Token
 from nuclick_wsi.server.auth_middleware import HOST
 from nuclick_wsi.server.server import ServerRequest, listen, make_server
 from nuclick_wsi.server.slide_cache import SlideCache
-from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from nuclick_wsi.viewer.launch import PageSetup, make_viewer
+from nuclick_wsi.viewer.loading import Loaded, load
+from nuclick_wsi.viewer.marks import MarkObject
 from nuclick_wsi.viewer.opened_slide import open_for_viewing
 from qupath_extension.requested_image import read_image
 
@@ -73,12 +78,14 @@ Start = Callable[..., Viewer]
 def start(tmp_path: Path, browser: Chromium) -> Iterator[Start]:
     running = []
 
-    def start_one(slide: Path, mpp: float | None = None) -> Viewer:
-        opened = open_for_viewing(slide, None, GivenPixelSize.of_options(mpp, None))
+    def start_one(slide: Path, prompts: Path | None = None) -> Viewer:
+        opened = open_for_viewing(slide, prompts, None)
         token, slides, listener = Token(tmp_path / "state"), SlideCache(), listen(0)
         port = listener.getsockname()[1]
         asked = ServerRequest(port, device="cpu")
-        server = make_server(make_viewer(asked, opened, slides, read_image, PageSetup(token, port)))
+        begun = Loaded(()) if prompts is None else load(prompts, opened, MarkObject.NUCLEUS)
+        setup = PageSetup(token, port, begun, prompts)
+        server = make_server(make_viewer(asked, opened, slides, read_image, setup))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         running.append((server, thread, listener, slides))
@@ -342,4 +349,57 @@ def test_files_are_loaded_once_and_a_wrong_one_is_named(start: Start, slide: Pat
     wrong.write_text("a,b\n1,2\n", encoding="utf-8")
     tab.choose_file("#file", wrong)
     tab.wait("document.querySelector('#messages .wrong')?.innerText.includes('wrong.csv')")
+    tab.close()
+
+
+def test_marks_of_a_project_are_saved_into_it_and_what_has_changed_there_is_taken_over_if_wanted(
+    start: Start, tmp_path: Path
+) -> None:
+    drawn = [Drawn(points((165.25, 46.25), (199.5, 66.75)), id="00000000-0000-4000-8000-00000000c11c")]
+    project = write_project(tmp_path / "project", ProjectImage("a.svs", drawn))
+    data = project.parent / "data" / "1" / "data.qpdata"
+    file = project.parent / "nuclick" / "1 a.svs.prompts.geojson"
+    viewer = start(project.parent / "slides" / "a.svs", project)
+    tab = viewer.open()
+    click_on(tab, (177.0, 250.0))
+    tab.press_on("#save-prompts")
+    tab.wait("document.getElementById('messages').innerText.includes('1 mark added')")
+    before = data.read_bytes()
+    assert len(json.loads(file.read_bytes())["features"]) == 1
+
+    # Moved here, and another one drawn in QuPath meanwhile.
+    tab.key("s")
+    tab.drag([on_screen(tab, 165.25, 46.25), on_screen(tab, 180, 80), on_screen(tab, 200, 100)])
+    settled(tab)
+    data.write_bytes(qpdata(*drawn, Drawn(points((20.0, 30.0)), id=str(uuid.uuid4()))))
+    tab.key("s", control=True, shift=True)
+    tab.wait("document.getElementById('question').open")
+    assert "1 mark new" in tab.run("document.getElementById('question').innerText")
+    tab.run("document.querySelector('#question .row button').click()")
+    tab.wait("document.getElementById('messages').innerText.includes('2 marks added, 1 of QuPath')")
+    assert len(marks(tab)) == 4
+    saved = file.read_bytes()
+    # Undo goes back to what the page had before; saved again, that is what a run has.
+    settled(tab)
+    tab.key("z", control=True)
+    tab.key("z", control=True)
+    settled(tab)
+    assert len(marks(tab)) == 3
+    tab.key("z", control=True, shift=True)
+    tab.key("z", control=True, shift=True)
+    settled(tab)
+    tab.key("s", control=True, shift=True)
+    settled(tab)
+    assert file.read_bytes() == saved
+    tab.close()
+
+    # Opened again, with one more click gone in QuPath since.
+    data.write_bytes(before)
+    tab = viewer.browser.open(f"{viewer.address}/#token={viewer.token.value}")
+    tab.wait("document.getElementById('question').open")
+    assert "1 mark gone since" in tab.run("document.getElementById('question').innerText")
+    tab.run("document.querySelector('#question .row button').click()")
+    ready(tab)
+    assert len(marks(tab)) == 3
+    assert tab.complaints() == []
     tab.close()
