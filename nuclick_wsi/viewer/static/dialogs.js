@@ -16,6 +16,7 @@ export function tell(text, { wrong = false } = {}) {
   close.setAttribute("aria-label", "Close the message");
   close.onclick = () => box.remove();
   box.classList.toggle("wrong", wrong);
+  if (wrong) box.setAttribute("role", "alert");
   box.append(words, close);
   const earlier = [...byId("messages").children].find((one) => one.firstElementChild.textContent === text);
   earlier?.remove();
@@ -89,7 +90,8 @@ export function askForPixelSize() {
 export function showHelp(keys) {
   const rows = keys.map(([key, does]) => {
     const row = document.createElement("tr");
-    const [name, words] = [document.createElement("td"), document.createElement("td")];
+    const [name, words] = [document.createElement("th"), document.createElement("td")];
+    name.scope = "row";
     const symbol = document.createElement("kbd");
     symbol.textContent = key;
     name.append(symbol);
@@ -97,6 +99,7 @@ export function showHelp(keys) {
     row.append(name, words);
     return row;
   });
-  byId("help-dialog").querySelector("table").replaceChildren(...rows);
+  const table = byId("help-dialog").querySelector("table");
+  table.replaceChildren(table.caption, ...rows);
   byId("help-dialog").showModal();
 }

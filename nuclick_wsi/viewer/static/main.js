@@ -3,35 +3,17 @@
 import { ask, takeToken } from "./api.js";
 import { askForPixelSize, askForToken, question, showHelp, showProgress, tell, tellProblem } from "./dialogs.js";
 import { Files, told } from "./files.js";
+import { HELP, wireKeys } from "./keys.js";
 import { documentOfFile, documentOfSaved, History, takingOver } from "./marks.js";
+import { wireMenu, wireToolbar } from "./menus.js";
 import { Outlines } from "./outlines.js";
 import { Panels } from "./panels.js";
 import { Saving } from "./saving.js";
 import { Sheet } from "./sheet.js";
-import { move, openSlide, showScale, zoom } from "./slide.js";
+import { openSlide, showScale, zoom } from "./slide.js";
 import { Tools } from "./tools.js";
 
 const byId = (id) => document.getElementById(id);
-
-const HELP = [
-  ["V", "move the slide"],
-  ["N  C  B", "click nuclei, cells, cells with their nucleus"],
-  ["G", "draw a line through a gland"],
-  ["I", "ignore: what does not belong to an outline"],
-  ["S", "select; drag a mark to move it"],
-  ["Delete", "delete the selected mark with its outline"],
-  ["1 to 9, 0", "class of new marks and of the selected one; 0 for none"],
-  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
-  ["R, P", "review: next, previous"],
-  ["A, X, F", "accept, reject, correct by the next click"],
-  ["O, M, U", "outlines, marks, colour by sureness on or off"],
-  ["Arrows, + -, Home", "move, zoom, whole slide"],
-  ["Enter", "mark the middle of the screen; a gland's line is made of several positions, ended by Enter at the last"],
-  ["L, E", "load prompts, export"],
-  ["Ctrl+S", "save results"],
-  ["Ctrl+Shift+S", "save prompts into the QuPath project that the page was opened with"],
-  ["Esc", "let go of what is selected"],
-];
 
 /** Ask for what the server knows of the slide, and for the token where it wants one. */
 async function start() {
@@ -87,65 +69,8 @@ function wireButtons(app) {
   byId("zoom-in").onclick = () => zoom(osd, 1.6);
   byId("zoom-out").onclick = () => zoom(osd, 1 / 1.6);
   byId("zoom-all").onclick = () => osd.viewport.goHome();
-  const [button, menu] = [byId("export"), byId("export-menu")];
-  const open = (isOpen) => {
-    menu.hidden = !isOpen;
-    button.setAttribute("aria-expanded", String(isOpen));
-    if (isOpen) menu.firstElementChild.focus();
-  };
-  button.onclick = () => open(menu.hidden);
-  menu.onclick = (event) => {
-    const chosen = event.target.closest("[data-as]");
-    open(false);
-    if (chosen) files.export(chosen.dataset.as);
-  };
-  menu.onkeydown = (event) => {
-    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    if (step) document.activeElement[step]?.focus();
-    if (event.key === "Escape") open(false), button.focus();
-    event.stopPropagation();
-  };
-  addEventListener("pointerdown", (event) => {
-    if (!menu.hidden && !menu.contains(event.target) && event.target !== button) open(false);
-  });
-}
-
-function keysOf(app) {
-  const { history, tools, panels, files, osd } = app;
-  const keys = {
-    v: () => tools.choose("move"), n: () => tools.choose("nucleus"), c: () => tools.choose("cell"),
-    b: () => tools.choose("cell+nucleus"), g: () => tools.choose("gland"), i: () => tools.choose("ignore"),
-    s: () => tools.choose("select"), r: () => panels.step(1), p: () => panels.step(-1),
-    a: () => panels.decide("accepted"), x: () => panels.decide("rejected"), f: () => panels.correct(),
-    o: () => panels.toggle("outlines"), m: () => panels.toggle("marks"),
-    u: () => panels.colorBy(!app.sheet.look.bySureness), l: () => byId("load").click(), e: () => byId("export").click(),
-    "?": () => showHelp(HELP), "+": () => zoom(osd, 1.6), "=": () => zoom(osd, 1.6), "-": () => zoom(osd, 1 / 1.6),
-    home: () => osd.viewport.goHome(), delete: () => panels.deleteSelected(), backspace: () => panels.deleteSelected(),
-    escape: () => tools.letGo() || panels.select(null),
-    arrowleft: () => move(osd, -1, 0), arrowright: () => move(osd, 1, 0),
-    arrowup: () => move(osd, 0, -1), arrowdown: () => move(osd, 0, 1),
-    "ctrl+z": () => history.undo(), "ctrl+shift+z": () => history.redo(), "ctrl+y": () => history.redo(),
-    "ctrl+s": () => files.saveResults(), "ctrl+shift+s": () => app.info.saves_prompts && files.savePrompts(),
-  };
-  for (let digit = 0; digit < 10; digit++) keys[digit] = () => panels.useClass(digit - 1);
-  return keys;
-}
-
-function wireKeys(app) {
-  const keys = keysOf(app);
-  const main = document.querySelector("main");
-  addEventListener("keydown", (event) => {
-    if (document.querySelector("dialog[open]") || event.altKey || event.target.matches("input:not([type=checkbox])")) return;
-    const withControl = event.ctrlKey || event.metaKey;
-    const name = (withControl ? `ctrl+${event.shiftKey ? "shift+" : ""}` : "") + event.key.toLowerCase();
-    const onSlide = byId("slide").contains(document.activeElement) || document.activeElement === document.body;
-    if (event.key === "Enter" && onSlide) app.tools.clickMiddle();
-    else if (keys[name]) keys[name]();
-    else return;
-    event.preventDefault();
-    if (event.key.startsWith("Arrow") || event.key === "Enter") main.dataset.keyboard = "";
-  });
-  addEventListener("pointermove", () => delete main.dataset.keyboard);
+  wireMenu(byId("export"), byId("export-menu"), (as) => files.export(as));
+  wireToolbar(byId("tools"));
 }
 
 /** Ask what to begin with, where there is earlier work; and what of the file, where that has changed since. */

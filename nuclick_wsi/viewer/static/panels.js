@@ -172,7 +172,12 @@ export class Panels {
     const key = place < 0 ? "0" : place < 9 ? String(place + 1) : "";
     button.setAttribute("aria-pressed", String((this.#app.tools.className ?? null) === name));
     button.append(element("span", name ?? "No class"));
-    if (key) button.append(element("kbd", key));
+    if (key) {
+      const shown = element("kbd", key);
+      shown.setAttribute("aria-hidden", "true");
+      button.append(shown);
+      button.setAttribute("aria-keyshortcuts", key);
+    }
     button.onclick = () => this.useClass(place);
     const picker = document.createElement("input");
     picker.type = "color";
@@ -203,7 +208,9 @@ export class Panels {
 
 function legendEntry(limit, color) {
   const entry = element("span", limit === Infinity ? "1" : `< ${limit}`);
-  entry.style.borderTopColor = color;
+  const swatch = document.createElement("i");
+  swatch.style.background = color;
+  entry.prepend(swatch);
   return entry;
 }
 
