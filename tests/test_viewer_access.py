@@ -27,7 +27,7 @@ def shows_everything(tab: Tab) -> None:
     tab.key("u")
     tab.run("void import('/static/dialogs.js').then(({ tell, showProgress }) => { tell('A message'); tell('An error', "
             "{ wrong: true }); showProgress(1, 2, () => {}); })")  # fmt: skip
-    tab.wait("document.querySelector('#messages .wrong')")
+    tab.wait("document.querySelector('#messages .wrong') !== null")
 
 
 def told_in(tab: Tab, scheme: str, size: tuple[int, int] | None = None) -> Any:
@@ -115,16 +115,17 @@ def test_the_focus_goes_from_the_head_to_the_tools_the_slide_and_the_side(start:
     tab = start(slide).open()
     click_on(tab, NUCLEI[0])
     click_on(tab, NUCLEI[1])
+    tab.reload()  # after a click the focus would go on from the slide
+    ready(tab)
     tab.key("r")
     order = []
     for _ in range(60):
         tab.key("Tab")
-        order.append(tab.run("(e => e.id || e.dataset.tool || e.textContent)(document.activeElement)"))
+        order.append(tab.run("(e => e.id || e.dataset.tool || e.ariaLabel || e.textContent)(document.activeElement)"))
         if order[-1] == "delete":
             break
-    assert order[0] == "undo"  # and not redo, which has nothing to do
+    assert order[0] == "load"  # and neither undo nor redo, which have nothing to do
     stops = [
-        "undo",
         "load",
         "save-results",
         "help",
@@ -140,7 +141,7 @@ def test_the_focus_goes_from_the_head_to_the_tools_the_slide_and_the_side(start:
     assert places == sorted(places)
     assert order.count("nucleus") == 1
     assert not {"move", "cell", "gland"} & set(order)  # the toolbar is one stop; arrows go on from there
-    assert len(set(order)) == len(order) - order.count("")
+    assert len(set(order)) == len(order)
     tab.run("document.querySelector('[data-tool=nucleus]').focus()")
     tab.key("ArrowDown")
     assert tab.run("document.activeElement.dataset.tool") == "cell"
@@ -240,11 +241,11 @@ def test_keys_without_control_can_be_kept_to_the_slide(start: Start, slide: Path
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing(start: Start, slide: Path, scheme: str) -> None:
     script = axe_script()
-    tab = start(slide).open()
-    tab.run(f"{script}; void 0")
-    in_scheme(tab, scheme)
+    viewer = start(slide)
 
-    def faults() -> list[Any]:
+    def faults(tab: Tab) -> list[Any]:
+        tab.run(f"{script}; void 0")
+        in_scheme(tab, scheme)
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         found = tab.run(
             f"axe.run(document, {{ runOnly: {json.dumps(tags)} }}).then((found) => found.violations.map((one) =>"
@@ -253,12 +254,20 @@ def test_axe_finds_nothing(start: Start, slide: Path, scheme: str) -> None:
         assert isinstance(found, list)
         return found
 
+    tab = viewer.browser.open(viewer.address)
+    tab.wait("document.getElementById('token-dialog').open")
+    assert faults(tab) == []
+    tab.close()
+    tab = viewer.open()
     shows_everything(tab)
-    assert faults() == []
+    assert faults(tab) == []
     tab.key("e")
-    assert faults() == []
+    assert faults(tab) == []
     tab.key("Escape")
     tab.key("?")
     tab.wait("document.getElementById('help-dialog').open")
-    assert faults() == []
+    assert faults(tab) == []
+    tab.key("Escape")
+    tab.send("Emulation.setDeviceMetricsOverride", width=600, height=700, deviceScaleFactor=1, mobile=False)
+    assert faults(tab) == []
     tab.close()

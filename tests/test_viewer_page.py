@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser_tab import BrowserTab
 from chromium import Chromium, Tab, find_chromium
 from PIL import Image
 from projects import Image as ProjectImage
@@ -61,12 +62,12 @@ class Viewer:
         return tab
 
 
-def ready(tab: Tab) -> None:
+def ready(tab: BrowserTab) -> None:
     tab.wait("document.body.dataset.ready !== undefined && nuclick.tools.tool")
     settled(tab)
 
 
-def settled(tab: Tab) -> None:
+def settled(tab: BrowserTab) -> None:
     """Wait until all that was asked for is answered and saved."""
     tab.wait("!nuclick.outlines.busy && !document.getElementById('save-state').textContent.includes('…')")
 
@@ -104,7 +105,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_demo(tmp_path_factory.mktemp("demo")).parent / SLIDE
 
 
-def on_screen(tab: Tab, x: float, y: float) -> tuple[float, float]:
+def on_screen(tab: BrowserTab, x: float, y: float) -> tuple[float, float]:
     """Return where a position of the slide is in the window."""
     script = f"""(() => {{
         const here = nuclick.osd.world.getItemAt(0).imageToViewerElementCoordinates(new OpenSeadragon.Point({x}, {y}));
@@ -120,12 +121,12 @@ def click_on(tab: Tab, place: tuple[float, float]) -> None:
     settled(tab)
 
 
-def marks(tab: Tab) -> list[dict[str, Any]]:
+def marks(tab: BrowserTab) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = tab.run("nuclick.history.doc.prompts")
     return found
 
 
-def downloaded(tab: Tab, folder: Path, choice: str, name: str) -> bytes:
+def downloaded(tab: BrowserTab, folder: Path, choice: str, name: str) -> bytes:
     """Choose an entry of the menu Export, and return the file that the browser has then."""
     tab.press_on("#export")
     tab.press_on(f"#export-menu [data-as={choice}]")
@@ -388,7 +389,9 @@ def test_marks_of_a_project_are_saved_into_it_and_what_has_changed_there_is_take
     tab.key("z", control=True, shift=True)
     tab.key("z", control=True, shift=True)
     settled(tab)
+    tab.run("document.getElementById('messages').replaceChildren()")
     tab.key("s", control=True, shift=True)
+    tab.wait("document.getElementById('messages').innerText.includes('2 marks added')")
     settled(tab)
     assert file.read_bytes() == saved
     tab.close()

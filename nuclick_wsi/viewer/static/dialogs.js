@@ -92,9 +92,11 @@ export function showHelp(keys) {
     const row = document.createElement("tr");
     const [name, words] = [document.createElement("th"), document.createElement("td")];
     name.scope = "row";
-    const symbol = document.createElement("kbd");
-    symbol.textContent = key;
-    name.append(symbol);
+    for (const one of key.split(/, |  /)) {
+      const symbol = document.createElement("kbd");
+      symbol.textContent = one;
+      name.append(symbol, " ");
+    }
     words.textContent = does;
     row.append(name, words);
     return row;

@@ -76,7 +76,10 @@ export class Files {
       const answer = await ask("POST", "/view/prompts", { body: { document: toSend(doc) } });
       inFile(doc);
       this.#app.saving.soon();
-      tell([`${counted(answer.added, "mark")} added, ${answer.left_out} of QuPath's left out: ${answer.path}`, ...answer.remarks].join("; "));
+      const without = answer.left_out ? `, ${answer.left_out} of QuPath's left out` : "";
+      const done = `${counted(answer.added, "mark")} added${without}: ${answer.path}`;
+      const nothing = "The project has just these marks";
+      tell([answer.added || answer.left_out ? done : nothing, ...answer.remarks].join("; "));
     } catch (error) {
       if (!error.changes) return tellProblem(error);
       const take = await question("The project has changed", `${told(error.changes)} since this page read it.`, {

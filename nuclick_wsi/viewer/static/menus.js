@@ -8,7 +8,9 @@ export function wireMenu(button, menu, choose) {
   const open = (isOpen) => {
     menu.hidden = !isOpen;
     button.setAttribute("aria-expanded", String(isOpen));
-    if (isOpen) menu.firstElementChild.focus();
+    if (!isOpen) return;
+    menu.style.left = `${Math.min(button.getBoundingClientRect().left, innerWidth - menu.offsetWidth - 8)}px`;
+    menu.firstElementChild.focus();
   };
   button.onclick = () => open(menu.hidden);
   menu.onclick = (event) => {

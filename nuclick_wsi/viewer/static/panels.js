@@ -136,7 +136,7 @@ export class Panels {
     const found = marks.map((mark) => this.#app.outlines.of(mark));
     const outlined = found.filter((one) => one?.outlines.length).length;
     const none = found.filter((one) => one && !one.outlines.length).length;
-    byId("counts").textContent = `${marks.length} marks, ${outlined} outlined${none ? `, ${none} without an outline` : ""}`;
+    byId("counts").textContent = `${marks.length} mark${marks.length === 1 ? "" : "s"}, ${outlined} outlined${none ? `, ${none} without an outline` : ""}`;
     const queue = this.#queue();
     const doubtful = queue.filter(({ outline }) => outline.look_at).length;
     const decided = Object.keys(this.#doc.decisions).length;
