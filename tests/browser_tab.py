@@ -47,7 +47,8 @@ class BrowserTab(ABC):
         self.wait("window.isOld === undefined && document.readyState === 'complete'")
 
     def press_on(self, selector: str) -> None:
-        """Click the middle of an element."""
+        """Click the middle of an element, scrolled to where it is seen."""
+        self.run(f"void document.querySelector({json.dumps(selector)})?.scrollIntoView({{ block: 'nearest' }})")
         box = self.wait(
             f"(b => b.width && [b.x + b.width / 2, b.y + b.height / 2])"
             f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
