@@ -139,8 +139,13 @@ class Tab(BrowserTab):
         self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], **pressed)
 
     def touch(self, x: float, y: float) -> None:
-        self.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
-        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        self.touches("touchStart", [(x, y)])
+        self.touches("touchEnd", [])
+
+    def touches(self, kind: str, places: list[tuple[float, float]]) -> None:
+        """Have fingers come, move or go; `places` are those that are on the screen then."""
+        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+        self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
 
     def key(self, key: str, *, control: bool = False, shift: bool = False) -> None:
         code = _KEYS.get(key, ord(key.upper()[0]))

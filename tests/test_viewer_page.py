@@ -5,9 +5,11 @@ The outlines that it exports are compared with those of the command line, featur
 
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +316,102 @@ def test_without_a_token_the_page_says_where_it_is_and_takes_it(start: Start, sl
     tab.run(f"document.getElementById('token').value = {json.dumps(viewer.token.value)}")
     tab.run("document.querySelector('#token-dialog button').click()")
     ready(tab)
+    tab.close()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """Return the address of an empty page of another origin, on this machine too."""
+
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><link rel=icon href=data:,><body></body>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer((HOST, 0), Empty) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://{HOST}:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_of_another_origin_reads_nothing_even_with_the_token(start: Start, slide: Path, elsewhere: str) -> None:
+    viewer = start(slide)
+    tab = viewer.browser.open(elsewhere)
+    asked = json.dumps({"headers": {"Authorization": f"Bearer {viewer.token.value}"}})
+    for path in ("/view/info", "/view/document", "/"):
+        address = json.dumps(f"{viewer.address}{path}")
+        assert tab.run(f"fetch({address}, {asked}).then((r) => r.text(), (error) => error.name)") == "TypeError"
+    frame = f"<iframe src='{viewer.address}/'></iframe>"
+    tab.run(f"void (document.body.innerHTML = {json.dumps(frame)})")
+    end = time.monotonic() + 60
+    while "frame-ancestors" not in str(tab.complaints()):
+        assert time.monotonic() < end, tab.complaints()
+        time.sleep(0.1)
+    tab.close()
+
+
+def test_a_page_that_is_left_at_once_has_saved_what_was_done_last(start: Start, slide: Path) -> None:
+    viewer = start(slide)
+    tab = viewer.open()
+    tab.click(*on_screen(tab, *NUCLEI[0]))
+    tab.wait("document.getElementById('save-state').textContent === 'Saving…'")
+    tab.click(*on_screen(tab, *NUCLEI[1]))
+    tab.send("Page.navigate", url="about:blank")
+    tab.close()
+    again = viewer.browser.open(f"{viewer.address}/#token={viewer.token.value}")
+    again.wait("document.getElementById('question').open")
+    assert "There are 2 marks" in again.run("document.getElementById('question').innerText")
+    again.close()
+
+
+def test_an_image_of_six_pixels_is_shown_and_what_cannot_be_outlined_there_is_said(
+    start: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.png"
+    Image.fromarray(np.ascontiguousarray(immunohistochemistry()[:2, :3])).save(path)
+    viewer = start(path)
+    tab = viewer.browser.open(f"{viewer.address}/#token={viewer.token.value}")
+    tab.wait("document.getElementById('pixel-dialog').open")
+    tab.run("document.getElementById('pixel-size').value = '0.5'")
+    tab.run("document.querySelector('#pixel-dialog button').click()")
+    ready(tab)
+    click_on(tab, (1.5, 1.0))
+    assert len(marks(tab)) == 1
+    tab.wait("nuclick.outlines.of(nuclick.history.doc.prompts[0])")
+    assert "1 mark" in tab.run("document.getElementById('counts').innerText")
+    assert tab.complaints() == []
+    tab.close()
+
+
+def test_two_fingers_zoom_and_mark_nothing(start: Start, slide: Path) -> None:
+    viewer = start(slide)
+    tab = viewer.browser.open(f"{viewer.address}/#token={viewer.token.value}", touch=True)
+    ready(tab)
+    before = tab.run("nuclick.osd.viewport.getZoom()")
+    x, y = on_screen(tab, 256, 256)
+    for tool in ("n", "g"):
+        tab.key(tool)
+        tab.touches("touchStart", [(x - 20, y), (x + 20, y)])
+        for apart in range(30, 130, 20):
+            tab.touches("touchMove", [(x - apart, y), (x + apart, y)])
+        tab.touches("touchEnd", [])
+        settled(tab)
+    tab.wait(f"nuclick.osd.viewport.getZoom() > {before}")
+    assert marks(tab) == []
+    tab.key("g")
+    tab.touches("touchStart", [(x - 40, y)])
+    for step in range(-30, 50, 10):
+        tab.touches("touchMove", [(x + step, y + step / 4)])
+    tab.touches("touchEnd", [])
+    settled(tab)
+    assert [mark["object"] for mark in marks(tab)] == ["gland"]  # one finger draws
     tab.close()
 
 

@@ -44,7 +44,8 @@ export class Saving {
     const doc = this.#history.doc;
     try {
       const body = { revision: this.#revision, document: toSend(doc), force };
-      this.#revision = (await ask("PUT", "/view/document", { body })).revision;
+      const keepalive = !this.#tooLong(); // goes on where the page is left meanwhile
+      this.#revision = (await ask("PUT", "/view/document", { body, keepalive })).revision;
       this.#unsaved = doc !== this.#history.doc;
       this.#state.textContent = this.#unsaved ? "Saving…" : "Saved";
     } catch (error) {
@@ -81,8 +82,9 @@ export class Saving {
   }
 
   #lastWord() {
-    if (!this.#unsaved || this.#saving || this.#stopped || this.#tooLong()) return;
-    const body = { revision: this.#revision, document: toSend(this.#history.doc) };
+    if (!this.#unsaved || this.#stopped || this.#tooLong()) return;
+    const revision = this.#revision + (this.#saving ? 1 : 0); // what is being saved just now comes before
+    const body = { revision, document: toSend(this.#history.doc) };
     send("PUT", "/view/document", { body, keepalive: true }).catch(() => {});
   }
 }
