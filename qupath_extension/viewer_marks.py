@@ -4,6 +4,7 @@ They are in a file of the project's folder `nuclick`, beside the results: what i
 run counts them as prompts of the image, and so do the viewer and QuPath once it has taken them in.
 """
 
+import glob
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from nuclick_wsi.seals import sealed
 from nuclick_wsi.shared_files import replace_if_unchanged
 from qupath_extension.project import ProjectImage
 from qupath_extension.qpdata.hierarchy import ImageData, PathObject
-from qupath_extension.result_files import image_stem, results_source
+from qupath_extension.result_files import image_stem
 from qupath_extension.selection import drawings_of
 
 TAKEN_IN = "NuClick: Viewer marks"
@@ -94,8 +95,8 @@ def viewer_marks_of(image: ProjectImage, data: ImageData) -> ViewerMarks:
     PromptError
         If the file is damaged.
     """
-    path = find_ours(_wanted(image), _source(image))
-    if path is None:
+    path = _place(image)
+    if find_ours(path, _source(image)) != path:
         return ViewerMarks()
     try:
         content = path.read_bytes()
@@ -129,7 +130,7 @@ def write_viewer_marks(image: ProjectImage, features: Sequence[Json], left_out: 
     ResultError
         If it cannot be written.
     """
-    place = choose_place(_wanted(image), _source(image))
+    place = choose_place(_place(image), _source(image))
     head = {"type": "FeatureCollection", "generator": GENERATOR, "seal": place.seal}
     in_order = sorted(features, key=lambda one: str(one["id"]))
     said = {"left_out": {one: left_out[one] for one in sorted(left_out)}, "features": in_order}
@@ -142,9 +143,14 @@ def write_viewer_marks(image: ProjectImage, features: Sequence[Json], left_out: 
     return place
 
 
-def _wanted(image: ProjectImage) -> Path:
-    return image.project_file.parent / "nuclick" / f"{image_stem(image)}.prompts.geojson"
+def _place(image: ProjectImage) -> Path:
+    """Return where the file is or will be: under the name that the image had when it was made."""
+    folder = image.project_file.parent / "nuclick"
+    wanted = folder / f"{image_stem(image)}.prompts.geojson"
+    alike = sorted(folder.glob(f"{glob.escape(image.entry_id)} *.prompts*.geojson")) if folder.is_dir() else []
+    found = (find_ours(path, _source(image)) for path in (wanted, *alike))
+    return next((path for path in found if path is not None), wanted)
 
 
 def _source(image: ProjectImage) -> str:
-    return f"{results_source(_wanted(image).parent, image)}\nprompts"
+    return f"the viewer's marks on entry {image.entry_id}"

@@ -12,7 +12,9 @@ from projects import Image, write_project
 from qpdata_writer import Drawn, PathClass, points, polyline, qpdata
 from test_viewer import serve
 
+from asap_bridge.document import read_document
 from nuclick_wsi.choices import ProjectAccess
+from nuclick_wsi.cli.convert import ConvertRequest, convert
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
@@ -241,6 +243,52 @@ def test_a_damaged_file_is_named_by_the_viewer_and_the_run(page: Page, capsys: p
         page.save()
     assert run_target(RunRequest(page.path, device="cpu", project_access=ProjectAccess.FILES)) == 1
     assert "prompts.geojson is not JSON" in capsys.readouterr().out
+
+
+def test_lines_and_what_is_to_be_ignored_go_the_same_way(tmp_path: Path) -> None:
+    line = Drawn(polyline((20, 40), (60, 120)), id=str(uuid.uuid4()))
+    ignored = clicks((30.0, 30.0), name=str(uuid.uuid4()), path_class=PathClass("Ignore*"))
+    page = Page(tmp_path, clicks(*NUCLEI), line, ignored)
+    for name in (page.at((20.0, 40.0)), page.at((30.0, 30.0))):
+        page.delete(name)
+    name = page.add((0, 0))
+    strokes = [[[100.0, 100.0], [120.0, 130.0]], [[101.0, 90.0], [140.0, 95.0]]]
+    page.marks[name] |= {"object": "gland", "strokes": strokes}
+    also = page.add((40.0, 44.0), "Ignore*")
+    page.marks[also] |= {"object": "ignore"}
+    saved = page.save()
+    assert isinstance(saved, SavedMarks)
+    assert (saved.added, saved.left_out) == (2, 2)
+    found = page.run_knows()
+    assert found.keys() == {*NUCLEI, (100.0, 100.0, 120.0, 130.0, 101.0, 90.0, 140.0, 95.0), (40.0, 44.0)}
+    page.open()
+    assert {mark["object"] for mark in page.marks.values()} == {"nucleus", "gland", "ignore"}
+    assert isinstance(page.save(), SavedMarks)
+    assert page.run_knows() == found
+
+
+def test_marks_stay_with_their_image_when_it_gets_another_name(page: Page) -> None:
+    page.add(ADDED)
+    page.save()
+    content = json.loads(page.path.read_bytes())
+    content["images"][0]["imageName"] = "another name.svs"
+    page.path.write_text(json.dumps(content), encoding="utf-8")
+    assert ADDED in page.run_knows()
+    page.open()
+    page.delete(page.at(ADDED))
+    page.add((230.0, 80.0))
+    page.save()
+    assert page.run_knows().keys() == {*NUCLEI, (230.0, 80.0)}
+    assert len(list(page.file.parent.glob("*.prompts.geojson"))) == 1
+
+
+def test_marks_are_converted_for_asap_with_what_was_drawn(page: Page, tmp_path: Path) -> None:
+    page.add(ADDED)
+    page.save()
+    assert convert(ConvertRequest(page.path, tmp_path / "asap")) == 0
+    (path,) = (tmp_path / "asap").glob("*.xml")
+    assert read_document(path).annotations[-1].points.tolist() == [list(ADDED)]
+    assert len(read_document(path).annotations) == 4
 
 
 # What QuPath has taken in is QuPath's.

@@ -110,13 +110,14 @@ List<String> takeIn(project, entry, imageData, Closure tell = null) {
     if (file == null) return ['The viewer has saved no marks of this image.']
     def bytes = file.bytes
     def digest = MessageDigest.getInstance('SHA-256').digest(bytes).encodeHex().toString()
-    if (imageData.getProperty(TAKEN_IN) == digest) return ['What the viewer has saved was taken in before.']
     def hierarchy = imageData.getHierarchy()
     def there = hierarchy.getAllObjects(false).collectEntries { [idOf(it), it] }
-    def added = readOutlines(bytes).findAll { !there.containsKey(idOf(it)) }
+    def (known, added) = readOutlines(bytes).split { there.containsKey(idOf(it)) }
+    // Where none is there any more, this was undone: undo does not reach what the image notes.
+    if (imageData.getProperty(TAKEN_IN) == digest && (known || !added)) return ['What the viewer has saved was taken in before.']
     def leftOut = JsonParser.parseString(new String(bytes, 'UTF-8')).getAsJsonObject().getAsJsonObject('left_out').entrySet()*.value
-    def (known, yours) = leftOut.split { isViewers(there[it.get('source').getAsString()]) }
-    def removed = known.collect { there[it.get('source').getAsString()] }.unique()
+    def (viewers, yours) = leftOut.split { isViewers(there[it.get('source').getAsString()]) }
+    def removed = viewers.collect { there[it.get('source').getAsString()] }.unique()
     swap(hierarchy, removed, added, tell ?: { changed -> hierarchy.fireObjectsChangedEvent(this, changed) })
     imageData.setProperty(TAKEN_IN, digest)
     def lines = ["${added.size()} marks of the viewer added, ${removed.size()} removed. Save the image to keep that.".toString()]
