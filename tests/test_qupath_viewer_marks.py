@@ -9,6 +9,7 @@ import pytest
 from scripted_qupath import ScriptedQuPath
 from test_cli import nuclick, said
 from test_qupath_exchange import HELP, told
+from test_qupath_window import IN_THE_WINDOW, QuPathWindow, screen, window
 
 from nuclick_wsi.demo import SLIDE
 from nuclick_wsi.prompts import ObjectChoice
@@ -22,6 +23,7 @@ from qupath_extension.install import UserFolder
 from qupath_extension.project import read_project
 from qupath_extension.viewer_marks import viewer_marks_of
 
+__all__ = ["screen", "window"]
 NEW = [(300.25, 200.5), (310.5, 215.25), (320.0, 230.0)]
 LINE = [[60.0, 300.0], [90.0, 320.0], [120.0, 318.0]]
 TELL = "tell(getAnnotationObjects().findAll { it.getMeasurementList().containsKey('NuClick: Viewer mark') }.collect { [it.getID().toString(), it.getPathClass()?.toString(), it.getROI().getAllPoints().collect { p -> [p.x, p.y] }] })"  # noqa: E501 - Groovy
@@ -136,3 +138,24 @@ def test_a_run_into_the_hierarchy_outlines_marks_of_the_viewer_and_leaves_them_w
     )
     assert glands.returncode == 0, said(glands)
     assert qupath.outlines().keys() == outlines.keys()
+
+
+COUNT = "fx { gui.getImageData().getHierarchy().getAnnotationObjects().size() }"
+
+
+@IN_THE_WINDOW
+def test_taking_in_is_one_step_to_undo_and_can_be_done_again_after_that(window: QuPathWindow, tmp_path: Path) -> None:
+    project = tmp_path / "demo" / "project.qpproj"
+    slide = open_for_viewing(tmp_path / "demo" / SLIDE, project, None)
+    begun = [mark.as_json() for mark in load(project, slide, MarkObject.NUCLEUS).marks]
+    added = [new_mark([[list(place)]]) for place in NEW]
+    ProjectMarks(project, slide, MarkObject.NUCLEUS).save(
+        {"prompts": [*begun, *added], "changed": [one["id"] for one in added]}, {}
+    )
+    before = window.run(COUNT)
+    assert isinstance(before, int)
+    for _ in range(2):
+        window.run("choose('Take in viewer marks'); true")
+        assert window.run(COUNT) == before + len(NEW)
+        window.run("fx { gui.getUndoRedoManager().undoOnce() }; true")
+        assert window.run(COUNT) == before
