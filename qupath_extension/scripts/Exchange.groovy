@@ -115,7 +115,8 @@ List<String> takeIn(project, entry, imageData, Closure tell = null) {
     def (known, added) = readOutlines(bytes).split { there.containsKey(idOf(it)) }
     // Where none is there any more, this was undone: undo does not reach what the image notes.
     if (imageData.getProperty(TAKEN_IN) == digest && (known || !added)) return ['What the viewer has saved was taken in before.']
-    def leftOut = JsonParser.parseString(new String(bytes, 'UTF-8')).getAsJsonObject().getAsJsonObject('left_out').entrySet()*.value
+    def content = JsonParser.parseString(new String(bytes, 'UTF-8')).getAsJsonObject()
+    def leftOut = (content.getAsJsonObject('left_out')?.entrySet() ?: [])*.value
     def (viewers, yours) = leftOut.split { isViewers(there[it.get('source').getAsString()]) }
     def removed = viewers.collect { there[it.get('source').getAsString()] }.unique()
     swap(hierarchy, removed, added, tell ?: { changed -> hierarchy.fireObjectsChangedEvent(this, changed) })
