@@ -7,7 +7,6 @@ from typing import Protocol
 
 from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.errors import ProjectError
-from nuclick_wsi.ownership import source_name
 from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.runs.jobs import GeoJsonSink, Results, Sink, Written
 from nuclick_wsi.runs.journal import Journal
@@ -17,6 +16,8 @@ from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import Project, ProjectImage
 from qupath_extension.qpdata.hierarchy import ImageData
+from qupath_extension.result_files import results_source
+from qupath_extension.viewer_marks import viewer_marks_of
 
 OLDEST_RELEASES = (["0", "1"], ["0", "2"], ["0", "3"])
 """Of QuPath, before its objects had ids."""
@@ -70,11 +71,6 @@ class FileAccess:
         )
 
 
-def results_source(out: Path, image: ProjectImage) -> str:
-    """Return what an image's files of results in a folder are made from, as their seals say it."""
-    return f"{source_name(out, image.project_file)}\n{image.entry_id}"
-
-
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """An image that is read from the project's files, with a GeoJSON file for its results."""
@@ -85,7 +81,8 @@ class FileEntry:
     def read(self, choice: ObjectChoice) -> ImageData:
         """Read the image's objects; all of them, whatever the choice."""
         data = self.image.read_data()
-        if not self.image.data_path.exists() and self.sink.has_results:
+        is_known = self.image.data_path.exists() or viewer_marks_of(self.image, data).drawings
+        if not is_known and self.sink.has_results:
             raise lost_data(self.image.data_path, f"{self.sink.found} has outlines of earlier runs")
         return data
 

@@ -26,7 +26,7 @@ from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import ProjectImage
 from qupath_extension.qpdata.hierarchy import ImageData, PathObject, read_image_data
-from qupath_extension.selection import prompts_of
+from qupath_extension.viewer_marks import viewer_marks_of
 
 
 class HierarchyEntry:
@@ -56,8 +56,13 @@ class HierarchyEntry:
             return data
         self._read = stamp_of(self._path)
         data = self._qupath.read(self._path)
-        self._spared = set().union(*(_ids(data, left_alone) for left_alone in choice.left_alone))
+        self._spared = set().union(*(self._ids(data, left_alone) for left_alone in choice.left_alone))
         return data
+
+    def _ids(self, data: ImageData, choice: ObjectChoice) -> set[str]:
+        """Return the ids of all that is a prompt, or was meant as one, when `choice` is asked for."""
+        found = viewer_marks_of(self._image, data).prompts_among(data.objects, choice)
+        return {prompt.id for prompt in found.prompts} | {rejection.prompt_id for rejection in found.rejections}
 
     def write(self, results: Results) -> Written:
         """Bring the hierarchy up to date with the results.
@@ -80,7 +85,10 @@ class HierarchyEntry:
 
     def _bring_up_to_date(self, results: Results) -> Written:
         if self._read is None:
-            raise ProjectError(f"{self._path} does not exist, so nothing can be written to it.")
+            raise ProjectError(
+                f"{self._path} does not exist, so nothing can be written to it: open the image in QuPath and save it, "
+                "or choose --project-access files."
+            )
         remove_leftovers(self._path.parent)
         require_unchanged(self._path, self._read)
         known = self._written.read()
@@ -158,9 +166,3 @@ def _stale(objects: Iterable[PathObject], results: Results) -> Set[str]:
             if cell_id(click) in whole and both & stale:
                 stale |= both
     return stale
-
-
-def _ids(data: ImageData, choice: ObjectChoice) -> set[str]:
-    """Return the ids of all that is a prompt, or was meant as one, when `choice` is asked for."""
-    found = prompts_of(data.objects, choice)
-    return {prompt.id for prompt in found.prompts} | {rejection.prompt_id for rejection in found.rejections}

@@ -6,15 +6,15 @@ from functools import partial
 from pathlib import Path
 
 from nuclick_wsi.errors import ProjectError, SettingsError
-from nuclick_wsi.formats.geojson import find_results
 from nuclick_wsi.paths import closest, told_apart
 from nuclick_wsi.prompts import ObjectChoice
-from nuclick_wsi.runs.jobs import ImageInput, Job, file_stem
+from nuclick_wsi.runs.jobs import ImageInput, Job
 from nuclick_wsi.slides.lookup import SlideFolders
 from nuclick_wsi.slides.slide import Frame
-from qupath_extension.access import Access, Entry, results_source
+from qupath_extension.access import Access, Entry
 from qupath_extension.project import Project, ProjectImage
-from qupath_extension.selection import prompts_of
+from qupath_extension.result_files import image_stem
+from qupath_extension.viewer_marks import viewer_marks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +73,6 @@ def _named_images(project: Project, names: Sequence[str]) -> set[str]:
     return found
 
 
-def image_stem(image: ProjectImage) -> str:
-    """Return the name of an image's result files.
-
-    The entry's id keeps images of one name apart, and names that differ in what file systems forbid.
-    """
-    return file_stem(f"{image.entry_id} {image.name}")
-
-
-def results_of(image: ProjectImage) -> Path:
-    """Return where a run on an image's project keeps its results; the file need not exist.
-
-    Where a file that is not ours has their name, they have another.
-    """
-    folder = image.project_file.parent / "nuclick"
-    return find_results(folder / f"{image_stem(image)}.geojson", results_source(folder, image))
-
-
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where all that a run needs to know of an image comes from."""
@@ -103,7 +86,8 @@ class _Source:
 def _read(source: _Source, choice: ObjectChoice) -> ImageInput:
     image = source.image
     data = source.entry.read(choice)
-    prompts = prompts_of(data.objects, choice)
+    added = viewer_marks_of(image, data)
+    prompts = added.prompts_among(data.objects, choice)
     if image.refusal is not None and (prompts.prompts or prompts.rejections):
         raise ProjectError(f"Refused: {image.refusal}.")
     return ImageInput(
@@ -112,5 +96,6 @@ def _read(source: _Source, choice: ObjectChoice) -> ImageInput:
         frame=Frame.BOUNDS if image.server.crops_to_bounds else Frame.FULL,
         pixel_size=image.pixel_size,
         size=image.size,
-        class_colors={**data.class_colors, **source.project.class_colors},
+        class_colors={**added.class_colors, **data.class_colors, **source.project.class_colors},
+        remarks=added.remarks,
     )

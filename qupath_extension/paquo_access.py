@@ -75,7 +75,7 @@ class QuPath:
             hierarchy = self._hierarchy_in(contents)
             colors: dict[str, Color] = {}
             objects = tuple(self._object(one, colors) for one in hierarchy.getAllObjects(False))
-            return ImageData(objects, colors)
+            return ImageData(objects, colors, self._properties_in(contents))
 
     def rewrite(self, source: Path, target: Path, obsolete: Collection[str], features: bytes) -> None:
         """Write a data.qpdata as it is, but with some objects gone and others there.
@@ -154,6 +154,13 @@ class QuPath:
         hierarchy = java_class()
         hierarchy.setHierarchy(found[0])
         return hierarchy
+
+    def _properties_in(self, contents: list[Any]) -> dict[str, str]:
+        """Return the texts among the image's properties."""
+        java_map = self.java_class("java.util.Map")
+        text = self.java_class("java.lang.String")
+        entries = [entry for one in contents if isinstance(one, java_map) for entry in one.entrySet()]
+        return {str(one.getKey()): str(one.getValue()) for one in entries if isinstance(one.getValue(), text)}
 
     def _object(self, one: Any, colors: dict[str, Color]) -> PathObject:
         kind = _type_of(one)

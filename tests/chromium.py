@@ -12,14 +12,15 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
+from browser_tab import WITHIN, BrowserTab, RefusedError
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WITHIN = 120.0
-"""Seconds: a machine under load is slow."""
-_KEYS = {"Enter": 13, "Delete": 46, "Escape": 27, "Home": 36, "ArrowLeft": 37, "ArrowDown": 40, " ": 32}
+_KEYS = {"Enter": 13, "Delete": 46, "Escape": 27, "Home": 36, " ": 32, "Tab": 9}
+_KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+_TYPED = {"Enter": "\r", " ": " "}
 _CONTROL, _SHIFT = 2, 8
 
 
@@ -28,10 +29,6 @@ def find_chromium() -> str | None:
     if sys.platform == "win32":
         return None
     return os.environ.get("NUCLICK_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-
-
-class RefusedError(Exception):
-    """The browser cannot do what it was told: in the middle of loading a page, say."""
 
 
 class Chromium:
@@ -111,7 +108,7 @@ class Chromium:
         os.close(self._to)
 
 
-class Tab:
+class Tab(BrowserTab):
     """One page of a browser."""
 
     def __init__(self, browser: Chromium, target: str, session: str) -> None:
@@ -126,39 +123,9 @@ class Tab:
         assert "exceptionDetails" not in answer, (script, answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    def wait(self, condition: str) -> Any:
-        """Return what an expression comes to once that is true; what it throws counts as not yet."""
-        end = time.monotonic() + WITHIN
-        while not (value := self._tried(f"(() => {{ try {{ return {condition} }} catch {{ return null }} }})()")):
-            assert time.monotonic() < end, (
-                f"never true: {condition}; the page shows {self.run('document.body.innerText')}"
-            )
-            time.sleep(0.03)
-        return value
-
-    def _tried(self, script: str) -> Any:
-        try:
-            return self.run(script)
-        except RefusedError:
-            return None
-
-    def reload(self, by: str = "location.reload()") -> None:
-        """Have the page loaded anew, by a script that does it, and wait until the old one is gone."""
-        self.run("window.isOld = true")
-        self._tried(by)
-        self.wait("window.isOld === undefined && document.readyState === 'complete'")
-
     def click(self, x: float, y: float) -> None:
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-
-    def press_on(self, selector: str) -> None:
-        """Click the middle of an element."""
-        box = self.wait(
-            f"(b => b.width && [b.x + b.width / 2, b.y + b.height / 2])"
-            f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
-        )
-        self.click(*box)
 
     def drag(self, places: list[tuple[float, float]]) -> None:
         """Press at the first place, move through the others, and let go at the last."""
@@ -172,14 +139,20 @@ class Tab:
         self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], **pressed)
 
     def touch(self, x: float, y: float) -> None:
-        self.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
-        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        self.touches("touchStart", [(x, y)])
+        self.touches("touchEnd", [])
+
+    def touches(self, kind: str, places: list[tuple[float, float]]) -> None:
+        """Have fingers come, move or go; `places` are those that are on the screen then."""
+        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+        self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
 
     def key(self, key: str, *, control: bool = False, shift: bool = False) -> None:
         code = _KEYS.get(key, ord(key.upper()[0]))
         held = (_CONTROL if control else 0) | (_SHIFT if shift else 0)
         named = {"key": key, "windowsVirtualKeyCode": code, "modifiers": held}
-        self.send("Input.dispatchKeyEvent", type="rawKeyDown", **named)
+        typed = {"type": "keyDown", "text": _TYPED[key]} if key in _TYPED else {"type": "rawKeyDown"}
+        self.send("Input.dispatchKeyEvent", **typed, **named)
         self.send("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def choose_file(self, selector: str, path: Path) -> None:

@@ -183,9 +183,10 @@ class JavaWriter:
 class QpdataWriter(JavaWriter):
     """A data.qpdata in the making; `version` 4 writes ids as QuPath's file version 4 does."""
 
-    def __init__(self, version: int = 3) -> None:
+    def __init__(self, version: int = 3, properties: dict[str, str] | None = None) -> None:
         super().__init__()
         self._version = version
+        self._properties = properties or {}
 
     def file(self, objects: list[Drawn]) -> bytes:
         raw = java_utf8(f"Data file version {self._version}")
@@ -198,8 +199,21 @@ class QpdataWriter(JavaWriter):
         self.remember(object())
         self._objects(Drawn(None, "PathRootObject", children=objects))
         self.data += NULL
+        if self._properties:
+            self._hash_map(self._properties)
         self.string("EOF")
         return bytes(self.data)
+
+    def _hash_map(self, texts: dict[str, str]) -> None:
+        self.data += OBJECT
+        self.simple_class("java.util.HashMap", (("F", "loadFactor"), ("I", "threshold")), WRITE_METHOD)
+        self.remember(object())
+        self.data += struct.pack(">fi", 0.75, 12)
+        self.block(struct.pack(">ii", 16, len(texts)))
+        for key, text in texts.items():
+            self.string(key)
+            self.string(text)
+        self.data += END
 
     def _image_type(self) -> None:
         self.data += ENUM
@@ -302,8 +316,8 @@ class QpdataWriter(JavaWriter):
                 self.data += struct.pack(f">{code.lower()}", value)
 
 
-def qpdata(*objects: Drawn, version: int = 3) -> bytes:
-    return QpdataWriter(version).file(list(objects))
+def qpdata(*objects: Drawn, version: int = 3, properties: dict[str, str] | None = None) -> bytes:
+    return QpdataWriter(version, properties).file(list(objects))
 
 
 def java_utf8(text: str) -> bytes:

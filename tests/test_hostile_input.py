@@ -53,8 +53,8 @@ from nuclick_wsi.slides.readers.tiff_directories import (
     X_RESOLUTION,
 )
 from nuclick_wsi.slides.readers.torn_tiles import TileCheck
-from qupath_extension.jobs import image_stem
 from qupath_extension.project import read_project
+from qupath_extension.result_files import image_stem
 
 # GeoJSON and tables
 

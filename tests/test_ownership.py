@@ -22,8 +22,8 @@ from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import Results
 from qupath_extension.access import FileAccess
 from qupath_extension.import_script import NAME
-from qupath_extension.jobs import image_stem, results_of
 from qupath_extension.project import read_project
+from qupath_extension.result_files import image_stem, results_of
 
 WANTED = "Präparat.geojson"
 

@@ -73,6 +73,7 @@ def test_every_menu_item_has_its_script_and_every_script_knows_its_folder(user: 
         "Segment squiggles",
         "Segment whole project",
         "Re-run changed",
+        "Take in viewer marks",
         "Remove NuClick objects",
         "Settings",
         "Restart server",

@@ -143,6 +143,16 @@ def test_another_host_name_is_refused_also_for_the_page(server: Running) -> None
     assert server.ask("GET", "/", host="evil.example").status == 421
 
 
+@pytest.mark.parametrize("path", ["/", "/view/info", "/view/document", "/view/tiles/x/9/0_0.jpg"])
+def test_no_page_of_another_origin_may_read_an_answer(server: Running, path: str) -> None:
+    reply = server.ask("GET", path, origin="https://evil.example")
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+    asked = {"origin": "https://evil.example", "access-control-request-headers": "authorization"}
+    reply = server.ask("OPTIONS", path, authorization=None, **asked)
+    assert reply.status in (401, 405)
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
 def test_no_other_slide_is_opened(server: Running, tmp_path: Path) -> None:
     other = server.project.parent / "other.png"
     Image.fromarray(immunohistochemistry()).save(other)

@@ -27,8 +27,10 @@ from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.features import features_of as features_of_objects
-from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
+from qupath_extension.qpdata.hierarchy import ImageData
+from qupath_extension.result_files import results_of
+from qupath_extension.viewer_marks import viewer_marks_of
 
 _UNSHIFTED = (
     "The slide was not found, so positions were taken over as they are. That is wrong for slides of which only a part "
@@ -104,13 +106,26 @@ def _convert_project(request: ConvertRequest) -> int:
 def _convert_image(project: Project, image: ProjectImage, folders: SlideFolders, target: Path) -> None:
     data = image.read_data()
     drawn = features_of_objects(data.objects, {**data.class_colors, **project.class_colors})
+    marks = _marks_of_viewer(image, data)
     results = results_of(image)
     made = features_of_geojson(_read(results), str(results)) if results.exists() else Features(())
     together = Features(
-        [*drawn.features, *made.features], {**made.class_colors, **drawn.class_colors}, drawn.lost + made.lost
+        [*drawn.features, *marks.features, *made.features],
+        {**made.class_colors, **marks.class_colors, **drawn.class_colors},
+        drawn.lost + made.lost,
     )
     origin, remark = _origin_of_image(image, folders)
     _put(target, asap_of_features(together.shifted(origin)), remark)
+
+
+def _marks_of_viewer(image: ProjectImage, data: ImageData) -> Features:
+    """Return what the viewer has added to an image and QuPath does not have yet."""
+    added = viewer_marks_of(image, data)
+    if added.path is None or not added.drawings:
+        return Features(())
+    found = features_of_geojson(_read(added.path), str(added.path))
+    ids = {drawing.source for drawing in added.drawings}
+    return replace(found, features=[one for one in found.features if one.id in ids])
 
 
 def _origin_of_image(image: ProjectImage, folders: SlideFolders) -> tuple[Point, str | None]:

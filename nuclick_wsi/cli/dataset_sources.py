@@ -29,8 +29,8 @@ from nuclick_wsi.paths import existing
 from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.slide import Frame
 from qupath_extension.areas import outlined_features
-from qupath_extension.jobs import results_of
 from qupath_extension.project import Project, ProjectImage, read_project
+from qupath_extension.result_files import results_of
 
 _ACCEPTED = (
     "Accepted are a QuPath project (.qpproj or its folder), a file of ASAP (.xml) or a folder of them, and a folder "

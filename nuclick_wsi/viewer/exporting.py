@@ -95,11 +95,12 @@ def prompts_geojson(result: PageResult) -> bytes:
         is_apart = mark.source is None or not mark.is_click
         key = mark.id if is_apart else (mark.source, mark.class_name, mark.plane)
         drawn.setdefault(key, []).append(mark)
-    features = [_annotation(marks, result.class_colors) for marks in drawn.values()]
+    features = [annotation(marks, result.class_colors) for marks in drawn.values()]
     return orjson.dumps({"type": "FeatureCollection", "features": features})
 
 
-def _annotation(marks: Sequence[PageMark], colors: Mapping[str, Color]) -> Json:
+def annotation(marks: Sequence[PageMark], colors: Mapping[str, Color]) -> Json:
+    """Return an annotation of points or lines; several marks are clicks of one class and plane."""
     first = marks[0]
     properties: dict[str, Any] = {"objectType": "annotation"}
     if name := importable(first.drawing.class_name):

@@ -20,9 +20,10 @@ from nuclick_wsi.server.slide_cache import SlideCache
 from nuclick_wsi.slides.pixel_sizes import GivenPixelSize
 from nuclick_wsi.viewer.loading import Loaded, load
 from nuclick_wsi.viewer.marks import MarkObject
-from nuclick_wsi.viewer.opened_slide import OpenedSlide, open_for_viewing
+from nuclick_wsi.viewer.opened_slide import OpenedSlide, is_project, open_for_viewing
 from nuclick_wsi.viewer.outlining import Outliner
 from nuclick_wsi.viewer.page import Page
+from nuclick_wsi.viewer.project_marks import ProjectMarks
 from nuclick_wsi.viewer.routes import is_public, page_routes
 from nuclick_wsi.viewer.saved_work import SavedWork
 from nuclick_wsi.viewer.tiles import Tiles
@@ -51,12 +52,21 @@ class ViewRequest:
 
 @dataclass(frozen=True, slots=True)
 class PageSetup:
-    """The token and the port of a page, the marks that it begins with, and the file that they are of."""
+    """What a page starts with.
+
+    Attributes
+    ----------
+    begun_with, opened_with
+        Marks, and the file that they are of.
+    clicks_are
+        What the points of that file are in.
+    """
 
     token: Token
     port: int
     begun_with: Loaded = field(default_factory=lambda: Loaded(()))
     opened_with: Path | None = None
+    clicks_are: MarkObject = MarkObject.NUCLEUS
 
 
 class OneSlide(AllowedFolders):
@@ -104,7 +114,8 @@ def view(
     with listen(asked.server.port) as listener:
         port: int = listener.getsockname()[1]
         slides = SlideCache(asked.server.reader)
-        middleware = make_viewer(asked.server, slide, slides, read_image, PageSetup(token, port, begun_with, prompts))
+        setup = PageSetup(token, port, begun_with, prompts, asked.clicks_are)
+        middleware = make_viewer(asked.server, slide, slides, read_image, setup)
         server = make_server(middleware)
         with _way_in(token, port) as file:
             say(f"{slide.path.name}: http://{HOST}:{port}\nOpen in a browser: {file}\nCtrl-C ends it.")
@@ -128,7 +139,20 @@ def make_viewer(
     service = Service(registry, slides, OneSlide(slide.path), read_image)
     saved = SavedWork(token.path.parent / "views", slide.path, slide.fingerprint, opened_with and opened_with.resolve())
     tiles = Tiles(slides, slide.path, slide.frame)
-    page = Page(slide, registry, Outliner(service, registry, slide), tiles, saved, setup.begun_with, opened_with)
+    project = None
+    if opened_with is not None and is_project(opened_with):
+        project = ProjectMarks(opened_with, slide, setup.clicks_are)
+    page = Page(
+        slide,
+        registry,
+        Outliner(service, registry, slide),
+        tiles,
+        saved,
+        setup.begun_with,
+        opened_with,
+        setup.clicks_are,
+        project,
+    )
     return AuthMiddleware(make_app(service, more_routes=page_routes(page)), token, setup.port, is_public)
 
 

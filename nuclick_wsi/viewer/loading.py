@@ -5,7 +5,7 @@ What a browser uploads is put into a file of the same name for the readers, and 
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +24,7 @@ from nuclick_wsi.runs.jobs import file_stem
 from nuclick_wsi.viewer.marks import MarkObject, PageMark
 from nuclick_wsi.viewer.opened_slide import OpenedSlide, image_of, is_project
 from qupath_extension.project import read_project
-from qupath_extension.selection import drawings_of
+from qupath_extension.viewer_marks import viewer_marks_of
 
 UPLOADS = (*GEOJSON, *TABLES, ".gz", ".zip", ".xml")
 """The endings of files that the page may send."""
@@ -73,44 +73,47 @@ def load(path: Path, slide: OpenedSlide, clicks_are: MarkObject) -> Loaded:
     ProjectError
         If the project cannot be read, or has no image on the slide.
     """
-    found = _drawings(path, slide)
+    found, left_out = _drawings(path, slide)
     left_alone = Counter(found.left_alone)
     marks: dict[str, PageMark] = {}
     for drawing in found.drawings:
-        here = list(_marks_of(drawing, clicks_are))
+        here = list(marks_of_drawing(drawing, clicks_are))
         unusable = _positions(drawing) - len(here)
         if unusable:
             left_alone["unusable"] += unusable
-        marks.update((mark.id, mark) for mark in here)
+        marks.update((mark.id, mark) for mark in here if mark.id not in left_out)
     # As in the results of a run, a class without a colour gets one that depends on its name.
     names = {drawing.class_name for drawing in found.drawings if drawing.class_name and drawing.role is Role.SEGMENT}
     colors = {**{name: color_of(name) for name in sorted(names)}, **found.class_colors}
     return Loaded(tuple(marks.values()), colors, left_alone)
 
 
-def _drawings(path: Path, slide: OpenedSlide) -> Found:
+def _drawings(path: Path, slide: OpenedSlide) -> tuple[Found, Collection[str]]:
+    """Return what is drawn, and the ids of the prompts among it that are left out."""
     if is_project(path):
         image, project = image_of(path, slide.path), read_project(path)
         data = image.read_data()
-        found = drawings_of(data.objects)
-        return Found(found.drawings, found.left_alone, {**data.class_colors, **project.class_colors})
+        added = viewer_marks_of(image, data)
+        found = added.drawings_among(data.objects)
+        colors = {**added.class_colors, **data.class_colors, **project.class_colors}
+        return Found(found.drawings, found.left_alone, colors), added.left_out
     if path.suffix.lower() == ".xml":
         # ASAP counts from the corner of the whole slide, the page perhaps from that of the scanned part.
         features = features_of(read_document(path), GroupRule())
         here = features.shifted(Point(-slide.origin.x, -slide.origin.y))
-        return drawings_of_geojson(geojson_of_features(here).content, str(path))
+        return drawings_of_geojson(geojson_of_features(here).content, str(path)), ()
     found = read_drawings(path, slide=slide.path, pixel_size=slide.pixel_size)
     if not found.drawings and found.left_alone:
         told = ", ".join(f"{count} {what}" for what, count in found.left_alone.items())
         raise PromptError(f"{path} has no clicks or squiggles on {slide.path.name}; it has {told}.")
-    return found
+    return found, ()
 
 
 def _positions(drawing: Drawing) -> int:
     return sum(map(len, drawing.parts)) if drawing.mark is Mark.POINTS else 1
 
 
-def _marks_of(drawing: Drawing, clicks_are: MarkObject) -> Iterable[PageMark]:
+def marks_of_drawing(drawing: Drawing, clicks_are: MarkObject) -> Iterable[PageMark]:
     """Yield a mark for each point of a drawing, or one for all of its lines."""
     choice = _CHOICES[clicks_are] if drawing.mark is Mark.POINTS else ObjectChoice.GLAND
     clicked = clicks_are if drawing.mark is Mark.POINTS else MarkObject.GLAND

@@ -157,6 +157,12 @@ def _asked(mark: PageMark) -> PromptSet:
     return prompts_of_drawings([mark.drawing], ObjectChoice(mark.object))
 
 
+def key_of(mark: PageMark) -> str:
+    """Return the id of a mark's first prompt, by which a run knows it; of what cannot be a prompt, the page's."""
+    found = _ignored(mark, (ObjectKind.NUCLEUS,)) if mark.object is MarkObject.IGNORE else _asked(mark).prompts
+    return found[0].id if found else mark.id
+
+
 def _ignored(mark: PageMark, kinds: Iterable[ObjectKind]) -> list[Prompt]:
     """Return what keeps outlines of these kinds out of a place."""
     choice = ObjectChoice.NUCLEUS  # of a class that is ignored, any choice makes a prompt of any mark

@@ -18,8 +18,8 @@ from nuclick_wsi.slides.pixel_sizes import GivenPixelSize, resolve_pixel_size
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Frame, SlideInfo, require_size
 from qupath_extension.access import FileAccess
-from qupath_extension.jobs import image_stem
 from qupath_extension.project import ProjectImage, read_project
+from qupath_extension.result_files import image_stem
 
 _OTHER_SLIDE = "Name the slide that was drawn on."
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nuclick_wsi.choices import LOOK_AT_BELOW
-from nuclick_wsi.errors import ModelError, RequestError
+from nuclick_wsi.errors import ModelError, NuclickError, RequestError
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.json_values import Json, object_at
 from nuclick_wsi.prompts import ObjectKind
@@ -15,10 +15,12 @@ from nuclick_wsi.runs.jobs import ModelUsed, Results
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.viewer.exporting import PageResult
-from nuclick_wsi.viewer.loading import Loaded
-from nuclick_wsi.viewer.marks import read_marks
+from nuclick_wsi.viewer.file_changes import FileChanges, changes_since
+from nuclick_wsi.viewer.loading import Loaded, load, load_upload
+from nuclick_wsi.viewer.marks import MarkObject, read_marks
 from nuclick_wsi.viewer.opened_slide import OpenedSlide
 from nuclick_wsi.viewer.outlining import Outliner
+from nuclick_wsi.viewer.project_marks import ProjectMarks, SavedMarks
 from nuclick_wsi.viewer.saved_work import SavedWork
 from nuclick_wsi.viewer.tiles import OVERLAP, SIDE, TileLevels, Tiles
 
@@ -30,9 +32,13 @@ class Page:
     Attributes
     ----------
     begun_with
-        The marks of the file that the page was opened with.
+        The marks of the file that the page was opened with, as they were then.
     opened_with
         That file.
+    clicks_are
+        What its points are in.
+    project
+        Where marks are saved, if it is a QuPath project.
     """
 
     slide: OpenedSlide
@@ -42,6 +48,8 @@ class Page:
     saved: SavedWork
     begun_with: Loaded
     opened_with: Path | None = None
+    clicks_are: MarkObject = MarkObject.NUCLEUS
+    project: ProjectMarks | None = None
 
     def info(self) -> Json:
         """Return what the page needs to know of slide, models and server."""
@@ -57,6 +65,7 @@ class Page:
             "models": list(filter(None, map(self._model, ObjectKind))),
             "device": str(self.registry.compute.device),
             "look_at_below": LOOK_AT_BELOW,
+            "saves_prompts": self.project is not None,
         }
 
     def _model(self, kind: ObjectKind) -> Json | None:
@@ -67,13 +76,48 @@ class Page:
         return {"kind": kind, "name": card.name, "mpp": card.mpp, "terms": card.terms}
 
     def document(self) -> Json:
-        """Return the saved work, or a new document with the marks of the file that the page was opened with."""
+        """Return the saved work, and the marks of the file that the page was opened with, as they are now.
+
+        Where there is saved work, also what is new or gone in the file since.
+        """
+        file, problem = self._file()
         work = self.saved.read()
         opened_with = None if self.opened_with is None else self.opened_with.name
-        about = {"opened_with": opened_with, "file": loaded_as_json(self.begun_with)}
+        about = {"opened_with": opened_with, "file": loaded_as_json(file), "file_problem": problem}
         if work is None:
-            return {**about, "revision": 0, "saved_at": None, "document": None}
-        return {**about, "revision": work.revision, "saved_at": work.saved_at, "document": work.document}
+            return {**about, "revision": 0, "saved_at": None, "document": None, "changes": None}
+        changes = changes_since(work.document, file)
+        saved = {"revision": work.revision, "saved_at": work.saved_at, "document": work.document}
+        return {**about, **saved, "changes": changes.as_json() if changes and problem is None else None}
+
+    def _file(self) -> tuple[Loaded, str | None]:
+        """Return the marks of the file, and why they are those of an earlier moment, where it cannot be read now."""
+        if self.opened_with is None:
+            return self.begun_with, None
+        try:
+            return load(self.opened_with, self.slide, self.clicks_are), None
+        except NuclickError as error:
+            return self.begun_with, f"{error} What is shown is what was read when the viewer started."
+
+    def upload(self, name: str, content: bytes, clicks_are: MarkObject) -> Json:
+        """Return the marks of a file that the page has sent; in a project each is one by itself."""
+        loaded = loaded_as_json(load_upload(name, content, self.slide, clicks_are))
+        if self.project is not None:
+            loaded["prompts"] = [{**mark, "source": mark["id"]} for mark in loaded["prompts"]]
+        return loaded
+
+    def save_prompts(self, content: Json) -> SavedMarks | FileChanges:
+        """Put the marks of a document into the project, or return what was changed there meanwhile.
+
+        Raises
+        ------
+        NuclickError
+            If there is no project, or what `ProjectMarks.save` raises.
+        """
+        if self.project is None:
+            raise RequestError("The viewer was not opened with a QuPath project: export the prompts.")
+        document = object_at(content, "document")
+        return self.project.save(document, _colors(document.get("classes", [])))
 
     def result(self, content: Json, on_progress: Callable[[int], None] = lambda _: None) -> PageResult:
         """Return all marks of a document with their outlines; NuclickError for what is wrong with it."""
@@ -85,11 +129,18 @@ class Page:
         marks = read_marks(document["prompts"])
         return PageResult(marks, outcome, asked.marked.owners, decisions, colors, self.slide.origin)
 
-    def save_results(self, result: PageResult) -> Json:
-        """Put the outlines where a run would; return what the user is to know."""
+    def save_results(self, content: Json) -> Json:
+        """Put the outlines of a document where a run would; return what the user is to know."""
+        result = self.result(content)
         models = [ModelUsed(one.card.kind, one.card.name, one.sha256, one.path) for one in self.registry.loaded]
         written = self.slide.results.write(Results(result.instances, result.class_colors, models, asdict(Settings())))
-        return {"path": str(written.path), "remarks": list(written.remarks), "outlines": len(result.instances)}
+        remarks = list(written.remarks)
+        unsaved = 0 if self.project is None else self.project.unsaved(object_at(content, "document"))
+        if unsaved:
+            remarks.append(
+                f"a run on the project replaces them, and does not know {unsaved} changes: save prompts, too"
+            )
+        return {"path": str(written.path), "remarks": remarks, "outlines": len(result.instances)}
 
 
 def loaded_as_json(loaded: Loaded) -> Json:

@@ -6,7 +6,7 @@ Its own files are the same for everyone, so they need no token; all else does, t
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -25,10 +25,10 @@ from nuclick_wsi.server.bodies import read_body
 from nuclick_wsi.server.problems import Problem
 from nuclick_wsi.server.streaming import LINES, ProgressResponse
 from nuclick_wsi.viewer.exporting import ExportAs, exported
-from nuclick_wsi.viewer.loading import load_upload
+from nuclick_wsi.viewer.file_changes import FileChanges
 from nuclick_wsi.viewer.marks import MarkObject, read_marks
 from nuclick_wsi.viewer.outlining import wanted
-from nuclick_wsi.viewer.page import Page, loaded_as_json
+from nuclick_wsi.viewer.page import Page
 
 _FEW = 64
 """Up to so many prompts, a request is a click with what is near it; more are all the marks of a page."""
@@ -98,8 +98,7 @@ def page_routes(page: Page) -> list[BaseRoute]:
         if clicks_are not in ("nucleus", "cell", "cell+nucleus"):
             raise RequestError(f"clicks is {clicks_are!r:.60}; accepted are nucleus, cell, cell+nucleus.")
         content = await read_body(request)
-        loaded = await asyncio.to_thread(load_upload, name, content, page.slide, MarkObject(clicks_are))
-        return _json(loaded_as_json(loaded))
+        return _json(await asyncio.to_thread(page.upload, name, content, MarkObject(clicks_are)))
 
     async def export(request: Request) -> Response:
         as_ = request.query_params.get("as", "")
@@ -111,7 +110,15 @@ def page_routes(page: Page) -> list[BaseRoute]:
 
     async def save_results(request: Request) -> Response:
         content = _parsed(await read_body(request))
-        return _json(await _in(lanes.long, lambda: page.save_results(page.result(content))))
+        return _json(await _in(lanes.long, lambda: page.save_results(content)))
+
+    async def save_prompts(request: Request) -> Response:
+        content = _parsed(await read_body(request))
+        saved = await _in(lanes.long, lambda: page.save_prompts(content))
+        if isinstance(saved, FileChanges):
+            said = {"error": "The project has changed since this page read it.", "hint": "", "changes": saved.as_json()}
+            return Response(orjson.dumps(said), 409, media_type="application/json")
+        return _json({**asdict(saved), "path": str(saved.path)})
 
     return [
         Route("/", index, methods=["GET"]),
@@ -124,6 +131,7 @@ def page_routes(page: Page) -> list[BaseRoute]:
         _route("/view/load", load, "POST"),
         _route("/view/export", export, "POST"),
         _route("/view/results", save_results, "POST"),
+        _route("/view/prompts", save_prompts, "POST"),
     ]
 
 

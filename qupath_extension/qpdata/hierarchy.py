@@ -5,7 +5,7 @@ docs/qupath-format.md; `_Contents` follows it.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -60,10 +60,21 @@ class PathObject:
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """What QuPath has saved of one image: its objects, parents before children, and the colours of their classes."""
+    """What QuPath has saved of one image.
+
+    Attributes
+    ----------
+    objects
+        Parents before children.
+    class_colors
+        Of the objects' classes.
+    properties
+        What scripts have noted of the image, as far as it is text.
+    """
 
     objects: tuple[PathObject, ...]
     class_colors: Mapping[str, Color]
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 _ROOT = "qupath.lib.objects.PathRootObject"
@@ -80,7 +91,7 @@ _TYPES = {
 
 
 def read_image_data(path: Path) -> ImageData:
-    """Read the objects of a data.qpdata; what follows them in the file is not read.
+    """Read a data.qpdata; what is damaged after its objects counts as absent.
 
     Raises
     ------
@@ -92,12 +103,28 @@ def read_image_data(path: Path) -> ImageData:
     except OSError as error:
         raise ProjectError(f"{path} cannot be read: {error.strerror}. {advice(path)}") from error
     try:
-        return _Reader().read(_root_of(JavaStream(data)))
+        stream = iter(JavaStream(data))
+        found = _Reader().read(_root_of(stream))
     except ValueError as error:
         raise ProjectError(f"{path} cannot be read: {error}. {advice(path)}") from error
+    return replace(found, properties=_properties_in(stream))
 
 
-def _root_of(stream: JavaStream) -> JavaObject:
+def _properties_in(rest: Iterator[Value]) -> dict[str, str]:
+    """Return the texts in the map of properties that may follow the objects."""
+    try:
+        maps = [one for one in rest if isinstance(one, JavaObject) and one.is_a("java.util.HashMap")]
+    except ValueError:
+        return {}
+    found: dict[str, str] = {}
+    for java in maps:
+        values = [item for item in java.contents if not isinstance(item, bytes)]
+        pairs = zip(values[::2], values[1::2], strict=False)
+        found.update({key: text for key, text in pairs if isinstance(key, str) and isinstance(text, str)})
+    return found
+
+
+def _root_of(stream: Iterator[Value]) -> JavaObject:
     for value in stream:
         if isinstance(value, JavaObject) and value.java_class.name == _HIERARCHY:
             root = value.fields.get("rootObject")

@@ -1,8 +1,11 @@
-// Outlines of NuClick among the objects of one image: which are still ours, and how new ones take their place.
+// Outlines of NuClick among the objects of one image: which are still ours, and how new ones take their place; and the
+// marks that the viewer in the browser has saved for it.
 // The menu and the script that imports results share it; QuPath 0.4 to 0.7.
 
+import com.google.gson.JsonParser
 import groovy.transform.CompileStatic
 import groovy.transform.Field
+import java.security.MessageDigest
 import java.util.zip.CRC32
 import org.locationtech.jts.geom.Coordinate
 import org.locationtech.jts.geom.GeometryFactory
@@ -12,8 +15,11 @@ import qupath.lib.io.PathIO
 import qupath.lib.objects.PathObject
 import qupath.lib.objects.PathObjectTools
 import qupath.lib.objects.hierarchy.PathObjectHierarchy
+import qupath.lib.projects.Projects
 
 @Field final List OURS = ['NuClick: Mean probability', 'NuClick: Mark']
+@Field final String VIEWERS = 'NuClick: Viewer mark'
+@Field final String TAKEN_IN = 'NuClick: Viewer marks'
 
 List readOutlines(byte[] json) { PathIO.readObjectsFromGeoJSON(new ByteArrayInputStream(json)) }
 
@@ -85,6 +91,51 @@ String typeOf(object) { object.isCell() ? 'cell' : object.isDetection() ? 'detec
 String classOf(object) { object.getPathClass()?.toString() ?: '' }
 
 def nucleusOf(object) { object.isCell() ? object.getNucleusROI() : null }
+
+// Marks of the viewer
+
+/** The file that a generator has made for an image, or null; another file may have had its name first. */
+File madeFor(project, entry, String generator) {
+    def files = new File(Projects.getBaseDirectory(project), 'nuclick').listFiles() ?: new File[0]
+    def isMade = { new String(it.withInputStream { stream -> stream.readNBytes(300) }, 'UTF-8').contains("\"generator\":\"${generator}\"") }
+    files.sort { it.name }.find { it.name.startsWith(entry.getID() + ' ') && it.name.endsWith('.geojson') && isMade(it) }
+}
+
+/**
+ * Adds the marks that the viewer has saved, and takes out those of it that were deleted there. What was drawn in QuPath
+ * stays, and so does what was changed there. The image notes what it has taken in, so that this is not added again.
+ */
+List<String> takeIn(project, entry, imageData, Closure tell = null) {
+    def file = madeFor(project, entry, 'nuclick-wsi view')
+    if (file == null) return ['The viewer has saved no marks of this image.']
+    def bytes = file.bytes
+    def digest = MessageDigest.getInstance('SHA-256').digest(bytes).encodeHex().toString()
+    def hierarchy = imageData.getHierarchy()
+    def there = hierarchy.getAllObjects(false).collectEntries { [idOf(it), it] }
+    def (known, added) = readOutlines(bytes).split { there.containsKey(idOf(it)) }
+    // Where none is there any more, this was undone: undo does not reach what the image notes.
+    if (imageData.getProperty(TAKEN_IN) == digest && (known || !added)) return ['What the viewer has saved was taken in before.']
+    def content = JsonParser.parseString(new String(bytes, 'UTF-8')).getAsJsonObject()
+    def leftOut = (content.getAsJsonObject('left_out')?.entrySet() ?: [])*.value
+    def (viewers, yours) = leftOut.split { isViewers(there[it.get('source').getAsString()]) }
+    def removed = viewers.collect { there[it.get('source').getAsString()] }.unique()
+    swap(hierarchy, removed, added, tell ?: { changed -> hierarchy.fireObjectsChangedEvent(this, changed) })
+    imageData.setProperty(TAKEN_IN, digest)
+    def lines = ["${added.size()} marks of the viewer added, ${removed.size()} removed. Save the image to keep that.".toString()]
+    if (yours) lines << "${yours.size()} of your own marks were moved, deleted or given another class in the viewer. They stay here, and only nuclick-wsi run leaves them out: ${placesOf(yours)}.".toString()
+    lines
+}
+
+/** Whether an annotation is a mark of the viewer's that nobody has changed here. */
+boolean isViewers(object) {
+    object != null && !object.isLocked() && object.getName() == null && object.getColor() == null && object.hasMeasurements() &&
+        object.getMeasurementList().get(VIEWERS) == markOf(object)
+}
+
+String placesOf(Collection marks) {
+    def places = marks.take(5).collect { "(${Math.round(it.getAsJsonArray('at').get(0).getAsDouble())}, ${Math.round(it.getAsJsonArray('at').get(1).getAsDouble())})" }
+    places.join(' ') + (marks.size() > 5 ? ' ...' : '')
+}
 
 // Where objects lie
 

@@ -80,6 +80,22 @@ def removeAll() {
     }
 }
 
+/** Brings in the marks that the viewer in the browser has saved for the current image. */
+def takeInMarks() {
+    def imageData = QP.getCurrentImageData()
+    def project = QP.getProject()
+    inBackground('Take in viewer marks') { progress ->
+        need(imageData, 'an image')
+        def entry = project?.getEntry(imageData)
+        need(entry, 'an image of a project')
+        progress.change {
+            def said = exchange.takeIn(project, entry, imageData).join('\n')
+            log(imageData, 'Take in viewer marks', [:], 'takeInMarks()')
+            said
+        }
+    }
+}
+
 /** Switches live mode on or off. */
 def toggleLive() { inWindow('Live') { live.toggle() } }
 

@@ -27,6 +27,7 @@ if (gui == null) return
     'Segment squiggles': ['Segment_squiggles.groovy', 'shift+q'],
     'Segment whole project': ['Segment_whole_project.groovy', 'shift+w'],
     'Re-run changed': ['Re-run_changed.groovy', 'shift+r'],
+    'Take in viewer marks': ['Take_in_viewer_marks.groovy', 'shift+b'],
     'Review': ['Review.groovy', 'shift+v'],
     'Review: accept': ['Review_accept.groovy', 'shift+y'],
     'Review: reject': ['Review_reject.groovy', 'shift+x'],

@@ -17,10 +17,10 @@ from nuclick_wsi.prompts import ObjectChoice
 from nuclick_wsi.server.auth import AllowedFolders
 from nuclick_wsi.server.segment_request import read_request
 from qupath_extension.features import features_of
-from qupath_extension.jobs import image_stem
 from qupath_extension.project import read_project
 from qupath_extension.qpdata.hierarchy import read_image_data
 from qupath_extension.requested_image import read_image
+from qupath_extension.result_files import image_stem
 from qupath_extension.selection import prompts_of
 
 _TUMOR = PathClass("Positive", parent=PathClass("Tumor"))

@@ -21,10 +21,11 @@ export function headers() {
 
 /** What the server says is wrong, and what to do. */
 export class Problem extends Error {
-  constructor(status, error, hint) {
+  constructor(status, error, hint, changes = null) {
     super(error);
     this.status = status;
     this.hint = hint;
+    this.changes = changes;
   }
 }
 
@@ -45,8 +46,8 @@ export async function send(method, path, { body, signal, accept, keepalive } = {
 }
 
 async function problemOf(response) {
-  const { error, hint } = await response.json().catch(() => ({ error: `The server answers ${response.status}.`, hint: "" }));
-  return new Problem(response.status, error, hint);
+  const { error, hint, changes } = await response.json().catch(() => ({ error: `The server answers ${response.status}.`, hint: "" }));
+  return new Problem(response.status, error, hint, changes);
 }
 
 export async function ask(method, path, options) {

@@ -16,6 +16,7 @@ export function tell(text, { wrong = false } = {}) {
   close.setAttribute("aria-label", "Close the message");
   close.onclick = () => box.remove();
   box.classList.toggle("wrong", wrong);
+  if (wrong) box.setAttribute("role", "alert");
   box.append(words, close);
   const earlier = [...byId("messages").children].find((one) => one.firstElementChild.textContent === text);
   earlier?.remove();
@@ -38,8 +39,8 @@ export function showProgress(done, total, cancel) {
   button.onclick = cancel;
 }
 
-/** Ask a question; resolves to the answer that was chosen, by its key, and to the last one for Escape. */
-export function question(title, text, answers) {
+/** Ask a question; resolves to the answer that was chosen, by its key, and to `escape` for Escape. */
+export function question(title, text, answers, escape = Object.keys(answers).at(-1)) {
   const dialog = byId("question");
   dialog.querySelector("h2").textContent = title;
   dialog.querySelector("p").textContent = text;
@@ -56,7 +57,7 @@ export function question(title, text, answers) {
       return button;
     });
     dialog.querySelector(".row").replaceChildren(...buttons);
-    dialog.oncancel = () => choose(Object.keys(answers).at(-1));
+    dialog.oncancel = () => choose(escape);
     dialog.showModal();
   });
 }
@@ -89,14 +90,18 @@ export function askForPixelSize() {
 export function showHelp(keys) {
   const rows = keys.map(([key, does]) => {
     const row = document.createElement("tr");
-    const [name, words] = [document.createElement("td"), document.createElement("td")];
-    const symbol = document.createElement("kbd");
-    symbol.textContent = key;
-    name.append(symbol);
+    const [name, words] = [document.createElement("th"), document.createElement("td")];
+    name.scope = "row";
+    for (const one of key.split(/, |  /)) {
+      const symbol = document.createElement("kbd");
+      symbol.textContent = one;
+      name.append(symbol, " ");
+    }
     words.textContent = does;
     row.append(name, words);
     return row;
   });
-  byId("help-dialog").querySelector("table").replaceChildren(...rows);
+  const table = byId("help-dialog").querySelector("table");
+  table.replaceChildren(table.caption, ...rows);
   byId("help-dialog").showModal();
 }

@@ -2,7 +2,7 @@
 
 import { ask, send } from "./api.js";
 import { question, tell, tellProblem } from "./dialogs.js";
-import { merging } from "./marks.js";
+import { inFile, merging, takingOver, toSend } from "./marks.js";
 
 const ENDINGS = { outlines: ".outlines.geojson", prompts: ".prompts.geojson", asap: ".xml", table: ".csv" };
 const CLICKS = ["nucleus", "cell", "cell+nucleus"];
@@ -68,14 +68,46 @@ export class Files {
     });
   }
 
+  /** Save the marks into the project; where it has changed meanwhile, take that over first, if the user agrees. */
+  async savePrompts() {
+    const { history } = this.#app;
+    try {
+      const { doc } = history;
+      const answer = await ask("POST", "/view/prompts", { body: { document: toSend(doc) } });
+      inFile(doc);
+      this.#app.saving.soon();
+      const without = answer.left_out ? `, ${answer.left_out} of QuPath's left out` : "";
+      const done = `${counted(answer.added, "mark")} added${without}: ${answer.path}`;
+      const nothing = "The project has just these marks";
+      tell([answer.added || answer.left_out ? done : nothing, ...answer.remarks].join("; "));
+    } catch (error) {
+      if (!error.changes) return tellProblem(error);
+      const take = await question("The project has changed", `${told(error.changes)} since this page read it.`, {
+        take: "Take that over and save",
+        stop: "Do not save",
+      });
+      if (take === "stop") return;
+      history.change(takingOver(history.doc, error.changes));
+      await this.savePrompts();
+    }
+  }
+
   async #whenOutlined(work) {
     const { history, outlines } = this.#app;
     try {
-      if (await outlines.askForAll()) await work(history.doc);
+      if (await outlines.askForAll()) await work(toSend(history.doc));
     } catch (error) {
       tellProblem(error);
     }
   }
+}
+
+const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+/** What has changed in a file, for the user. */
+export function told({ new: added, gone }) {
+  const parts = [added.length && `${counted(added.length, "mark")} new`, gone.length && `${counted(gone.length, "mark")} gone`];
+  return parts.filter(Boolean).join(" and ");
 }
 
 function leftAlone(found) {

@@ -2,35 +2,18 @@
 
 import { ask, takeToken } from "./api.js";
 import { askForPixelSize, askForToken, question, showHelp, showProgress, tell, tellProblem } from "./dialogs.js";
-import { Files } from "./files.js";
-import { emptyDocument, History, merging } from "./marks.js";
+import { Files, told } from "./files.js";
+import { HELP, wireKeys } from "./keys.js";
+import { documentOfFile, documentOfSaved, History, takingOver } from "./marks.js";
+import { wireMenu, wireToolbar } from "./menus.js";
 import { Outlines } from "./outlines.js";
 import { Panels } from "./panels.js";
 import { Saving } from "./saving.js";
 import { Sheet } from "./sheet.js";
-import { move, openSlide, showScale, zoom } from "./slide.js";
+import { openSlide, showScale, zoom } from "./slide.js";
 import { Tools } from "./tools.js";
 
 const byId = (id) => document.getElementById(id);
-
-const HELP = [
-  ["V", "move the slide"],
-  ["N  C  B", "click nuclei, cells, cells with their nucleus"],
-  ["G", "draw a line through a gland"],
-  ["I", "ignore: what does not belong to an outline"],
-  ["S", "select; drag a mark to move it"],
-  ["Delete", "delete the selected mark with its outline"],
-  ["1 to 9, 0", "class of new marks and of the selected one; 0 for none"],
-  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
-  ["R, P", "review: next, previous"],
-  ["A, X, F", "accept, reject, correct by the next click"],
-  ["O, M, U", "outlines, marks, colour by sureness on or off"],
-  ["Arrows, + -, Home", "move, zoom, whole slide"],
-  ["Enter", "mark the middle of the screen"],
-  ["L, E", "load prompts, export"],
-  ["Ctrl+S", "save results"],
-  ["Esc", "let go of what is selected"],
-];
 
 /** Ask for what the server knows of the slide, and for the token where it wants one. */
 async function start() {
@@ -47,7 +30,7 @@ async function start() {
 
 /** The document to begin with: saved work, else the marks of the file that the page was opened with. */
 function firstDocument(saved) {
-  return saved.document ?? merging(emptyDocument(), saved.file);
+  return saved.document ? documentOfSaved(saved.document) : documentOfFile(saved.file);
 }
 
 function build(info, saved) {
@@ -63,7 +46,7 @@ function build(info, saved) {
   app.tools = new Tools(osd, history, app.sheet, (id) => app.panels.select(id));
   app.panels = new Panels(app);
   app.files = new Files(app);
-  new Saving(history, saved.revision, byId("save-state"));
+  app.saving = new Saving(history, saved.revision, byId("save-state"));
   const scale = showScale(byId("scale"), osd, () => info.pixel_size_um?.[0] ?? history.doc.pixel_size_um);
   history.onChange(scale);
   return app;
@@ -81,83 +64,29 @@ function wireButtons(app) {
   byId("redo").onclick = () => history.redo();
   byId("help").onclick = () => showHelp(HELP);
   byId("save-results").onclick = () => files.saveResults();
+  byId("save-prompts").onclick = () => files.savePrompts();
+  byId("save-prompts").hidden = !app.info.saves_prompts;
   byId("zoom-in").onclick = () => zoom(osd, 1.6);
   byId("zoom-out").onclick = () => zoom(osd, 1 / 1.6);
   byId("zoom-all").onclick = () => osd.viewport.goHome();
-  const [button, menu] = [byId("export"), byId("export-menu")];
-  const open = (isOpen) => {
-    menu.hidden = !isOpen;
-    button.setAttribute("aria-expanded", String(isOpen));
-    if (isOpen) menu.firstElementChild.focus();
-  };
-  button.onclick = () => open(menu.hidden);
-  menu.onclick = (event) => {
-    const chosen = event.target.closest("[data-as]");
-    open(false);
-    if (chosen) files.export(chosen.dataset.as);
-  };
-  menu.onkeydown = (event) => {
-    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    if (step) document.activeElement[step]?.focus();
-    if (event.key === "Escape") open(false), button.focus();
-    event.stopPropagation();
-  };
-  addEventListener("pointerdown", (event) => {
-    if (!menu.hidden && !menu.contains(event.target) && event.target !== button) open(false);
-  });
+  wireMenu(byId("export"), byId("export-menu"), (as) => files.export(as));
+  wireToolbar(byId("tools"));
 }
 
-function keysOf(app) {
-  const { history, tools, panels, files, osd } = app;
-  const keys = {
-    v: () => tools.choose("move"), n: () => tools.choose("nucleus"), c: () => tools.choose("cell"),
-    b: () => tools.choose("cell+nucleus"), g: () => tools.choose("gland"), i: () => tools.choose("ignore"),
-    s: () => tools.choose("select"), r: () => panels.step(1), p: () => panels.step(-1),
-    a: () => panels.decide("accepted"), x: () => panels.decide("rejected"), f: () => panels.correct(),
-    o: () => panels.toggle("outlines"), m: () => panels.toggle("marks"),
-    u: () => panels.colorBy(!app.sheet.look.bySureness), l: () => byId("load").click(), e: () => byId("export").click(),
-    "?": () => showHelp(HELP), "+": () => zoom(osd, 1.6), "=": () => zoom(osd, 1.6), "-": () => zoom(osd, 1 / 1.6),
-    home: () => osd.viewport.goHome(), delete: () => panels.deleteSelected(), backspace: () => panels.deleteSelected(),
-    escape: () => (tools.correcting ? tools.correct(null) : panels.select(null)),
-    arrowleft: () => move(osd, -1, 0), arrowright: () => move(osd, 1, 0),
-    arrowup: () => move(osd, 0, -1), arrowdown: () => move(osd, 0, 1),
-    "ctrl+z": () => history.undo(), "ctrl+shift+z": () => history.redo(), "ctrl+y": () => history.redo(),
-    "ctrl+s": () => files.saveResults(),
-  };
-  for (let digit = 0; digit < 10; digit++) keys[digit] = () => panels.useClass(digit - 1);
-  return keys;
-}
-
-function wireKeys(app) {
-  const keys = keysOf(app);
-  const main = document.querySelector("main");
-  addEventListener("keydown", (event) => {
-    if (document.querySelector("dialog[open]") || event.altKey || event.target.matches("input:not([type=checkbox])")) return;
-    const withControl = event.ctrlKey || event.metaKey;
-    const name = (withControl ? `ctrl+${event.shiftKey ? "shift+" : ""}` : "") + event.key.toLowerCase();
-    const onSlide = byId("slide").contains(document.activeElement) || document.activeElement === document.body;
-    if (event.key === "Enter" && onSlide) app.tools.clickMiddle();
-    else if (keys[name]) keys[name]();
-    else return;
-    event.preventDefault();
-    if (event.key.startsWith("Arrow") || event.key === "Enter") main.dataset.keyboard = "";
-  });
-  addEventListener("pointermove", () => delete main.dataset.keyboard);
-}
-
-async function offerSaved(app, saved) {
+/** Ask what to begin with, where there is earlier work; and what of the file, where that has changed since. */
+async function offerSaved(app, saved, isReload) {
   const { history } = app;
-  const [marks, begun] = [history.doc.prompts.length, firstDocument({ file: saved.file })];
-  if (!saved.document || !marks) return;
+  const marks = history.doc.prompts.length;
+  if (!saved.document || (!saved.changes && (isReload || !marks))) return;
   const when = new Date(saved.saved_at).toLocaleString();
+  const changed = saved.changes ? ` In ${saved.opened_with}, ${told(saved.changes)} since.` : "";
   const from = saved.opened_with ? `the marks of ${saved.opened_with} as they are` : "an empty slide";
-  const answer = await question("Go on where you were?", `There are ${marks} marks of ${when}.`, {
-    go: "Go on",
-    anew: `Begin with ${from}`,
-  });
-  if (answer !== "anew") return;
-  history.change({ ...begun, pixel_size_um: history.doc.pixel_size_um });
-  tell("What was there comes back with Undo.");
+  const goOn = saved.changes ? { take: "Go on, and take over what has changed", go: "Go on without" } : { go: "Go on" };
+  const text = `There are ${marks} marks of ${when}.${changed}`;
+  const answer = await question("Go on where you were?", text, { ...goOn, anew: `Begin with ${from}` }, "go");
+  if (answer === "take") history.change(takingOver(history.doc, saved.changes));
+  if (answer === "anew") history.change({ ...documentOfFile(saved.file), pixel_size_um: history.doc.pixel_size_um });
+  if (answer !== "go") tell("What was there comes back with Undo.");
 }
 
 async function run() {
@@ -172,8 +101,9 @@ async function run() {
   app.osd.addOnceHandler("tile-drawn", () => (document.body.dataset.ready = String(performance.now())));
   app.osd.addHandler("tile-load-failed", () => tell("A part of the slide cannot be read.", { wrong: true }));
   for (const remark of info.remarks) tell(`Note: ${remark}.`);
+  if (saved.file_problem) tell(saved.file_problem, { wrong: true });
   const isReload = performance.getEntriesByType("navigation")[0]?.type === "reload";
-  if (!isReload) await offerSaved(app, saved);
+  await offerSaved(app, saved, isReload);
   if (info.pixel_size_um === null && app.history.doc.pixel_size_um === null) {
     app.history.change({ ...app.history.doc, pixel_size_um: await askForPixelSize() });
   } else {

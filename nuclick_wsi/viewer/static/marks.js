@@ -1,5 +1,6 @@
 // The document: marks, classes and decisions. It is never changed, only replaced, so that undo is going back to an
-// earlier one, and a mark that is the same object is unchanged.
+// earlier one, and a mark that is the same object is unchanged. Its `file` holds the marks as the file has them that
+// the page was opened with; all documents that know the same state of the file share it.
 
 export const IGNORE_CLASS = "Ignore*";
 const MOST_STEPS = 500;
@@ -16,8 +17,52 @@ const UNCLASSIFIED = [0, 200, 255];
 const IGNORED = [120, 120, 120];
 
 export function emptyDocument() {
-  return { prompts: [], classes: CLASSES, decisions: {}, pixel_size_um: null };
+  return { prompts: [], classes: CLASSES, decisions: {}, pixel_size_um: null, file: { marks: new Map() } };
 }
+
+/** The document to begin with: the marks of the file that the page was opened with. */
+export function documentOfFile(file) {
+  const doc = merging(emptyDocument(), file);
+  return { ...doc, file: { marks: byId(doc.prompts) } };
+}
+
+/** A document that was saved; `changed` has the ids of the marks that are not as the file had them. */
+export function documentOfSaved({ changed, ...doc }) {
+  const ids = new Set(changed ?? doc.prompts.map((mark) => mark.id));
+  const marks = byId(doc.prompts.filter((mark) => !ids.has(mark.id)));
+  const there = new Set(doc.prompts.map((mark) => mark.id));
+  for (const id of ids) if (!there.has(id)) marks.set(id, null); // deleted, and not known any more
+  return { ...doc, file: { marks } };
+}
+
+/** A document as the server takes it, with the ids of all marks that were added, changed or deleted. */
+export function toSend({ file, ...doc }) {
+  const left = new Map(file.marks);
+  const changed = [];
+  for (const mark of doc.prompts) {
+    if (left.get(mark.id) !== mark) changed.push(mark.id);
+    left.delete(mark.id);
+  }
+  return { ...doc, changed: [...changed, ...left.keys()] };
+}
+
+/** Note that the file has the marks of a document now. */
+export function inFile(doc) {
+  doc.file.marks = byId(doc.prompts);
+}
+
+/** Take over what has changed in the file: what is new there comes, what is gone there and untouched here goes. */
+export function takingOver(doc, { new: added, gone, class_colors }) {
+  const [fresh, ids] = [new Set(added.map((mark) => mark.id)), new Set(gone)];
+  const left = without(doc, doc.prompts.filter(({ id }) => ids.has(id) || fresh.has(id)).map(({ id }) => id));
+  const taken = merging(left, { prompts: added, class_colors });
+  const marks = new Map(doc.file.marks);
+  for (const id of gone) marks.delete(id);
+  for (const mark of added) marks.set(mark.id, mark);
+  return { ...taken, file: { marks } };
+}
+
+const byId = (marks) => new Map(marks.map((mark) => [mark.id, mark]));
 
 export function newMark(object, strokes, className) {
   return { id: crypto.randomUUID(), object, class: object === "ignore" ? IGNORE_CLASS : className, strokes };
@@ -56,10 +101,15 @@ export function without(doc, ids) {
   return { ...doc, prompts: doc.prompts.filter((mark) => !gone.has(mark.id)), decisions };
 }
 
-/** Replace a mark by one with other strokes or another class: what was decided of it no longer holds. */
-export function replacing(doc, id, change) {
+/** A mark with other strokes or another class, in the place of one: as in files, it is another one with an id of its own. */
+export function changedMark({ id: _, source: __, ...mark }, change) {
+  return { ...mark, ...change, id: crypto.randomUUID() };
+}
+
+/** Replace a mark by another one: what was decided of it no longer holds. */
+export function replacing(doc, id, by) {
   const { [id]: _, ...decisions } = doc.decisions;
-  return { ...doc, prompts: doc.prompts.map((mark) => (mark.id === id ? { ...mark, ...change } : mark)), decisions };
+  return { ...doc, prompts: doc.prompts.map((mark) => (mark.id === id ? by : mark)), decisions };
 }
 
 export const deciding = (doc, id, decision) => ({ ...doc, decisions: { ...doc.decisions, [id]: decision } });

@@ -1,6 +1,6 @@
 // The panel at the side: classes, counts, review, and what is known of the mark that is selected.
 
-import { css, deciding, replacing, without } from "./marks.js";
+import { changedMark, css, deciding, replacing, without } from "./marks.js";
 import { goTo } from "./slide.js";
 import { SURENESS } from "./sheet.js";
 
@@ -59,7 +59,9 @@ export class Panels {
     this.#showClasses();
     const mark = this.selected;
     if (mark && mark.object !== "ignore" && (mark.class ?? null) !== name) {
-      this.#app.history.change(replacing(this.#doc, mark.id, { class: name }));
+      const changed = changedMark(mark, { class: name });
+      this.#app.history.change(replacing(this.#doc, mark.id, changed));
+      this.select(changed.id);
     }
   }
 
@@ -134,7 +136,7 @@ export class Panels {
     const found = marks.map((mark) => this.#app.outlines.of(mark));
     const outlined = found.filter((one) => one?.outlines.length).length;
     const none = found.filter((one) => one && !one.outlines.length).length;
-    byId("counts").textContent = `${marks.length} marks, ${outlined} outlined${none ? `, ${none} without an outline` : ""}`;
+    byId("counts").textContent = `${marks.length} mark${marks.length === 1 ? "" : "s"}, ${outlined} outlined${none ? `, ${none} without an outline` : ""}`;
     const queue = this.#queue();
     const doubtful = queue.filter(({ outline }) => outline.look_at).length;
     const decided = Object.keys(this.#doc.decisions).length;
@@ -170,7 +172,12 @@ export class Panels {
     const key = place < 0 ? "0" : place < 9 ? String(place + 1) : "";
     button.setAttribute("aria-pressed", String((this.#app.tools.className ?? null) === name));
     button.append(element("span", name ?? "No class"));
-    if (key) button.append(element("kbd", key));
+    if (key) {
+      const shown = element("kbd", key);
+      shown.setAttribute("aria-hidden", "true");
+      button.append(shown);
+      button.setAttribute("aria-keyshortcuts", key);
+    }
     button.onclick = () => this.useClass(place);
     const picker = document.createElement("input");
     picker.type = "color";
@@ -201,7 +208,9 @@ export class Panels {
 
 function legendEntry(limit, color) {
   const entry = element("span", limit === Infinity ? "1" : `< ${limit}`);
-  entry.style.borderTopColor = color;
+  const swatch = document.createElement("i");
+  swatch.style.background = color;
+  entry.prepend(swatch);
   return entry;
 }
 

@@ -2,6 +2,7 @@
 
 import { ask, send } from "./api.js";
 import { question, tell, tellProblem } from "./dialogs.js";
+import { toSend } from "./marks.js";
 
 const MOMENT = 250; // milliseconds
 const RETRY = 3000;
@@ -21,7 +22,7 @@ export class Saving {
     this.#revision = revision;
     this.#state = state;
     history.onChange((now, before) => {
-      if (now !== before) this.#soon(MOMENT);
+      if (now !== before) this.soon();
     });
     addEventListener("pagehide", () => this.#lastWord());
     addEventListener("beforeunload", (event) => {
@@ -29,7 +30,7 @@ export class Saving {
     });
   }
 
-  #soon(delay) {
+  soon(delay = MOMENT) {
     this.#unsaved = true;
     if (this.#stopped) return;
     this.#state.textContent = "Saving…";
@@ -38,12 +39,13 @@ export class Saving {
   }
 
   async #save(force = false) {
-    if (this.#saving) return this.#soon(MOMENT);
+    if (this.#saving) return this.soon();
     this.#saving = true;
     const doc = this.#history.doc;
     try {
-      const body = { revision: this.#revision, document: doc, force };
-      this.#revision = (await ask("PUT", "/view/document", { body })).revision;
+      const body = { revision: this.#revision, document: toSend(doc), force };
+      const keepalive = !this.#tooLong(); // goes on where the page is left meanwhile
+      this.#revision = (await ask("PUT", "/view/document", { body, keepalive })).revision;
       this.#unsaved = doc !== this.#history.doc;
       this.#state.textContent = this.#unsaved ? "Saving…" : "Saved";
     } catch (error) {
@@ -57,7 +59,7 @@ export class Saving {
     this.#state.textContent = "Not saved";
     if (error.status !== 409) {
       tellProblem(error);
-      if (error.status === 0 || error.status >= 500) this.#soon(RETRY);
+      if (error.status === 0 || error.status >= 500) this.soon(RETRY);
       return;
     }
     this.#stopped = true;
@@ -76,12 +78,13 @@ export class Saving {
   }
 
   #tooLong() {
-    return JSON.stringify(this.#history.doc).length > LARGEST_LAST_WORD;
+    return JSON.stringify(toSend(this.#history.doc)).length > LARGEST_LAST_WORD;
   }
 
   #lastWord() {
-    if (!this.#unsaved || this.#saving || this.#stopped || this.#tooLong()) return;
-    const body = { revision: this.#revision, document: this.#history.doc };
+    if (!this.#unsaved || this.#stopped || this.#tooLong()) return;
+    const revision = this.#revision + (this.#saving ? 1 : 0); // what is being saved just now comes before
+    const body = { revision, document: toSend(this.#history.doc) };
     send("PUT", "/view/document", { body, keepalive: true }).catch(() => {});
   }
 }

@@ -57,9 +57,10 @@ export function goTo(osd, [left, top, right, bottom]) {
   osd.viewport.fitBoundsWithConstraints(box);
 }
 
-export function move(osd, right, down) {
+export function move(osd, right, down, isFine) {
   const part = osd.viewport.getBounds();
-  osd.viewport.panBy(new OpenSeadragon.Point((right * part.width) / 8, (down * part.height) / 8));
+  const steps = isFine ? 100 : 8; // across the screen
+  osd.viewport.panBy(new OpenSeadragon.Point((right * part.width) / steps, (down * part.height) / steps));
   osd.viewport.applyConstraints();
 }
 

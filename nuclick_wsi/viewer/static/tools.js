@@ -1,6 +1,6 @@
 // What mouse, pen, finger and keyboard do on the slide, by the tool that is chosen.
 
-import { adding, boxOf, isClick, newMark, replacing, rounded } from "./marks.js";
+import { adding, boxOf, changedMark, isClick, newMark, replacing, rounded } from "./marks.js";
 import { middle, slidePosition } from "./slide.js";
 
 const HINTS = {
@@ -13,6 +13,8 @@ const HINTS = {
   select: "Click an outline to select it, drag a mark to move it",
 };
 const CORRECTING = "Click a wrong part to take it away, or where the object is to move its mark";
+const FURTHER = "Draw one more line through this gland";
+const BY_KEYS = "Enter sets the next position; Enter again at the same place ends the line, Esc drops it";
 const STEP = 3; // screen pixels between the positions of a line
 const SHORTEST = 8; // screen pixels below which a line was meant as a click
 
@@ -26,6 +28,8 @@ export class Tools {
   #selected;
   #line = null;
   #moving = null;
+  #further = null; // the gland that the next line is added to
+  #byKeys = []; // the positions so far of a line that is made with the keyboard
   #space = false;
 
   /** @param selected called with the id of the mark that was chosen, or null */
@@ -46,6 +50,8 @@ export class Tools {
 
   choose(tool) {
     this.tool = tool;
+    this.#further = null;
+    this.#dropLine();
     this.correct(null);
     for (const button of document.querySelectorAll("[data-tool]")) {
       button.setAttribute?.("aria-pressed", String(button.dataset.tool === tool));
@@ -60,12 +66,49 @@ export class Tools {
     if (mark) main.dataset.correcting = "";
     else delete main.dataset.correcting;
     document.getElementById("correct").setAttribute("aria-pressed", String(mark !== null));
-    document.getElementById("hint").textContent = mark ? CORRECTING : HINTS[this.tool];
+    this.#hint();
   }
 
-  /** Do in the middle of the screen what a click does: the keyboard's way. */
+  #hint() {
+    const text = this.correcting ? CORRECTING : this.#further ? FURTHER : HINTS[this.tool];
+    document.getElementById("hint").textContent = text;
+  }
+
+  /** Do in the middle of the screen what a click does: the keyboard's way. A line is made of positions, one each time. */
   clickMiddle() {
-    this.#click(middle(this.#osd));
+    const position = middle(this.#osd);
+    if (this.tool !== "gland" || this.correcting) return this.#click(position);
+    const [x, y] = rounded(position);
+    const [lastX, lastY] = this.#byKeys.at(-1) ?? [];
+    if (x !== lastX || y !== lastY) {
+      if (this.#isOnSlide(position)) this.#byKeys.push([x, y]);
+      this.#showLine(this.#byKeys);
+    } else if (this.#byKeys.length > 1) {
+      this.#addLine(this.#byKeys, false);
+      this.#dropLine();
+    }
+  }
+
+  /** Forget a line that is being made with the keyboard; false where there is none. */
+  #dropLine() {
+    const was = this.#byKeys.length;
+    this.#byKeys = [];
+    if (was) this.#showLine(null);
+    return was > 0;
+  }
+
+  /** Let go of what was begun; false where nothing was. */
+  letGo() {
+    if (!this.correcting) return this.#dropLine();
+    this.correct(null);
+    return true;
+  }
+
+  #showLine(positions) {
+    this.#sheet.look.line = positions;
+    this.#sheet.draw();
+    if (!positions) this.#hint();
+    else document.getElementById("hint").textContent = BY_KEYS;
   }
 
   #click(position) {
@@ -87,10 +130,19 @@ export class Tools {
       const { [mark.id]: _, ...decisions } = changed.decisions;
       this.#history.change({ ...changed, decisions });
     } else if (isClick(mark)) {
-      this.#history.change(replacing(doc, mark.id, { strokes: [[rounded(position)]] }));
+      this.#change(mark, { strokes: [[rounded(position)]] });
     } else {
       this.choose("gland");
+      this.#further = mark.id;
+      this.#hint();
     }
+  }
+
+  #change(mark, how) {
+    const changed = changedMark(mark, how);
+    const isSelected = this.#sheet.look.selected === mark.id;
+    this.#history.change(replacing(this.#history.doc, mark.id, changed));
+    if (isSelected) this.#selected(changed.id);
   }
 
   #isOnSlide({ x, y }) {
@@ -134,17 +186,18 @@ export class Tools {
   #dragEnd(event) {
     const [line, moving] = [this.#line, this.#moving];
     this.#forget();
-    if (moving?.to) this.#history.change(replacing(this.#history.doc, moving.mark.id, { strokes: [[moving.to]] }));
+    if (moving?.to) this.#change(moving.mark, { strokes: [[moving.to]] });
     if (line && longest(line.screen) >= SHORTEST) this.#addLine(line.positions, event.shift);
   }
 
   #addLine(positions, isFurther) {
     const { doc } = this.#history;
-    const last = doc.prompts.findLast((mark) => mark.object === "gland");
-    const change = isFurther && last
-      ? replacing(doc, last.id, { strokes: [...last.strokes, positions] })
-      : adding(doc, [newMark("gland", [positions], this.className)]);
-    this.#history.change(change);
+    const further = doc.prompts.find((mark) => mark.id === this.#further);
+    const last = further ?? (isFurther && doc.prompts.findLast((mark) => mark.object === "gland"));
+    this.#further = null;
+    if (last) this.#change(last, { strokes: [...last.strokes, positions] });
+    else this.#history.change(adding(doc, [newMark("gland", [positions], this.className)]));
+    this.#hint();
   }
 
   #forget() {
