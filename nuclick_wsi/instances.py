@@ -3,7 +3,8 @@
 Every prompt ends as exactly one of the two; nothing is dropped in silence, not even what a reader leaves alone.
 """
 
-from collections.abc import Iterable, Mapping
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,15 @@ def order_in_files(instance: Instance) -> tuple[int, str]:
     QuPath makes up a colour for a parent that it meets too late.
     """
     return (instance.class_name or "").count(":"), instance.prompt_id
+
+
+class InstancesInOrder(Collection[Instance]):
+    """Instances that are gone through in the order of files, so that nobody has to sort them or look what there is."""
+
+    @property
+    @abstractmethod
+    def kinds(self) -> Set[ObjectKind]:
+        """What kinds of object are among them."""
 
 
 def unsure(instances: Iterable[Instance], limit: float = LOOK_AT_BELOW) -> list[Instance]:

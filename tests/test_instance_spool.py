@@ -8,7 +8,7 @@ import shapely
 
 import nuclick_wsi.runs.instance_spool as spool_module
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.formats.geojson import write_results
+from nuclick_wsi.formats.geojson import put_results, results_place, write_results
 from nuclick_wsi.instances import Instance, order_in_files
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.runs.instance_spool import InstanceSpool
@@ -55,3 +55,19 @@ def test_a_file_written_from_a_spool_has_the_same_bytes_as_one_from_a_list(as_ty
         write_results(tmp_path / "spool.geojson", instances, as_type, source="a")
         place = write_results(tmp_path / "list.geojson", spool, as_type, source="a")
     assert place.path.read_bytes() == (tmp_path / "spool.geojson").read_bytes()
+
+
+def test_writing_a_file_of_nuclei_goes_through_a_spool_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[bytes] = []
+    true = spool_module._unpacked
+
+    def counting(content: bytes) -> Instance:
+        unpacked.append(content)
+        return true(content)
+
+    monkeypatch.setattr(spool_module, "_unpacked", counting)
+    with InstanceSpool(tmp_path) as spool:
+        for one in made_instances(50):
+            spool.add(one)
+        put_results(results_place(tmp_path / "a.geojson", "a"), spool, ObjectType.DETECTION, {})
+    assert len(unpacked) == 50

@@ -1,9 +1,11 @@
 """Overlapping masks are settled: each pixel goes to one prompt."""
 
 import math
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -17,6 +19,7 @@ from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Mask, Probabilities
+from nuclick_wsi.segmentation.claims import Claims
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.stitch import settle_overlaps
@@ -265,3 +268,58 @@ def test_an_empty_mask_or_arrays_that_do_not_fill_the_window_make_no_patch() -> 
         Patch.cropped(named("a"), Window(0, 0, 2, 2), empty, flat, np.array([[0, 0]]))
     with pytest.raises(ValueError, match="do not fill"):
         Patch(named("a"), Window(0, 0, 3, 2), empty, flat, np.array([[0, 0]]))
+
+
+def discs(count: int, side: int) -> list[Patch]:
+    """Squiggled discs at random, of which a signal cuts off parts of others."""
+    rng = np.random.default_rng(count)
+    rows, columns = np.mgrid[:41, :41] - 20
+    probabilities = np.clip(1.02 - np.hypot(rows, columns) / 40, 0, 1).astype(np.float32)
+    line = np.stack([np.arange(12, 29), np.full(17, 20)], axis=1)
+    return [
+        Patch(named(f"{number:04}"), Window(x, y, 41, 41), probabilities > 0.52, probabilities, np.add(line, (y, x)))
+        for number, (x, y) in enumerate(rng.integers(0, side, (count, 2)).tolist())
+    ]
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions some work calls, of Python's and of others."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_the_work_for_a_mask_does_not_grow_with_the_masks_that_lie_on_it() -> None:
+    few, many = discs(60, 300), discs(480, 300)  # one and seven on each pixel
+    per_mask = [calls_of(partial(settle_overlaps, patches, 9)) / len(patches) for patches in (few, many)]
+    assert per_mask[1] < 2 * per_mask[0]
+
+
+def test_claims_are_ranked_for_pixels_that_are_given_up_and_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranked: list[int] = []
+    original = Claims.__post_init__
+
+    def counting(claims: Claims) -> None:
+        ranked.append(len(claims.owners))
+        original(claims)
+
+    monkeypatch.setattr(Claims, "__post_init__", counting)
+    row = [square(str(place), Window(3 * place, 0, 6, 4), 0.6, (1, 3 * place + 1)) for place in range(50)]
+    settle_overlaps(row, 3)
+    assert not ranked
+    cut_off, beneath = (
+        square("cut off", Window(0, 4, 156, 1), 0.55, (4, 0)),
+        square("b", Window(90, 4, 66, 1), 0.52, (4, 155)),
+    )
+    settle_overlaps([*row, cut_off, beneath, square("across", Window(100, 3, 1, 2), 0.7, (3, 100))], 3)
+    assert sum(ranked) == 54  # what it gives up, but for the signal of the one beneath

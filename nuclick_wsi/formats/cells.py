@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
-from nuclick_wsi.instances import Instance
+from nuclick_wsi.instances import Instance, InstancesInOrder
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.scale import DECIMALS
 
@@ -23,7 +23,8 @@ def nuclei_of_cells(instances: Collection[Instance], apart: Collection[str] = ()
         Prompt ids of nuclei that count, but are to stay outlines of their own.
     """
     # Only where both are there do all of them have to be in memory.
-    if not {ObjectKind.CELL, ObjectKind.NUCLEUS} <= {one.kind for one in instances}:
+    kinds = instances.kinds if isinstance(instances, InstancesInOrder) else {one.kind for one in instances}
+    if not {ObjectKind.CELL, ObjectKind.NUCLEUS} <= kinds:
         return {}
     by_plane: dict[Plane, list[Instance]] = {}
     for one in instances:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
+import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 from nuclick_wsi.accepted import all_of, one_of
@@ -19,7 +20,7 @@ from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
-from nuclick_wsi.instances import Instance, order_in_files
+from nuclick_wsi.instances import Instance, InstancesInOrder, order_in_files
 from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, origin_of
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.seals import SealedContent, write_sealed
@@ -173,6 +174,8 @@ class ResultFeatures:
 
 def _in_order(instances: Collection[Instance]) -> Collection[Instance]:
     """Return instances in the order in which files hold them; a million that are, stay where they are."""
+    if isinstance(instances, InstancesInOrder):
+        return instances
     keys = map(order_in_files, instances)
     return instances if all(one <= other for one, other in pairwise(keys)) else sorted(instances, key=order_in_files)
 
@@ -238,7 +241,7 @@ def _geometry(polygon: Polygon | MultiPolygon, plane: Plane) -> dict[str, Any]:
 
 
 def _rings(polygon: Polygon) -> list[Any]:
-    return [ring.coords[:] for ring in (polygon.exterior, *polygon.interiors)]
+    return [shapely.get_coordinates(ring).tolist() for ring in (polygon.exterior, *polygon.interiors)]
 
 
 def importable(class_name: str | None) -> str:

@@ -5,20 +5,23 @@ A million outlines take a GB; here they take the bytes of their ids' places.
 
 import pickle
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO
 
+import shapely
+
 from nuclick_wsi.errors import ResultError
-from nuclick_wsi.instances import Instance, order_in_files
+from nuclick_wsi.instances import Instance, InstancesInOrder, order_in_files
+from nuclick_wsi.prompts import ObjectKind, Plane
 
 _IN_MEMORY = 16 << 20
 """Bytes that are kept in memory before there is a file."""
 
 
-class InstanceSpool(Collection[Instance]):
+class InstanceSpool(InstancesInOrder):
     """Instances that come in any order, and are gone through in the order of files.
 
     Parameters
@@ -31,6 +34,7 @@ class InstanceSpool(Collection[Instance]):
         self._folder = folder
         self._file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by `close`
         self._ids: list[str] = []
+        self._kinds: set[ObjectKind] = set()
         self._depths = array("b")
         self._begins = array("q", [0])
         self._order = array("q")
@@ -51,7 +55,7 @@ class InstanceSpool(Collection[Instance]):
         ResultError
             If the folder has no room for it.
         """
-        content = pickle.dumps(instance, pickle.HIGHEST_PROTOCOL)
+        content = _packed(instance)
         depth, identity = order_in_files(instance)
         try:
             self._file.seek(self._begins[-1])
@@ -62,8 +66,14 @@ class InstanceSpool(Collection[Instance]):
                 "some room, or choose another folder with --out, and run again; what was computed is remembered."
             ) from error
         self._ids.append(identity)
+        self._kinds.add(instance.kind)
         self._depths.append(min(depth, 127))
         self._begins.append(self._begins[-1] + len(content))
+
+    @property
+    def kinds(self) -> frozenset[ObjectKind]:
+        """What kinds of object are among them."""
+        return frozenset(self._kinds)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -71,8 +81,7 @@ class InstanceSpool(Collection[Instance]):
     def __iter__(self) -> Iterator[Instance]:
         for number in self._in_order():
             self._file.seek(self._begins[number])
-            found: Instance = pickle.loads(self._file.read(self._begins[number + 1] - self._begins[number]))  # noqa: S301 - our own
-            yield found
+            yield _unpacked(self._file.read(self._begins[number + 1] - self._begins[number]))
 
     def __contains__(self, one: object) -> bool:
         return isinstance(one, Instance) and any(one == other for other in self)
@@ -84,3 +93,16 @@ class InstanceSpool(Collection[Instance]):
             numbers.sort(key=self._depths.__getitem__)
             self._order = array("q", numbers)
         return self._order
+
+
+def _packed(one: Instance) -> bytes:
+    """Return an instance in bytes; plain values take a third of the time that an instance's own pickle takes."""
+    plane = one.plane.c, one.plane.z, one.plane.t
+    outline = shapely.to_wkb(one.polygon)
+    measured = one.area_um2, one.mean_probability, one.sureness
+    return pickle.dumps((one.prompt_id, one.kind.value, outline, one.class_name, plane, measured), -1)
+
+
+def _unpacked(content: bytes) -> Instance:
+    identity, kind, outline, class_name, plane, measured = pickle.loads(content)  # noqa: S301 - our own
+    return Instance(identity, ObjectKind(kind), shapely.from_wkb(outline), class_name, Plane(*plane), *measured)

@@ -1,101 +1,141 @@
-"""Which pixels several masks claim, and who of them comes first: one table for all patches of a place.
+"""Claims on pixels that their first winner has given up, in the order of their rank.
 
-It takes patches and ranks, for each contested pixel, all that claim it. `stitch` gives the pixels away by it.
+It takes patches and what some of them give up, and ranks, for each such pixel, all others that claim it. `stitch`
+gives the pixels away by it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Mask
 from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.squares import SIDE, Corner, Part, Squares, corners_of
+from nuclick_wsi.segmentation.winners import ON_SIGNAL
 
 Numbers = NDArray[np.int64]
 
+_TOGETHER = 1_000_000
+"""Claims that are ranked at once, about: memory grows with it, and no result depends on it."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(slots=True, eq=False)
 class Claims:
-    """All claims on contested pixels, pixel by pixel, the best claim on each first.
+    """All claims on some pixels, pixel by pixel, the best claim on each first.
 
     A pixel's claims are `starts[pixel]` to `starts[pixel + 1]`.
 
     Attributes
     ----------
     owners
-        Of each claim, the number of its patch.
+        Of each claim, the number of its patch, int32.
     places
-        Of each claim, its pixel as a flat index into its patch's window.
-    pixels
-        Of each claim, the number of its pixel among the contested ones.
+        Of each claim, its pixel as a flat index into its patch's window, int32.
     starts
         Where the claims of each pixel begin, and the end of the last.
     """
 
-    owners: Numbers
-    places: Numbers
-    pixels: Numbers
+    owners: NDArray[np.int32]
+    places: NDArray[np.int32]
     starts: Numbers
-    _by_owner: Numbers
-    _owner_starts: Numbers
+    _best: Numbers = field(init=False)
+    """Of each pixel, the claim that it goes to; the one before its first, as long as nobody has it."""
 
-    @classmethod
-    def of(cls, patches: Sequence[Patch]) -> "Claims":
-        """Return the claims of patches on the pixels that at least two of them have.
+    def __post_init__(self) -> None:
+        self._best = self.starts[:-1] - 1
+
+    @property
+    def pixels(self) -> Numbers:
+        """The numbers of all pixels."""
+        return np.arange(len(self._best))
+
+    def fall(self, pixels: Numbers) -> tuple[Numbers, Numbers]:
+        """Let pixels fall to the next claim on them.
+
+        Returns
+        -------
+        pixels, claims
+            Those on which there is one, and its number.
+        """
+        self._best[pixels] += 1
+        still = pixels[self._best[pixels] < self.starts[pixels + 1]]
+        return still, self._best[still]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Ranks the claims of patches.
+
+    Attributes
+    ----------
+    ranks
+        The place of each patch among all, sorted by prompt id.
+    """
+
+    patches: Sequence[Patch]
+    squares: Squares
+    ranks: Numbers
+    _frame: "_Frame" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_frame", _Frame.around(self.patches))
+
+    def below(self, given_up: Mapping[int, Mask]) -> Iterator[Claims]:
+        """Yield the claims on pixels that their first winners give up, without those of the winners.
 
         A pixel goes first to the one whose own signal it is, then to the higher probability, then to the nearer signal,
         then to the smaller prompt id.
-        """
-        frame = _Frame.around(patches)
-        keys = frame.contested(patches)
-        owners = frame.owners_of(keys)
-        rows, columns = frame.rows_and_columns(keys)
-        strengths = _strengths(patches, frame, keys)
-        ids = sorted(range(len(patches)), key=lambda index: patches[index].prompt.id)
-        ranks = np.empty(len(patches), np.int64)
-        ranks[ids] = np.arange(len(patches))
-        pixels = frame.pixels_of(keys)
-        distances = _distances_of_ties(patches, owners, np.stack([rows, columns], axis=1), pixels, strengths)
-        order = np.lexsort((ranks[owners], distances, -strengths, pixels))
-        corners = np.array([(patch.window.y, patch.window.x, patch.window.width) for patch in patches]).reshape(-1, 3)
-        top, left, width = corners[owners].T
-        places = (rows - top) * width + columns - left
-        is_first = np.append(True, pixels[1:] != pixels[:-1])[: len(pixels)]
-        numbers = np.cumsum(is_first) - 1
-        starts = np.append(np.flatnonzero(is_first), len(pixels))
-        owners, places = owners[order], places[order]
-        by_owner = np.argsort(owners, kind="stable")
-        owner_starts = np.searchsorted(owners[by_owner], np.arange(len(patches) + 1))
-        return cls(owners, places, numbers, starts, by_owner, owner_starts)
-
-    def of_patch(self, index: int) -> Numbers:
-        """Return the numbers of a patch's claims."""
-        return self._by_owner[self._owner_starts[index] : self._owner_starts[index + 1]]
-
-    def groups(self, chosen: Mask) -> list[list[int]]:
-        """Return the patches that are joined by pixels, each group once: all that claim a pixel of a chosen patch.
 
         Parameters
         ----------
-        chosen
-            Of each patch, whether it is.
+        given_up
+            By the number of the patch, what it gives up, in its window.
         """
-        if not chosen.any() or not len(self.owners):
+        waiting: list[Numbers] = []
+        corners = dict.fromkeys(corner for index in given_up for corner in corners_of(self.patches[index].window))
+        for corner in corners:
+            waiting += self._keys(corner, given_up)
+            if sum(map(len, waiting)) > _TOGETHER:
+                yield self._ranked(np.concatenate(waiting))
+                waiting = []
+        if waiting:
+            yield self._ranked(np.concatenate(waiting))
+
+    def _keys(self, corner: Corner, given_up: Mapping[int, Mask]) -> list[Numbers]:
+        """Return the keys of the claims on what is given up in a square."""
+        parts = self.squares.parts[corner]
+        givers = [place for place, part in enumerate(parts) if part.index in given_up]
+        free = np.zeros((SIDE, SIDE), np.bool_)
+        for place in givers:
+            free[parts[place].there] |= given_up[parts[place].index][parts[place].own]
+        if not free.any():
             return []
-        has_chosen = np.logical_or.reduceat(chosen[self.owners], self.starts[:-1])
-        follows = has_chosen[self.pixels[1:]] & (self.pixels[1:] == self.pixels[:-1])
-        count = len(chosen)
-        pairs = np.unique(self.owners[:-1][follows] * count + self.owners[1:][follows])
-        graph = coo_array((np.ones(len(pairs), np.int8), np.divmod(pairs, count)), shape=(count, count))
-        labels = connected_components(graph, directed=False)[1]
-        members = np.argsort(labels, kind="stable")
-        begins = np.flatnonzero(np.diff(labels[members])) + 1
-        return [group.tolist() for group in np.split(members, begins) if len(group) > 1]
+        keys = []
+        for part in self.squares.meeting(corner, givers):
+            claimed = self.patches[part.index].mask[part.own] & free[part.there]
+            if part.index in given_up:
+                claimed &= ~given_up[part.index][part.own]
+            if claimed.any():
+                keys.append(self._frame.keys(self.patches[part.index], part, claimed))
+        return keys
+
+    def _ranked(self, keys: Numbers) -> Claims:
+        keys.sort()
+        patches, frame = self.patches, self._frame
+        owners = frame.owners_of(keys)
+        rows, columns = frame.rows_and_columns(keys)
+        strengths = _strengths(patches, frame, keys)
+        pixels = frame.pixels_of(keys)
+        distances = _distances_of_ties(patches, owners, np.stack([rows, columns], axis=1), pixels, strengths)
+        order = np.lexsort((self.ranks[owners], distances, -strengths, pixels))
+        corners = np.array([(patch.window.y, patch.window.x, patch.window.width) for patch in patches])
+        top, left, width = corners[owners].T
+        places = (rows - top) * width + columns - left
+        starts = np.append(np.flatnonzero(np.append(True, pixels[1:] != pixels[:-1])), len(pixels))
+        return Claims(owners[order].astype(np.int32), places[order].astype(np.int32), starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +154,16 @@ class _Frame:
         assert (union.width * union.height).bit_length() + shift < 64, "no slide has so many pixels"
         return cls(union.x, union.y, union.width, shift)
 
-    def contested(self, patches: Sequence[Patch]) -> Numbers:
-        """Return the keys of all claims on pixels that at least two patches have, sorted."""
-        # Pixel by pixel and not pair by pair: ten thousand clicks in one object would make many millions of pairs.
-        claims = [self._keys(patch, index) for index, patch in enumerate(patches)]
-        keys = np.sort(np.concatenate([np.empty(0, np.int64), *claims]))
-        pixels = self.pixels_of(keys)
-        as_next = np.append(pixels[1:] == pixels[:-1], False)[: len(keys)]
-        contested: Numbers = keys[as_next | np.append(False, as_next[:-1])[: len(keys)]]
-        return contested
+    def keys(self, patch: Patch, part: Part, claimed: Mask) -> Numbers:
+        """Return the keys of a patch's claims on pixels of a part of it."""
+        rows, columns = np.nonzero(claimed)
+        top, left = patch.window.y + part.own[0].start, patch.window.x + part.own[1].start
+        return self._numbered(rows + top, columns + left, part.index)
 
     def signal_keys(self, patch: Patch, index: int) -> Numbers:
         """Return the keys of a patch's own signal, of what is in its window."""
-        signal = np.add(patch.signal_in(patch.window), (patch.window.y - self.top, patch.window.x - self.left))
-        keys: Numbers = ((signal[:, 0] * self.width + signal[:, 1]) << self.shift) | index
-        return keys
-
-    def _keys(self, patch: Patch, index: int) -> Numbers:
-        rows, columns = np.nonzero(patch.mask)
-        flat = (rows + (patch.window.y - self.top)) * self.width + (columns + (patch.window.x - self.left))
-        keys: Numbers = (flat << self.shift) | index
-        return keys
+        rows, columns = np.add(patch.signal_in(patch.window), (patch.window.y, patch.window.x)).T
+        return self._numbered(rows, columns, index)
 
     def owners_of(self, keys: Numbers) -> Numbers:
         return keys & ((1 << self.shift) - 1)
@@ -146,6 +175,10 @@ class _Frame:
         """Return where the pixels are on the grid."""
         rows, columns = np.divmod(self.pixels_of(keys), self.width)
         return rows + self.top, columns + self.left
+
+    def _numbered(self, rows: Numbers, columns: Numbers, index: int) -> Numbers:
+        keys: Numbers = (((rows - self.top) * self.width + (columns - self.left)) << self.shift) | index
+        return keys
 
 
 def _strengths(patches: Sequence[Patch], frame: _Frame, keys: Numbers) -> NDArray[np.float32]:
@@ -162,8 +195,8 @@ def _strengths(patches: Sequence[Patch], frame: _Frame, keys: Numbers) -> NDArra
         signals.append(frame.signal_keys(patch, index))
     own = np.concatenate([np.empty(0, np.int64), *signals])
     places = np.searchsorted(keys, own)
-    places = places[(places < len(keys)) & (keys[np.minimum(places, len(keys) - 1)] == own)] if len(keys) else places
-    strengths[places] += 2
+    places = places[(places < len(keys)) & (keys[np.minimum(places, len(keys) - 1)] == own)]
+    strengths[places] += ON_SIGNAL
     return strengths
 
 
@@ -184,9 +217,5 @@ def _distances_of_ties(
     tied = tied[np.argsort(owners[tied], kind="stable")]
     indices, begins = np.unique(owners[tied], return_index=True)
     for index, of_patch in zip(indices.tolist(), np.split(tied, begins[1:]), strict=False):
-        signal = patches[index].signal
-        if len(signal) == 1:
-            distances[of_patch] = np.sqrt(((positions[of_patch] - signal) ** 2).sum(axis=1))
-        else:
-            distances[of_patch] = cKDTree(signal).query(positions[of_patch])[0]
+        distances[of_patch] = patches[index].distances_to_signal(positions[of_patch])
     return distances

@@ -126,6 +126,8 @@ class SignalField:
         near = self._others_near(view)
         clicks = near[self._is_click[near]]
         spots = np.floor(self._low[clicks, ::-1] / view.grid.downsample).astype(np.int64) - origin
+        if len(clicks) == len(near):
+            return guiding_signals(own, [], view.window.width, spots)
         squiggles = near[~self._is_click[near]]
         # What lies in the crop as a whole leaves the same pixel in each crop; only what is cut is drawn anew.
         is_whole = self._lies_in(squiggles, view)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Window
@@ -66,6 +68,14 @@ class Patch:
         """Return the signal's pixels inside a window, as row and column of an array that fills it."""
         pixels = self.signal - (window.y, window.x)
         return pixels[((pixels >= 0) & (pixels < window.shape)).all(axis=1)]
+
+    def distances_to_signal(self, positions: Pixels) -> NDArray[np.float64]:
+        """Return how far pixels on the grid, shape (N, 2), are from the nearest of the signal, in pixels."""
+        if len(self.signal) == 1:
+            distances: NDArray[np.float64] = np.sqrt(((positions - self.signal) ** 2).sum(axis=1))
+        else:
+            distances = cKDTree(self.signal).query(positions)[0]
+        return distances
 
 
 def _have_common(window: Window, mask: Mask, other: Patch) -> bool:

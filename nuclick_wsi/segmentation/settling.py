@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.segmentation.arrays import Mask
+from nuclick_wsi.segmentation.groups import joined
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.stitch import Contest
 
@@ -130,7 +131,7 @@ class Settler:
         cannot = contest.look()
         for number in range(int(new.sum())):
             members[number].at_first = (contest.end_of(number),)
-        for group in contest.claims.groups(cannot):
+        for group in joined(contest.patches, contest.squares, cannot):
             self._pairs += [(members[group[0]], members[other]) for other in group[1:]]
 
     def _closed(self, near: "_Near", complete: Mask, unsettled: Mask) -> Mask:

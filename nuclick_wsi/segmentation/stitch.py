@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.segmentation.arrays import Mask
-from nuclick_wsi.segmentation.claims import Claims, Numbers
+from nuclick_wsi.segmentation.claims import Claims, Numbers, Ranking
 from nuclick_wsi.segmentation.masks import keep_touched
 from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.squares import Squares
+from nuclick_wsi.segmentation.winners import first_wins
 
 
 def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Patch], list[Rejection]]:
@@ -46,12 +49,37 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
     return [one for one in ends if isinstance(one, Patch)], [one for one in ends if isinstance(one, Rejection)]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Inherited:
+    """Pixels that came to a patch when others gave them up, of those that some claims are on.
+
+    Attributes
+    ----------
+    pixels
+        Their numbers among those.
+    places
+        The pixels as flat indices into the patch's window.
+    """
+
+    pixels: Numbers
+    places: NDArray[np.int32]
+
+    def of(self, chosen: Mask) -> "_Inherited":
+        """Return some of these pixels."""
+        return _Inherited(self.pixels[chosen], self.places[chosen])
+
+    def and_more(self, more: "_Inherited") -> "_Inherited":
+        """Return these pixels and others."""
+        return _Inherited(np.concatenate([self.pixels, more.pixels]), np.concatenate([self.places, more.places]))
+
+
 @dataclass(slots=True, eq=False)
 class Contest:
     """Claims that only shrink, until each part that a patch holds is touched by its signal.
 
     Each round works on the claims as they stood at its start, so the order within a round decides nothing. A patch
-    gives up what it has won and nothing else, so the claims on a pixel fall in the order of their rank.
+    gives up what it has won and nothing else, so the claims on a pixel fall in the order of their rank; they are ranked
+    when its first winner gives it up, for most never do.
 
     Parameters
     ----------
@@ -66,22 +94,28 @@ class Contest:
     patches: Sequence[Patch]
     smallest_px: int
     moving: int | None = None
-    claims: Claims = field(init=False)
+    squares: Squares = field(init=False)
     held: dict[int, Mask] = field(default_factory=dict, init=False)
     """What each patch holds, of those that have lost a pixel."""
-    _best: Numbers = field(init=False)
-    """Of each contested pixel, the claim that it goes to."""
-    _given_up: dict[int, Mask] = field(default_factory=dict, init=False)
+    _ranking: Ranking = field(init=False)
+    _won: dict[int, Mask] = field(init=False)
+    """Of each moving patch that has lost a pixel, those on which no better claim stands."""
+    _inherited: dict[int, dict[Claims, _Inherited]] = field(default_factory=dict, init=False)
     _left: dict[int, int] = field(default_factory=dict, init=False)
     """How many pixels a patch that holds nothing had under its signal when it gave them up as too few."""
 
     def __post_init__(self) -> None:
-        self.claims = Claims.of(self.patches)
-        self._best = self.claims.starts[:-1].copy()
+        ranks = np.empty(len(self.patches), np.int64)
+        ranks[sorted(range(len(self.patches)), key=lambda index: self.patches[index].prompt.id)] = range(len(ranks))
+        moving = len(self.patches) if self.moving is None else self.moving
+        self.squares = Squares.of(self.patches)
+        self._ranking = Ranking(self.patches, self.squares, ranks)
+        won = first_wins(self.patches, self.squares, ranks)
+        self._won = {index: mask for index, mask in won.items() if index < moving}
 
     def settle(self) -> None:
         """Settle all claims."""
-        open_claims = self._contested()
+        open_claims = set(self._won)
         while open_claims:
             while open_claims:
                 open_claims = self._round(open_claims, 1)
@@ -95,7 +129,7 @@ class Contest:
         The others never give up a pixel but those that such a patch has given up before.
         """
         cannot = np.zeros(len(self.patches), np.bool_)
-        for index in self._contested():
+        for index in self._won:
             cannot[index] = self._fallen(index, 1) is not None or (index in self.held and self._has_small_part(index))
         return cannot
 
@@ -108,30 +142,47 @@ class Contest:
             return Patch.cropped(patch.prompt, patch.window, held, patch.probabilities, patch.signal)
         return _rejection(patch, self._left[index], self.smallest_px) if patch.prompt.role is Role.SEGMENT else None
 
-    def _contested(self) -> set[int]:
-        moving = len(self.patches) if self.moving is None else self.moving
-        return {index for index in np.unique(self.claims.owners).tolist() if index < moving}
-
     def _round(self, open_claims: Iterable[int], smallest_px: int) -> set[int]:
         """Give up the parts that cannot be kept; return the patches that gain by it."""
         fallen = {index: part for index in open_claims if (part := self._fallen(index, smallest_px)) is not None}
-        freed = [self._give_up(index, part) for index, part in fallen.items()]
-        pixels = np.concatenate([np.empty(0, np.int64), *freed])
-        self._best[pixels] += 1
-        still = pixels[self._best[pixels] < self.claims.starts[pixels + 1]]
-        gaining: list[int] = np.unique(self.claims.owners[self._best[still]]).tolist()
-        moving = len(self.patches) if self.moving is None else self.moving
-        return {index for index in gaining if index < moving}
+        gaining: set[int] = set()
+        for claims, pixels in self._freed(fallen).items():
+            gaining |= self._inherit(claims, *claims.fall(pixels))
+        return gaining
 
-    def _give_up(self, index: int, part: Mask) -> Numbers:
-        """Give up a part of what a patch has won; return the contested pixels in it."""
-        before = self._given_up.get(index)
-        self._given_up[index] = part if before is None else before | part
-        own = self.claims.of_patch(index)
-        pixels = self.claims.pixels[own]
-        # A claim that was given up before is no longer the best one of its pixel.
-        freed: Numbers = pixels[part.ravel()[self.claims.places[own]] & (self._best[pixels] == own)]
-        return freed
+    def _freed(self, fallen: dict[int, Mask]) -> dict[Claims, Numbers]:
+        """Take away what patches give up; return the claims on it, each with the numbers of the pixels."""
+        freed: dict[Claims, list[Numbers]] = {}
+        first: dict[int, Mask] = {}
+        for index, part in fallen.items():
+            self._won[index] &= ~part
+            never_fell = part.copy()
+            of_patch = self._inherited.pop(index, {})
+            for claims, inherited in of_patch.items():
+                gone = part.ravel()[inherited.places]
+                freed.setdefault(claims, []).append(inherited.pixels[gone])
+                never_fell.ravel()[inherited.places[gone]] = False
+                if not gone.all():
+                    self._inherited.setdefault(index, {})[claims] = inherited.of(~gone)
+            if never_fell.any():
+                first[index] = never_fell
+        fell_before = {claims: np.concatenate(pixels) for claims, pixels in freed.items()}
+        return fell_before | {claims: claims.pixels for claims in self._ranking.below(first)}
+
+    def _inherit(self, claims: Claims, pixels: Numbers, best: Numbers) -> set[int]:
+        """Give pixels to the owners of the claims that are best now; return the moving patches among these."""
+        moving = len(self.patches) if self.moving is None else self.moving
+        order = np.argsort(claims.owners[best], kind="stable")
+        owners, begins = np.unique(claims.owners[best][order], return_index=True)
+        gaining = set()
+        for owner, of_owner in zip(owners.tolist(), np.split(order, begins[1:]), strict=False):
+            if owner < moving:
+                gained = _Inherited(pixels[of_owner], claims.places[best[of_owner]])
+                self._won[owner].ravel()[gained.places] = True
+                of_patch = self._inherited.setdefault(owner, {})
+                of_patch[claims] = of_patch[claims].and_more(gained) if claims in of_patch else gained
+                gaining.add(owner)
+        return gaining
 
     def _may_have_small_part(self, index: int) -> bool:
         """Whether its parts have to be measured: a click holds one part, a squiggle may hold several."""
@@ -143,19 +194,9 @@ class Contest:
             return False
         return not np.array_equal(keep_touched(held, patch.signal_in(patch.window), self.smallest_px), held)
 
-    def _won(self, index: int) -> Mask:
-        """Return the pixels on which no better claim stands."""
-        won = self.patches[index].mask.copy()
-        if index in self._given_up:
-            won &= ~self._given_up[index]
-        own = self.claims.of_patch(index)
-        lost = self._best[self.claims.pixels[own]] != own
-        won.ravel()[self.claims.places[own[lost]]] = False
-        return won
-
     def _fallen(self, index: int, smallest_px: int) -> Mask | None:
         """Update what a patch holds; return what it cannot keep of that, if anything."""
-        won, patch = self._won(index), self.patches[index]
+        won, patch = self._won[index], self.patches[index]
         if np.array_equal(won, patch.mask):
             self.held.pop(index, None)
             return None

@@ -17,9 +17,9 @@ from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Region, Size
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.slides.pixel_sizes import in_microns, is_plausible
+from nuclick_wsi.slides.readers.own_tiles import OwnTiles
 from nuclick_wsi.slides.readers.source import Source
 from nuclick_wsi.slides.readers.tiff_content import NOTHING_KNOWN, TiffContent
-from nuclick_wsi.slides.readers.torn_tiles import TileCheck
 from nuclick_wsi.slides.slide import Frame, Level, SlideInfo
 
 WHITE = 255
@@ -40,9 +40,7 @@ class FramedSlide:
         extents = [_LevelExtent.of(about.sizes[0], about.sizes[place], region) for place in self._places]
         stated = [one for one in (content.described_size, about.pixel_size, content.resolution) if one is not None]
         plausible = next(filter(is_plausible, stated), None)
-        self._source = source
-        self._sizes = about.sizes
-        self._tiles = TileCheck(path)
+        self._source = OwnTiles(path, source)
         self._windows = [extent.window for extent in extents]
         self._closed = False
         self._info = SlideInfo(
@@ -78,7 +76,6 @@ class FramedSlide:
         if self._closed:
             raise SlideError(f"{self._info.path}: was closed before it was read.")
         try:
-            self._tiles.require_whole(self._sizes[self._places[level]], window)
             size = Size(window.width, window.height)
             pixels = self._source.read_inside(self._places[level], window.x, window.y, size)
             if pixels.shape[:2] != window.shape:

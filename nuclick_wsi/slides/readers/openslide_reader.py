@@ -13,7 +13,7 @@ from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
 from nuclick_wsi.scale import Window
-from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, in_our_words, pixel_size_of
+from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, in_our_words, is_as_stored, pixel_size_of
 
 if TYPE_CHECKING:
     import openslide
@@ -42,6 +42,7 @@ class OpenSlideSource:
             sizes=sizes,
             pixel_size=pixel_size_of(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y")),
             bounds=bounds_of(properties, "openslide"),
+            is_as_stored=is_as_stored(properties.get("openslide.vendor")),
         )
 
     def read_inside(self, level: int, x: int, y: int, size: Size) -> NDArray[np.uint8]:

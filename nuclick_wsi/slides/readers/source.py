@@ -28,6 +28,8 @@ class SourceInfo:
     """Of level 0, as the library says."""
     bounds: Region | None = None
     """The part that was scanned, whole slide pixels; None where that is everything."""
+    is_as_stored: bool = False
+    """Whether each level is one picture of a TIFF as it stands there, of which nothing is moved, joined or made up."""
     remarks: tuple[str, ...] = ()
     """What the user is to know of how it is read, each a clause."""
 
@@ -67,6 +69,14 @@ def bounds_of(properties: Mapping[str, object], prefix: str) -> Region | None:
     except (KeyError, ValueError):
         return None
     return Region(*sides) if min(sides[2:]) >= 1 else None
+
+
+def is_as_stored(vendor: object) -> bool:
+    """Whether a library shows the pictures of a vendor's TIFF files as they stand there.
+
+    Of other vendors it joins parts that overlap or lie apart.
+    """
+    return vendor in ("aperio", "generic-tiff")
 
 
 def number_of(value: object) -> float | None:

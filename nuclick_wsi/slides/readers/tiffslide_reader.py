@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Size
-from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, in_our_words, pixel_size_of
+from nuclick_wsi.slides.readers.source import SourceInfo, bounds_of, in_our_words, is_as_stored, pixel_size_of
 from nuclick_wsi.slides.readers.tiff_check import require_complete
 from nuclick_wsi.slides.readers.tiff_directories import is_tiff
 
@@ -67,6 +67,7 @@ def _about(handle: "tiffslide.TiffSlide") -> SourceInfo:
         sizes=tuple(Size(*size) for size in handle.level_dimensions),
         pixel_size=pixel_size_of(properties.get("tiffslide.mpp-x"), properties.get("tiffslide.mpp-y")),
         bounds=bounds_of(properties, "tiffslide"),
+        is_as_stored=is_as_stored(properties.get("tiffslide.vendor")),
     )
 
 
