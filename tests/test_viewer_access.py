@@ -184,6 +184,18 @@ def test_the_whole_work_is_done_with_keys_alone(start: Start, slide: Path) -> No
     settled(tab)
     assert marks(tab)[2]["object"] == "gland"
     assert len(marks(tab)[2]["strokes"][0]) == 3
+    # One more line through the same gland: corrected beside its outline.
+    tab.run(f"nuclick.panels.select({json.dumps(marks(tab)[2]['id'])})")
+    tab.key("f")
+    middle_to(tab, (300.0, 20.0))
+    tab.key("Enter")
+    for place in LINE[1:4:2]:
+        middle_to(tab, (place[0], place[1] + 8))
+        tab.key("Enter")
+    tab.key("Enter")
+    settled(tab)
+    assert len(marks(tab)) == 3
+    assert len(marks(tab)[2]["strokes"]) == 2
     # A line that is dropped leaves nothing.
     tab.key("Enter")
     tab.key("Escape")
