@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 from axe_core import axe_script
 from chromium import Tab
-from test_viewer_page import LINE, NUCLEI, PROGRAM, Start, browser, click_on, marks, ready, settled, slide, start
+from test_viewer_page import (
+    LINE,
+    NUCLEI,
+    PROGRAM,
+    Start,
+    browser,
+    click_on,
+    marks,
+    on_screen,
+    ready,
+    settled,
+    slide,
+    start,
+)
 
 __all__ = ["browser", "slide", "start"]
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium that can be driven: NUCLICK_CHROMIUM names one")
@@ -218,6 +231,25 @@ def test_the_whole_work_is_done_with_keys_alone(start: Start, slide: Path) -> No
     assert tab.run("document.activeElement.id") == "export"
     tab.key("s", control=True)
     tab.wait("document.getElementById('messages').innerText.includes('outlines:')")
+    tab.close()
+
+
+def test_a_gland_gets_one_more_line_by_keys(start: Start, slide: Path) -> None:
+    tab = start(slide).open()
+    tab.key("g")
+    tab.drag([on_screen(tab, *place) for place in LINE])
+    settled(tab)
+    tab.key("+")
+    tab.run(f"nuclick.panels.select({json.dumps(marks(tab)[0]['id'])})")
+    tab.key("f")
+    middle_to(tab, (300.0, 20.0))
+    tab.key("Enter")
+    for place in LINE[1:4:2]:
+        middle_to(tab, (place[0], place[1] + 8))
+        tab.key("Enter")
+    tab.key("Enter")
+    settled(tab)
+    assert [len(mark["strokes"]) for mark in marks(tab)] == [2]
     tab.close()
 
 

@@ -99,9 +99,10 @@ export class Tools {
 
   /** Let go of what was begun; false where nothing was. */
   letGo() {
-    if (!this.correcting) return this.#dropLine();
+    const was = this.correcting ?? this.#further;
+    this.#further = null;
     this.correct(null);
-    return true;
+    return this.#dropLine() || was !== null;
   }
 
   #showLine(positions) {
