@@ -99,7 +99,7 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     if box is None:
         return Reason.NO_OBJECT
     # Labelling is most of the work, so each step works in the box around what is left.
-    parts, inner = above[box], _shifted(signal, box)
+    parts, inner = above[box], inside_box(signal, box)
     if not parts[tuple(inner.T)].any():
         parts = fill_small_holes(parts, rule.fill_holes_px)
     touched = keep_touched(parts, inner)
@@ -107,7 +107,7 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
     if tight is None:
         return Reason.NO_OBJECT
     whole = fill_small_holes(touched[tight], rule.fill_holes_px)
-    kept = keep_touched(whole, _shifted(inner, tight), rule.smallest_px)
+    kept = keep_touched(whole, inside_box(inner, tight), rule.smallest_px)
     if not kept.any():
         return Reason.TOO_SMALL
     mask = np.zeros(above.shape, dtype=np.bool_)
@@ -215,7 +215,7 @@ def bounding_box(mask: Mask) -> tuple[slice, slice] | None:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _shifted(signal: Pixels, box: tuple[slice, slice]) -> Pixels:
+def inside_box(signal: Pixels, box: tuple[slice, slice]) -> Pixels:
     """Return the pixels of a signal that lie in a box, counted from its corner."""
     rows, columns = box
     low, high = (rows.start, columns.start), (rows.stop, columns.stop)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Role
-from nuclick_wsi.segmentation.arrays import Mask
+from nuclick_wsi.segmentation.arrays import Mask, Pixels
 from nuclick_wsi.segmentation.claims import Claims, Numbers, Ranking
-from nuclick_wsi.segmentation.masks import keep_touched
+from nuclick_wsi.segmentation.masks import bounding_box, inside_box, keep_touched
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.squares import Squares
 from nuclick_wsi.segmentation.winners import first_wins
@@ -101,6 +101,8 @@ class Contest:
     _won: dict[int, Mask] = field(init=False)
     """Of each moving patch that has lost a pixel, those on which no better claim stands."""
     _inherited: dict[int, dict[Claims, _Inherited]] = field(default_factory=dict, init=False)
+    _signals: dict[int, Pixels] = field(default_factory=dict, init=False)
+    """Of patches, their signals in their windows."""
     _left: dict[int, int] = field(default_factory=dict, init=False)
     """How many pixels a patch that holds nothing had under its signal when it gave them up as too few."""
 
@@ -189,10 +191,22 @@ class Contest:
         return len(self.patches[index].signal) > 1 or int(np.count_nonzero(self.held[index])) < self.smallest_px
 
     def _has_small_part(self, index: int) -> bool:
-        patch, held = self.patches[index], self.held[index]
+        held = self.held[index]
         if not self._may_have_small_part(index):
             return False
-        return not np.array_equal(keep_touched(held, patch.signal_in(patch.window), self.smallest_px), held)
+        return not np.array_equal(self._touched(index, held, self.smallest_px), held)
+
+    def _touched(self, index: int, mask: Mask, smallest_px: int) -> Mask:
+        """Return the parts of a mask in a patch's window that its signal touches and that are large enough."""
+        signal = self._signals.get(index)
+        if signal is None:
+            signal = self._signals[index] = self.patches[index].signal_in(self.patches[index].window)
+        kept = np.zeros_like(mask)
+        # Under many others a patch holds little of its window.
+        box = bounding_box(mask)
+        if box is not None:
+            kept[box] = keep_touched(mask[box], inside_box(signal, box), smallest_px)
+        return kept
 
     def _fallen(self, index: int, smallest_px: int) -> Mask | None:
         """Update what a patch holds; return what it cannot keep of that, if anything."""
@@ -200,13 +214,12 @@ class Contest:
         if np.array_equal(won, patch.mask):
             self.held.pop(index, None)
             return None
-        signal = patch.signal_in(patch.window)
-        kept = keep_touched(won, signal, smallest_px)
+        kept = self._touched(index, won, smallest_px)
         self.held[index] = kept
         if kept.any():
             self._left.pop(index, None)
         else:
-            self._left.setdefault(index, int(keep_touched(won, signal).sum()))
+            self._left.setdefault(index, int(self._touched(index, won, 1).sum()))
         fallen: Mask = won & ~kept
         return fallen if fallen.any() else None
 
