@@ -76,17 +76,33 @@ def update_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
         return
     seen = Stamp.of_file(path)
     summary = read_json(path)
-    hierarchy = object_at(summary, "hierarchy")
-    kinds = Counter(_NAMES.get(one.type, "Objects") for one in objects)
-    hierarchy["nObjects"] = len(objects) + 1
-    hierarchy["objectTypeCounts"] = {"Root objects": 1, **kinds}
-    hierarchy["annotationClassificationCounts"] = _classes(
-        one for one in objects if one.type is PathObjectType.ANNOTATION
-    )
-    hierarchy["detectionClassificationCounts"] = _classes(one for one in objects if one.type in _DETECTIONS)
+    hierarchy = {**object_at(summary, "hierarchy"), **_counts(objects)}
     changed: dict[str, Any] = {"timestamp": data_path.stat().st_mtime_ns // 1_000_000, "hierarchy": hierarchy}
     with suppress(FileChangedError):  # QuPath has saved the image since: its own counts are the right ones
         replace_if_unchanged(path, orjson.dumps({**summary, **changed}), seen)
+
+
+def correct_summary(data_path: Path, objects: tuple[PathObject, ...]) -> None:
+    """Bring summary.json up to date where it counts other objects: a run was killed before it came to that.
+
+    One that is damaged is left: this run has written nothing.
+    """
+    path, counts = data_path.with_name("summary.json"), _counts(objects)
+    if path.exists():
+        with suppress(ProjectError):
+            there = object_at(read_json(path), "hierarchy")
+            if any(there.get(name) != count for name, count in counts.items()):
+                update_summary(data_path, objects)
+
+
+def _counts(objects: tuple[PathObject, ...]) -> dict[str, Any]:
+    kinds = Counter(_NAMES.get(one.type, "Objects") for one in objects)
+    return {
+        "nObjects": len(objects) + 1,
+        "objectTypeCounts": {"Root objects": 1, **kinds},
+        "annotationClassificationCounts": _classes(one for one in objects if one.type is PathObjectType.ANNOTATION),
+        "detectionClassificationCounts": _classes(one for one in objects if one.type in _DETECTIONS),
+    }
 
 
 def _classes(objects: Iterator[PathObject]) -> dict[str, int]:

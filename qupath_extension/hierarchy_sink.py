@@ -21,7 +21,7 @@ from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.written_objects import WrittenObject, WrittenObjects
 from nuclick_wsi.shared_files import Stamp
 from qupath_extension.changes import Changes, plan_changes, written_object_of
-from qupath_extension.entry_file import put_in_place, require_unchanged, stamp_of, update_summary
+from qupath_extension.entry_file import correct_summary, put_in_place, require_unchanged, stamp_of, update_summary
 from qupath_extension.missing_data import lost_data
 from qupath_extension.paquo_access import QuPath
 from qupath_extension.project import ProjectImage
@@ -97,6 +97,8 @@ class HierarchyEntry:
         changes = self._changes(objects, results, known, stale)
         if changes.new or changes.obsolete:
             self._rewrite(changes, is_first=not known)
+        elif known:
+            correct_summary(self._path, objects)
         self._written.replace(changes.written)
         counts = {
             "added": len(changes.add),

@@ -8,7 +8,7 @@
  * FAULT_SLOW_MS=N      each such call takes so much longer
  * FAULT_CLOCK=N        the time of day is N seconds off
  *
- * fault_room and fault_changes count the calls of either kind.
+ * fault_room and fault_changes count the calls of either kind; fault_clock is by how many seconds more the time is off.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-long fault_room, fault_changes;
+long fault_room, fault_changes, fault_clock;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -199,6 +199,6 @@ int fcntl64(int file, int command, ...) {
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int failed = REAL(clock_gettime)(clock, now);
-    if (!failed && clock == CLOCK_REALTIME && getenv("FAULT_CLOCK")) now->tv_sec += number_of("FAULT_CLOCK");
+    if (!failed && clock == CLOCK_REALTIME) now->tv_sec += fault_clock + (getenv("FAULT_CLOCK") ? number_of("FAULT_CLOCK") : 0);
     return failed;
 }

@@ -10,7 +10,7 @@ import pytest
 from nuclick_wsi import shared_files
 from nuclick_wsi.errors import FileChangedError
 from qupath_extension import entry_file
-from qupath_extension.entry_file import put_in_place, stamp_of, update_summary
+from qupath_extension.entry_file import correct_summary, put_in_place, stamp_of, update_summary
 
 
 @pytest.fixture
@@ -61,3 +61,20 @@ def test_the_counts_of_a_save_by_qupath_are_not_replaced_by_ours(data: Path, mon
     between(lambda: summary.write_text("{}") and None, entry_file, "replace_if_unchanged", monkeypatch)
     update_summary(data, ())
     assert summary.read_text(encoding="utf-8") == "{}"
+
+
+def test_counts_that_a_killed_run_has_left_are_corrected_and_right_ones_are_not_touched(data: Path) -> None:
+    summary = data.with_name("summary.json")
+    correct_summary(data, ())
+    assert not summary.exists()
+    summary.write_text(json.dumps({"imageType": "OTHER", "hierarchy": {"nObjects": 3}}), encoding="utf-8")
+    correct_summary(data, ())
+    corrected = summary.read_text(encoding="utf-8")
+    assert json.loads(corrected)["hierarchy"]["nObjects"] == 1
+    assert json.loads(corrected)["imageType"] == "OTHER"
+    data.write_bytes(b"saved later")
+    correct_summary(data, ())
+    assert summary.read_text(encoding="utf-8") == corrected
+    summary.write_text("damaged", encoding="utf-8")
+    correct_summary(data, ())
+    assert summary.read_text(encoding="utf-8") == "damaged"

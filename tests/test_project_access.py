@@ -417,6 +417,8 @@ def test_a_run_killed_while_it_writes_loses_nothing(moment: str, qupath: QuPath,
     assert counts(book.write(wanted)) == ((0, 2, 0, 0) if moment == "before" else (0, 0, 0, 2))
     objects = book.objects
     assert len(objects) == 3
+    summary = json.loads((book.data.parent / "summary.json").read_text(encoding="utf-8"))
+    assert summary["hierarchy"]["nObjects"] == 1 + len(objects)
     assert all(objects[one.prompt_id].roi.geometry.equals(one.polygon) for one in wanted)  # type: ignore[union-attr]
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,6 +176,42 @@ def test_what_a_program_would_read_comes_as_json(
     told = json.loads(capfdbinary.readouterr().out)
     first = told[0] if isinstance(told, list) else told
     assert entry in first
+
+
+def documented(command: str, after: str = "**`") -> set[str]:
+    """Return the fields that the documentation names for the JSON of a command."""
+    text = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    section = text[text.index(f"**`{command}`**") + len(command) + 6 :].split(after)[0]
+    rows = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", " ".join(rows) if rows else section))
+
+
+def test_every_field_of_a_runs_json_is_documented_also_of_a_dry_run(places: dict[str, str]) -> None:
+    fields = documented("run --json", "**`status")
+    Path("c.csv").write_text("x,y\n40,40\n9000,9000\n")
+    for more in ("--dry-run", "--preview"):
+        told = json.loads(nuclick(*places["run"].split(), more, "--json").stdout)
+        assert told.keys() | told["images"][0].keys() <= fields
+        assert told["images"][0]["rejections"][0].keys() <= {"prompt", "reason", "detail", "kind", "class", "position"}
+
+
+def test_every_field_of_other_json_is_documented(
+    places: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def told(arguments: str) -> Any:
+        assert ended(arguments, monkeypatch) == 0
+        return json.loads(capfdbinary.readouterr().out)
+
+    assert told("doctor --json")[0].keys() == {"what", "health", "seen", "advice"} <= documented("doctor --json")
+    assert {"name", "kind", "file", "is_default", "terms", "mpp"} <= told("weights list --json")[0].keys()
+    assert documented("weights list --json") - told("weights list --json")[0].keys() <= {"nucleus", "cell", "gland"}
+    dot = '<Annotation Name="a" Type="Dot" PartOfGroup="None" Color="#F4FA58"><Coordinates>'
+    dot += '<Coordinate Order="0" X="4" Y="4" /></Coordinates></Annotation>'
+    Path("a.xml").write_text(
+        f"<ASAP_Annotations><Annotations>{dot}</Annotations><AnnotationGroups/></ASAP_Annotations>"
+    )
+    seen = told("asap inspect a.xml --json")
+    assert seen.keys() | seen["annotations"][0].keys() == documented("asap inspect --json")
 
 
 def test_progress_is_a_line_now_and_then_where_the_output_is_piped(places: dict[str, str]) -> None:

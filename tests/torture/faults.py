@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 
 from nuclick_wsi.slides.readers.framed import FramedSlide
-from torture.children import Child, Ended, tell_itself
+from torture.children import Child, Ended, move_clock, obey_rights, tell_itself
 from torture.trials import Bench, Row, moments
 
 Action = Callable[[], None]
@@ -40,6 +41,31 @@ def disk(bench: Bench, times: int, chance: random.Random) -> Iterator[Row]:
     for seconds in (-86400, 86400):
         _with_faults(bench, row, FAULT_CLOCK=seconds)
     yield row
+    row = Row("clock jumps an hour back half-way, or ahead", bench.target.name)
+    for seconds in (-3600, 3600):
+        bench.fresh()
+        half = len(bench.undisturbed.puts) // 2
+        bench.check(row, bench.run(at_put=(half, partial(move_clock, seconds))), (0,))
+    yield row
+    row = Row("folders that may not be written to", bench.target.name)
+    bench.fresh()
+    with _read_only(bench.folder):
+        ended = bench.run(prepare=obey_rights)
+    bench.check(row, ended, (1,))
+    yield row
+
+
+@contextmanager
+def _read_only(folder: Path) -> Iterator[None]:
+    """Take away the right to write into a folder and all below it."""
+    folders = [folder, *(one for one in folder.rglob("*") if one.is_dir())]
+    for one in folders:
+        one.chmod(0o555)
+    try:
+        yield
+    finally:
+        for one in folders:
+            one.chmod(0o755)
 
 
 def _with_faults(bench: Bench, row: Row, **variables: int) -> None:
