@@ -34,6 +34,8 @@ _RGB, _YCBCR = 2, 6
 _EIGHT_BITS, _TOGETHER = 8, 1
 _IS_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """A segment that tells libjpeg that its three colours are no YCbCr, which it takes them for without one."""
+_SMALL = 1 << 20
+"""Bytes of a tile that are asked for whatever the length of the file."""
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG", "JPEG datastream")
 """How libjpeg's warnings of damage begin; it has others, of unusual but whole files."""
 
@@ -87,9 +89,10 @@ class JpegPicture:
         if number >= min(self.offsets.size, self.lengths.size):
             return None
         try:
-            with self.path.open("rb") as file:
+            length = max(0, int(self.lengths[number]))
+            with self.path.open("rb", buffering=0) as file:
                 file.seek(int(self.offsets[number]))
-                content = file.read(min(int(self.lengths[number]), self.path.stat().st_size))
+                content = file.read(length if length < _SMALL else min(length, self.path.stat().st_size))
         except (OSError, ValueError, OverflowError):
             return None
         if len(content) < 2:
