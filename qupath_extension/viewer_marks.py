@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from nuclick_wsi.errors import PromptError
+from nuclick_wsi.errors import FileChangedError, PromptError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.formats.drawings import Drawing, Found, prompts_of_drawings
@@ -23,7 +23,7 @@ from nuclick_wsi.json_values import Json
 from nuclick_wsi.ownership import ResultPlace, choose_place, find_ours
 from nuclick_wsi.prompts import ObjectChoice, ObjectKind, id_beside
 from nuclick_wsi.seals import sealed
-from nuclick_wsi.shared_files import replace_if_unchanged
+from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
 from qupath_extension.project import ProjectImage
 from qupath_extension.qpdata.hierarchy import ImageData, PathObject
 from qupath_extension.result_files import image_stem
@@ -50,12 +50,15 @@ class ViewerMarks:
         Ids of prompts drawn in QuPath that were moved, deleted or given another class in the viewer.
     path
         The file; None where there is none.
+    seen
+        What it held.
     """
 
     drawings: Sequence[Drawing] = ()
     left_out: Collection[str] = ()
     class_colors: Mapping[str, Color] = field(default_factory=dict)
     path: Path | None = None
+    seen: Stamp | None = None
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -110,10 +113,12 @@ def viewer_marks_of(image: ProjectImage, data: ImageData) -> ViewerMarks:
     is_taken = data.properties.get(TAKEN_IN) == hashlib.sha256(content).hexdigest()
     known = {one.id for one in data.objects}
     drawings = () if is_taken else tuple(one for one in found.drawings if one.source not in known)
-    return ViewerMarks(drawings, frozenset(left_out), found.class_colors, path)
+    return ViewerMarks(drawings, frozenset(left_out), found.class_colors, path, Stamp.of(content))
 
 
-def write_viewer_marks(image: ProjectImage, features: Sequence[Json], left_out: Mapping[str, Json]) -> ResultPlace:
+def write_viewer_marks(
+    image: ProjectImage, features: Sequence[Json], left_out: Mapping[str, Json], seen: Stamp | None
+) -> ResultPlace:
     """Put marks in the place of those that were added before; return where. The same ones change nothing.
 
     Parameters
@@ -122,15 +127,19 @@ def write_viewer_marks(image: ProjectImage, features: Sequence[Json], left_out: 
         One annotation for each mark, under an id of its own.
     left_out
         Prompts that are drawn in QuPath, by id: `source`, the id of the annotation, and a position `at`.
+    seen
+        What the file held when it was read.
 
     Raises
     ------
     FileChangedError
-        If another program saves the file meanwhile.
+        If another program has saved the file since.
     ResultError
         If it cannot be written.
     """
     place = choose_place(_place(image), _source(image))
+    if place.seen != seen:
+        raise FileChangedError(f"{place.path} has changed since it was read, so it is not overwritten. Save once more.")
     head = {"type": "FeatureCollection", "generator": GENERATOR, "seal": place.seal}
     in_order = sorted(features, key=lambda one: str(one["id"]))
     said = {"left_out": {one: left_out[one] for one in sorted(left_out)}, "features": in_order}

@@ -18,8 +18,9 @@ from nuclick_wsi.cli.convert import ConvertRequest, convert
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
+from nuclick_wsi.viewer import project_marks
 from nuclick_wsi.viewer.file_changes import FileChanges, changes_since
-from nuclick_wsi.viewer.loading import Loaded, load
+from nuclick_wsi.viewer.loading import DrawnOn, Loaded, load, read_image
 from nuclick_wsi.viewer.marks import MarkObject, key_of
 from nuclick_wsi.viewer.opened_slide import OpenedSlide, open_for_viewing
 from nuclick_wsi.viewer.project_marks import ProjectMarks, SavedMarks
@@ -202,6 +203,39 @@ def test_what_another_page_has_saved_meanwhile_is_taken_over_and_not_overwritten
     found = page.save()
     assert isinstance(found, FileChanges)
     assert [mark.strokes[0][0] for mark in found.new] == [(230.0, 80.0)]
+
+
+def test_what_another_viewer_saves_while_this_one_saves_is_not_overwritten(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.add(ADDED)
+    other = {"id": "other", "object": "nucleus", "class": None, "strokes": [[[230.0, 80.0]]]}
+    document = {"prompts": [*page.document["prompts"], other], "changed": [*page.changed, "other"]}
+
+    def read_before_the_other_saved(project: Path, slide: OpenedSlide) -> DrawnOn:
+        found = read_image(project, slide)
+        with monkeypatch.context() as of_the_other:
+            of_the_other.setattr(project_marks, "read_image", read_image)
+            ProjectMarks(page.path, page.slide, MarkObject.NUCLEUS).save(document, {})
+        return found
+
+    monkeypatch.setattr(project_marks, "read_image", read_before_the_other_saved)
+    found = page.save()
+    assert isinstance(found, FileChanges)
+    assert [mark.strokes[0][0] for mark in found.new] == [(230.0, 80.0)]
+    assert page.run_knows().keys() == {*NUCLEI, ADDED, (230.0, 80.0)}
+
+
+def test_what_qupath_saves_while_the_page_saves_is_not_left_out(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_and_then_drawn(project: Path, slide: OpenedSlide) -> DrawnOn:
+        found = read_image(project, slide)
+        page.draw(clicks(*NUCLEI, (120.0, 40.0)))
+        return found
+
+    page.add(ADDED)
+    monkeypatch.setattr(project_marks, "read_image", read_and_then_drawn)
+    assert isinstance(page.save(), SavedMarks)
+    assert page.run_knows().keys() == {*NUCLEI, ADDED, (120.0, 40.0)}
 
 
 def test_documents_of_earlier_versions_lose_nothing(page: Page) -> None:

@@ -23,8 +23,9 @@ from nuclick_wsi.prompts import ObjectChoice, Role
 from nuclick_wsi.runs.jobs import file_stem
 from nuclick_wsi.viewer.marks import MarkObject, PageMark
 from nuclick_wsi.viewer.opened_slide import OpenedSlide, image_of, is_project
-from qupath_extension.project import read_project
-from qupath_extension.viewer_marks import viewer_marks_of
+from qupath_extension.project import ProjectImage, read_project
+from qupath_extension.qpdata.hierarchy import ImageData
+from qupath_extension.viewer_marks import ViewerMarks, viewer_marks_of
 
 UPLOADS = (*GEOJSON, *TABLES, ".gz", ".zip", ".xml")
 """The endings of files that the page may send."""
@@ -73,7 +74,35 @@ def load(path: Path, slide: OpenedSlide, clicks_are: MarkObject) -> Loaded:
     ProjectError
         If the project cannot be read, or has no image on the slide.
     """
-    found, left_out = _drawings(path, slide)
+    if is_project(path):
+        return read_image(path, slide).marks(clicks_are)
+    return _marks_of(_drawings(path, slide), (), clicks_are)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnOn:
+    """What is on an image of a project at one moment: drawn in QuPath, and added or left out by the viewer."""
+
+    image: ProjectImage
+    data: ImageData
+    added: ViewerMarks
+    class_colors: Mapping[str, Color]
+
+    def marks(self, clicks_are: MarkObject) -> Loaded:
+        """Return the marks that count; errors as `load`."""
+        found = self.added.drawings_among(self.data.objects)
+        colors = {**self.added.class_colors, **self.data.class_colors, **self.class_colors}
+        return _marks_of(Found(found.drawings, found.left_alone, colors), self.added.left_out, clicks_are)
+
+
+def read_image(project: Path, slide: OpenedSlide) -> DrawnOn:
+    """Read the image of a project that is on a slide; errors as `load`."""
+    image = image_of(project, slide.path)
+    data = image.read_data()
+    return DrawnOn(image, data, viewer_marks_of(image, data), read_project(project).class_colors)
+
+
+def _marks_of(found: Found, left_out: Collection[str], clicks_are: MarkObject) -> Loaded:
     left_alone = Counter(found.left_alone)
     marks: dict[str, PageMark] = {}
     for drawing in found.drawings:
@@ -88,25 +117,17 @@ def load(path: Path, slide: OpenedSlide, clicks_are: MarkObject) -> Loaded:
     return Loaded(tuple(marks.values()), colors, left_alone)
 
 
-def _drawings(path: Path, slide: OpenedSlide) -> tuple[Found, Collection[str]]:
-    """Return what is drawn, and the ids of the prompts among it that are left out."""
-    if is_project(path):
-        image, project = image_of(path, slide.path), read_project(path)
-        data = image.read_data()
-        added = viewer_marks_of(image, data)
-        found = added.drawings_among(data.objects)
-        colors = {**added.class_colors, **data.class_colors, **project.class_colors}
-        return Found(found.drawings, found.left_alone, colors), added.left_out
+def _drawings(path: Path, slide: OpenedSlide) -> Found:
     if path.suffix.lower() == ".xml":
         # ASAP counts from the corner of the whole slide, the page perhaps from that of the scanned part.
         features = features_of(read_document(path), GroupRule())
         here = features.shifted(Point(-slide.origin.x, -slide.origin.y))
-        return drawings_of_geojson(geojson_of_features(here).content, str(path)), ()
+        return drawings_of_geojson(geojson_of_features(here).content, str(path))
     found = read_drawings(path, slide=slide.path, pixel_size=slide.pixel_size)
     if not found.drawings and found.left_alone:
         told = ", ".join(f"{count} {what}" for what, count in found.left_alone.items())
         raise PromptError(f"{path} has no clicks or squiggles on {slide.path.name}; it has {told}.")
-    return found, ()
+    return found
 
 
 def _positions(drawing: Drawing) -> int:

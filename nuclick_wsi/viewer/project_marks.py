@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nuclick_wsi.errors import FileChangedError
 from nuclick_wsi.formats.colors import Color
 from nuclick_wsi.formats.marks import mark_of
 from nuclick_wsi.json_values import Json
 from nuclick_wsi.viewer.exporting import annotation
 from nuclick_wsi.viewer.file_changes import FileChanges, changes_since, is_as_in
-from nuclick_wsi.viewer.loading import load, marks_of_drawing
+from nuclick_wsi.viewer.loading import DrawnOn, load, marks_of_drawing, read_image
 from nuclick_wsi.viewer.marks import MarkObject, PageMark, key_of, read_marks
-from nuclick_wsi.viewer.opened_slide import OpenedSlide, image_of
+from nuclick_wsi.viewer.opened_slide import OpenedSlide
 from qupath_extension.import_script import offer_import_script
 from qupath_extension.selection import drawings_of
 from qupath_extension.viewer_marks import VIEWER_MARK, write_viewer_marks
@@ -53,8 +54,15 @@ class ProjectMarks:
             If the project cannot be read, or the file not be written.
         """
         with self._guard:
-            changes = changes_since(document, load(self._project, self._slide, self._clicks_are))
-            return changes or self._write(read_marks(document["prompts"]), colors)
+            try:
+                return self._save(document, colors)
+            except FileChangedError:  # another viewer has saved meanwhile: the user sees what, as if it had before
+                return self._save(document, colors)
+
+    def _save(self, document: Json, colors: Mapping[str, Color]) -> SavedMarks | FileChanges:
+        there = read_image(self._project, self._slide)
+        changes = changes_since(document, there.marks(self._clicks_are))
+        return changes or self._write(there, read_marks(document["prompts"]), colors)
 
     def unsaved(self, document: Json) -> int:
         """Return how many marks a run on the project would not know, or know without need."""
@@ -62,9 +70,8 @@ class ProjectMarks:
         here = {key_of(mark): mark for mark in read_marks(document["prompts"])}
         return sum(not is_as_in(mark, key, saved) for key, mark in here.items()) + len(saved.keys() - here.keys())
 
-    def _write(self, marks: Sequence[PageMark], colors: Mapping[str, Color]) -> SavedMarks:
-        image = image_of(self._project, self._slide.path)
-        objects = image.read_data().objects
+    def _write(self, there: DrawnOn, marks: Sequence[PageMark], colors: Mapping[str, Color]) -> SavedMarks:
+        image, objects = there.image, there.data.objects
         drawn = {
             mark.id: mark
             for drawing in drawings_of(objects).drawings
@@ -81,7 +88,7 @@ class ProjectMarks:
         # Each is an annotation by itself, so one of several of a drawing gets the page's own id.
         names = [mark.source if mark.source and taken[mark.source] == 1 else mark.id for mark in own]
         features = [_feature(mark, name, colors) for mark, name in zip(own, names, strict=True)]
-        place = write_viewer_marks(image, features, left_out)
+        place = write_viewer_marks(image, features, left_out, there.added.seen)
         remarks = [*place.remarks, *(offer_import_script(image.project_file.parent) if own or left_out else ())]
         return SavedMarks(place.path, len(own), len(left_out), remarks)
 
