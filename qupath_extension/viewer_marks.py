@@ -35,6 +35,8 @@ VIEWER_MARK = "NuClick: Viewer mark"
 """The measurement by which QuPath tells that a mark is as the viewer made it; another than that of outlines."""
 GENERATOR = "nuclick-wsi view"
 """Not that of results: the script that imports those goes by it."""
+LEFT_OUT = "left out in the viewer"
+"""What a run leaves alone because the viewer's user deleted it, or put another mark in its place."""
 _EMPTY = b'"features":[]}'
 
 
@@ -81,7 +83,7 @@ class ViewerMarks:
         kept = tuple(one for one in prompts.prompts if one.id not in gone)
         left_alone = {**prompts.left_alone}
         if len(kept) < len(prompts.prompts):
-            left_alone["click or line left out in the viewer"] = len(prompts.prompts) - len(kept)
+            left_alone[LEFT_OUT] = len(prompts.prompts) - len(kept)
         return replace(prompts, prompts=kept, left_alone=left_alone)
 
 
