@@ -291,10 +291,25 @@ def test_a_damaged_file_is_named_by_the_viewer_and_the_run(page: Page, capsys: p
     page.add(ADDED)
     page.save()
     page.file.write_bytes(page.file.read_bytes()[:-20])
-    with pytest.raises(NuclickError, match=r"prompts\.geojson is not JSON"):
+    with pytest.raises(
+        NuclickError, match=r"prompts\.geojson has the marks that the viewer saved, and is damaged \(.*Put a copy"
+    ):
         page.save()
     assert run_target(RunRequest(page.path, device="cpu", project_access=ProjectAccess.FILES)) == 1
-    assert "prompts.geojson is not JSON" in capsys.readouterr().out
+    assert "and is damaged (" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("content", [b"", b'{"type": "FeatureCollection", "features": []}'])
+def test_a_file_that_does_not_say_that_it_is_the_viewers_is_named_by_runs(page: Page, content: bytes) -> None:
+    page.add(ADDED)
+    page.save()
+    assert "1 added" in str(viewer_marks_of(page.image, page.image.read_data()).remarks)
+    page.file.write_bytes(content)
+    found = viewer_marks_of(page.image, page.image.read_data())
+    assert "prompts.geojson is not as the viewer writes it for this image" in str(found.remarks)
+    page.open()
+    assert not saved_by(page).remarks  # nothing to write, so nothing was written under another name
+    assert [path.name for path in page.file.parent.glob("*.prompts*")] == [page.file.name]
 
 
 def test_lines_and_what_is_to_be_ignored_go_the_same_way(tmp_path: Path) -> None:
