@@ -35,6 +35,8 @@ VIEWER_MARK = "NuClick: Viewer mark"
 """The measurement by which QuPath tells that a mark is as the viewer made it; another than that of outlines."""
 GENERATOR = "nuclick-wsi view"
 """Not that of results: the script that imports those goes by it."""
+LEFT_OUT = "left out in the viewer"
+"""What a run leaves alone because the viewer's user deleted it, or put another mark in its place."""
 _EMPTY = b'"features":[]}'
 
 
@@ -52,6 +54,8 @@ class ViewerMarks:
         The file; None where there is none.
     seen
         What it held.
+    stranger
+        A file under its name that is not the viewer's, or has lost what says so: its marks do not count.
     """
 
     drawings: Sequence[Drawing] = ()
@@ -59,10 +63,13 @@ class ViewerMarks:
     class_colors: Mapping[str, Color] = field(default_factory=dict)
     path: Path | None = None
     seen: Stamp | None = None
+    stranger: Path | None = None
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What the user is to know of it, a clause."""
+        """What the user is to know of it, a clause each."""
+        if self.stranger is not None:
+            return (f"{self.stranger} is not as the viewer writes it for this image: the marks in it do not count",)
         if not self.drawings and not self.left_out:
             return ()
         added, without = len(self.drawings), len(self.left_out)
@@ -81,7 +88,7 @@ class ViewerMarks:
         kept = tuple(one for one in prompts.prompts if one.id not in gone)
         left_alone = {**prompts.left_alone}
         if len(kept) < len(prompts.prompts):
-            left_alone["click or line left out in the viewer"] = len(prompts.prompts) - len(kept)
+            left_alone[LEFT_OUT] = len(prompts.prompts) - len(kept)
         return replace(prompts, prompts=kept, left_alone=left_alone)
 
 
@@ -100,13 +107,20 @@ def viewer_marks_of(image: ProjectImage, data: ImageData) -> ViewerMarks:
     """
     path = _place(image)
     if find_ours(path, _source(image)) != path:
-        return ViewerMarks()
+        return ViewerMarks(stranger=path if path.exists() else None)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise PromptError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    parsed = parse_json(content, str(path))
-    found = drawings_of_content(parsed, str(path))
+    try:
+        parsed = parse_json(content, str(path))
+        found = drawings_of_content(parsed, str(path))
+    except PromptError as error:
+        raise PromptError(
+            f"{path} has the marks that the viewer saved, and is damaged ({error.__cause__ or 'it is no GeoJSON'}). "
+            "Put a copy of it back, or move it away to go on without its marks; where the viewer still offers them, "
+            "export them there."
+        ) from error
     left_out = parsed.get("left_out", {}) if isinstance(parsed, dict) else {}
     if not isinstance(left_out, dict):
         raise PromptError(f"{path}: left_out is {left_out!r:.40}, not an object with ids of prompts.")
@@ -145,7 +159,7 @@ def write_viewer_marks(
     said = {"left_out": {one: left_out[one] for one in sorted(left_out)}, "features": in_order}
     content = sealed(orjson.dumps({**head, **said}))
     if not features and not left_out and place.seen is None:
-        return place
+        return replace(place, remarks=())  # of a file that was not written
     if not features and place.seen is not None and not place.path.read_bytes().endswith(_EMPTY):
         back_up(place.path)  # unlike results, marks cannot be computed again
     replace_if_unchanged(place.path, content, place.seen)

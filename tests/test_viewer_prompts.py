@@ -15,6 +15,7 @@ from test_viewer import serve
 from asap_bridge.document import read_document
 from nuclick_wsi.choices import ProjectAccess
 from nuclick_wsi.cli.convert import ConvertRequest, convert
+from nuclick_wsi.cli.left_alone import counted
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectChoice
@@ -22,7 +23,7 @@ from nuclick_wsi.viewer import project_marks
 from nuclick_wsi.viewer.file_changes import FileChanges, changes_since
 from nuclick_wsi.viewer.loading import DrawnOn, Loaded, load, read_image
 from nuclick_wsi.viewer.marks import MarkObject, key_of
-from nuclick_wsi.viewer.opened_slide import OpenedSlide, open_for_viewing
+from nuclick_wsi.viewer.opened_slide import OpenedSlide, image_of, open_for_viewing
 from nuclick_wsi.viewer.project_marks import ProjectMarks, SavedMarks
 from qupath_extension.project import ProjectImage, read_project
 from qupath_extension.viewer_marks import TAKEN_IN, viewer_marks_of
@@ -108,6 +109,12 @@ def clicks(*places: tuple[float, float], name: str = CLICKS, path_class: PathCla
     return Drawn(points(*places), path_class=path_class, id=name)
 
 
+def saved_by(page: Page) -> SavedMarks:
+    found = page.save()
+    assert isinstance(found, SavedMarks)
+    return found
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     return Page(tmp_path)
@@ -132,6 +139,17 @@ def test_what_is_added_moved_deleted_and_reclassed_is_what_a_run_has_and_what_wa
     assert {tuple(mark["strokes"][0][0]) for mark in page.marks.values()} == page.run_knows().keys()
     page.save()
     assert {key_of(mark) for mark in load(page.path, page.slide, MarkObject.NUCLEUS).marks} == before
+
+
+def test_what_is_left_out_is_counted_in_words(page: Page) -> None:
+    for place in NUCLEI[:2]:
+        page.delete(page.at(place))
+        page.save()
+        data = page.image.read_data()
+        left_alone = viewer_marks_of(page.image, data).prompts_among(data.objects, ObjectChoice.AUTO).left_alone
+        several = place == NUCLEI[1]
+        words = "2 clicks or lines" if several else "1 click or line"
+        assert counted(left_alone) == [f"{words} left out in the viewer"]
 
 
 def test_saving_twice_changes_nothing_and_nothing_makes_no_file(page: Page) -> None:
@@ -273,10 +291,25 @@ def test_a_damaged_file_is_named_by_the_viewer_and_the_run(page: Page, capsys: p
     page.add(ADDED)
     page.save()
     page.file.write_bytes(page.file.read_bytes()[:-20])
-    with pytest.raises(NuclickError, match=r"prompts\.geojson is not JSON"):
+    with pytest.raises(
+        NuclickError, match=r"prompts\.geojson has the marks that the viewer saved, and is damaged \(.*Put a copy"
+    ):
         page.save()
     assert run_target(RunRequest(page.path, device="cpu", project_access=ProjectAccess.FILES)) == 1
-    assert "prompts.geojson is not JSON" in capsys.readouterr().out
+    assert "and is damaged (" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("content", [b"", b'{"type": "FeatureCollection", "features": []}'])
+def test_a_file_that_does_not_say_that_it_is_the_viewers_is_named_by_runs(page: Page, content: bytes) -> None:
+    page.add(ADDED)
+    page.save()
+    assert "1 added" in str(viewer_marks_of(page.image, page.image.read_data()).remarks)
+    page.file.write_bytes(content)
+    found = viewer_marks_of(page.image, page.image.read_data())
+    assert "prompts.geojson is not as the viewer writes it for this image" in str(found.remarks)
+    page.open()
+    assert not saved_by(page).remarks  # nothing to write, so nothing was written under another name
+    assert [path.name for path in page.file.parent.glob("*.prompts*")] == [page.file.name]
 
 
 def test_lines_and_what_is_to_be_ignored_go_the_same_way(tmp_path: Path) -> None:
@@ -402,6 +435,55 @@ def test_without_a_project_there_is_nothing_to_save_prompts_into(page: Page, tmp
         answer = viewer.ask("POST", "/view/prompts", {"document": page.document})
         assert answer.status == 400
         assert "export the prompts" in answer.json["error"]
+
+
+# Which image of a project.
+
+
+def test_of_a_slide_that_is_there_twice_the_page_says_whose_marks_it_has(tmp_path: Path) -> None:
+    page = Page(tmp_path)
+    assert page.slide.remarks == ()
+    content = json.loads(page.path.read_bytes())
+    (entry,) = content["images"]
+    content["images"] = [entry, {**entry, "entryID": 2, "imageName": "again"}]
+    page.path.write_text(json.dumps(content), encoding="utf-8")
+    told = open_for_viewing(page.slide.path, page.path, None).remarks
+    assert told == ("the project has this slide more than once: the marks are those of a.svs, not of again",)
+    rotated = {"builderType": "rotated", "builder": entry["serverBuilder"], "rotation": "ROTATE_90"}
+    content["images"][0] = {**entry, "serverBuilder": rotated}
+    page.path.write_text(json.dumps(content), encoding="utf-8")
+    assert image_of(page.path, page.slide.path).name == "again"
+    content["images"].pop()
+    page.path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(NuclickError, match="Refused"):
+        image_of(page.path, page.slide.path)
+
+
+def test_a_slide_that_is_elsewhere_than_the_project_says_is_told_by_its_name(page: Page, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "a.svs"
+    elsewhere.parent.mkdir()
+    page.slide.path.rename(elsewhere)
+    found = open_for_viewing(elsewhere, page.path, None)
+    assert "found by its name" in str(found.remarks)
+    assert len(load(page.path, found, MarkObject.NUCLEUS).marks) == 3
+    with pytest.raises(NuclickError, match=r"no image on .*other\.svs.*Its images: a\.svs\. Name the slide"):
+        image_of(page.path, elsewhere.rename(elsewhere.with_name("other.svs")))
+
+
+def test_work_is_the_same_whether_the_project_was_named_or_its_folder(page: Page, tmp_path: Path) -> None:
+    for viewer in serve(tmp_path, page.slide.path, page.path):
+        put = {"document": page.document, "revision": 0}
+        assert viewer.ask("PUT", "/view/document", put).status == 200
+    for viewer in serve(tmp_path, page.slide.path, page.path.parent):
+        assert viewer.ask("GET", "/view/document").json["revision"] == 1
+
+
+def test_what_clicks_are_in_is_not_kept_and_the_user_is_told(page: Page) -> None:
+    page.marks[page.add(ADDED)]["object"] = "cell"
+    assert "(1 in cells, 3 in nuclei): a run takes all for what --object says" in str(saved_by(page).remarks)
+    for name in list(page.marks):
+        page.marks[name]["object"] = "cell"
+    assert "run with --object cell" in str(saved_by(page).remarks)
 
 
 # A file of prompts that has changed since the work on it began.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nuclick_wsi.formats.prompt_table import ON_ANOTHER_SLIDE, ROW_WITHOUT_POSITION, SEVERAL_POINTS
 from nuclick_wsi.runs.jobs import IGNORED
 from nuclick_wsi.runs.report import ImageReport, Status
+from qupath_extension.viewer_marks import LEFT_OUT
 
 _POINTS = "points: not asked for"
 _WORDS = {
@@ -14,6 +15,7 @@ _WORDS = {
     "result": ("outline of an earlier run", "outlines of earlier runs"),
     _POINTS: ("point that --object did not ask for", "points that --object did not ask for"),
     IGNORED: (f"point or line {IGNORED}", f"points or lines {IGNORED}"),
+    LEFT_OUT: (f"click or line {LEFT_OUT}", f"clicks or lines {LEFT_OUT}"),
     ON_ANOTHER_SLIDE: (f"point {ON_ANOTHER_SLIDE}", f"points {ON_ANOTHER_SLIDE}"),
     ROW_WITHOUT_POSITION: (f"row {ROW_WITHOUT_POSITION}", f"rows {ROW_WITHOUT_POSITION}"),
     SEVERAL_POINTS: (SEVERAL_POINTS, SEVERAL_POINTS.replace("annotation", "annotations", 1)),

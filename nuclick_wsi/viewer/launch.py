@@ -27,6 +27,7 @@ from nuclick_wsi.viewer.project_marks import ProjectMarks
 from nuclick_wsi.viewer.routes import is_public, page_routes
 from nuclick_wsi.viewer.saved_work import SavedWork
 from nuclick_wsi.viewer.tiles import Tiles
+from qupath_extension.project import read_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +138,12 @@ def make_viewer(
     token, opened_with = setup.token, setup.opened_with
     registry = make_registry(asked)
     service = Service(registry, slides, OneSlide(slide.path), read_image)
-    saved = SavedWork(token.path.parent / "views", slide.path, slide.fingerprint, opened_with and opened_with.resolve())
     tiles = Tiles(slides, slide.path, slide.frame)
     project = None
     if opened_with is not None and is_project(opened_with):
+        opened_with = read_project(opened_with).path  # the same work, whether its folder was named or its file
         project = ProjectMarks(opened_with, slide, setup.clicks_are)
+    saved = SavedWork(token.path.parent / "views", slide.path, slide.fingerprint, opened_with and opened_with.resolve())
     page = Page(
         slide,
         registry,

@@ -9,7 +9,7 @@ from nuclick_wsi.choices import ObjectType, ReaderChoice
 from nuclick_wsi.errors import PixelSizeError, ProjectError, SlideError
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.ownership import source_name
-from nuclick_wsi.paths import existing
+from nuclick_wsi.paths import comparable, existing
 from nuclick_wsi.runs.jobs import GeoJsonSink, Sink, file_stem
 from nuclick_wsi.runs.prompt_file_jobs import PromptFile
 from nuclick_wsi.scale import PixelSize
@@ -20,6 +20,7 @@ from nuclick_wsi.slides.slide import Frame, SlideInfo, require_size
 from qupath_extension.access import FileAccess
 from qupath_extension.project import ProjectImage, read_project
 from qupath_extension.result_files import image_stem
+from qupath_extension.uris import path_of_uri
 
 _OTHER_SLIDE = "Name the slide that was drawn on."
 
@@ -82,7 +83,7 @@ def open_for_viewing(
         info.size,
         info.origin,
         pixel_size,
-        (*info.remarks, *remarks),
+        (*info.remarks, *remarks, *(() if prompts is None or image is None else _which(prompts, path, image))),
         _results(path, prompts, image),
     )
 
@@ -111,21 +112,34 @@ def _is_asap(path: Path | None) -> bool:
 
 
 def image_of(project: Path, slide: Path) -> ProjectImage:
-    """Return the image of a project that is on a slide.
+    """Return the image of a project that is on a slide: of several, the first that is not refused.
 
     Raises
     ------
     ProjectError
-        If there is none, or it is refused.
+        If there is none, or all are refused.
     """
+    found = _images_on(project, slide)
+    image = next((one for one in found if one.refusal is None), found[0])
+    if image.refusal is not None:
+        raise ProjectError(f"Refused: {image.refusal}.")
+    return image
+
+
+def _images_on(project: Path, slide: Path) -> Sequence[ProjectImage]:
+    """Return the images on a slide; where none is, the one whose slide is lost and has the name of this one's file."""
     images = read_project(project).images
-    found = [image for image in images if _is_on(image, slide)]
-    if not found:
-        names = ", ".join(image.name for image in images) or "none"
-        raise ProjectError(f"{project} has no image on {slide}. Its images: {names}.")
-    if found[0].refusal is not None:
-        raise ProjectError(f"Refused: {found[0].refusal}.")
-    return found[0]
+    if found := [image for image in images if _is_on(image, slide)]:
+        return found
+    alike = [image for image in images if _is_lost(image, slide.name)]
+    if len(alike) == 1:
+        return alike
+    names = ", ".join(image.name for image in images) or "none"
+    lost = f" {len(alike)} of them are on a {slide.name} that is not where the project has it." if alike else ""
+    raise ProjectError(
+        f"{project} has no image on {slide}. Its images: {names}.{lost} Name the slide of one of them, or add this one "
+        "to the project in QuPath."
+    )
 
 
 def _is_on(image: ProjectImage, slide: Path) -> bool:
@@ -133,6 +147,32 @@ def _is_on(image: ProjectImage, slide: Path) -> bool:
         return image.find_slide().samefile(slide)
     except (SlideError, OSError):
         return False
+
+
+def _is_lost(image: ProjectImage, name: str) -> bool:
+    """Whether an image's slide is not where the project has it, and has this name."""
+    path = path_of_uri(image.server.uri)
+    if path is None or comparable(path.name) != comparable(name):
+        return False
+    try:
+        image.find_slide()
+    except SlideError:
+        return True
+    return False
+
+
+def _which(project: Path, slide: Path, image: ProjectImage) -> Sequence[str]:
+    """Return what the user is to know of the choice among a project's images, a clause each."""
+    remarks = []
+    others = [one.name for one in _images_on(project, slide) if one.entry_id != image.entry_id]
+    if others:
+        names = ", ".join(others)
+        remarks.append(
+            f"the project has this slide more than once: the marks are those of {image.name}, not of {names}"
+        )
+    if not _is_on(image, slide):
+        remarks.append(f"the project has {slide.name} in another place, where it is not: it was found by its name")
+    return remarks
 
 
 def _results(slide: Path, prompts: Path | None, image: ProjectImage | None) -> Sink:

@@ -19,6 +19,12 @@ from qupath_extension.import_script import offer_import_script
 from qupath_extension.selection import drawings_of
 from qupath_extension.viewer_marks import VIEWER_MARK, write_viewer_marks
 
+_IN = {
+    MarkObject.NUCLEUS: "nuclei",
+    MarkObject.CELL: "cells",
+    MarkObject.CELL_AND_NUCLEUS: "cells with their nuclei",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SavedMarks:
@@ -89,8 +95,24 @@ class ProjectMarks:
         names = [mark.source if mark.source and taken[mark.source] == 1 else mark.id for mark in own]
         features = [_feature(mark, name, colors) for mark, name in zip(own, names, strict=True)]
         place = write_viewer_marks(image, features, left_out, there.added.seen)
-        remarks = [*place.remarks, *(offer_import_script(image.project_file.parent) if own or left_out else ())]
+        remarks = [
+            *place.remarks,
+            *_points_in(marks),
+            *(offer_import_script(image.project_file.parent) if own or left_out else ()),
+        ]
         return SavedMarks(place.path, len(own), len(left_out), remarks)
+
+
+def _points_in(marks: Sequence[PageMark]) -> Sequence[str]:
+    """Return what the user is to know of clicks in something else than nuclei, which no run finds out, a clause."""
+    kinds = Counter(mark.object for mark in marks if mark.is_click and mark.object is not MarkObject.IGNORE)
+    if not kinds.keys() - {MarkObject.NUCLEUS}:
+        return ()
+    if len(kinds) == 1:
+        (kind,) = kinds
+        return (f"a project does not keep that the clicks are in {_IN[kind]}: run with --object {kind}",)
+    told = ", ".join(f"{count} in {_IN[kind]}" for kind, count in sorted(kinds.items()))
+    return (f"a project does not keep what clicks are in ({told}): a run takes all for what --object says, or nuclei",)
 
 
 def _feature(mark: PageMark, identity: str, colors: Mapping[str, Color]) -> Json:

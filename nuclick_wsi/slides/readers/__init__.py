@@ -109,7 +109,7 @@ def _require_file(path: Path) -> None:
             if not file.read(1):
                 raise SlideError(f"{path}: is empty. Copy it again from where it came.")
     except FileNotFoundError as error:
-        raise SlideError(f"{path}: there is no such file. Check the path, or say where it is with --slides.") from error
+        raise SlideError(f"{path}: there is no such file. Check the path.") from error
     except SlideError:
         raise
     except OSError as error:
