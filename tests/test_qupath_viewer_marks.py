@@ -59,6 +59,10 @@ def test_marks_of_the_viewer_are_taken_in_once_and_what_the_user_does_with_them_
     clicks = [new_mark([[list(place)]]) for place in NEW]
     added = [*clicks, new_mark([LINE, [[70.0, 310.0], [80.0, 330.0]]], "gland")]
     document = {"prompts": [*begun[1:], *added], "changed": [begun[0]["id"], *(one["id"] for one in added)]}
+    early = page.save({"prompts": [*begun, clicks[0]], "changed": [clicks[0]["id"]]}, {})
+    assert isinstance(early, SavedMarks)
+    copy = early.path.with_name(f"{early.path.stem} copy.geojson")  # as sync programs make
+    copy.write_bytes(early.path.read_bytes())
     saved = page.save(document, {"Tumor": (1, 2, 3)})
     assert isinstance(saved, SavedMarks)
     before = prompts(qupath)

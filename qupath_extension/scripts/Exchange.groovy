@@ -94,11 +94,11 @@ def nucleusOf(object) { object.isCell() ? object.getNucleusROI() : null }
 
 // Marks of the viewer
 
-/** The file that a generator has made for an image, or null; another file may have had its name first. */
+/** The file that a generator has made for an image, or null; another file may have had its name first. Copies have longer names. */
 File madeFor(project, entry, String generator) {
     def files = new File(Projects.getBaseDirectory(project), 'nuclick').listFiles() ?: new File[0]
     def isMade = { new String(it.withInputStream { stream -> stream.readNBytes(300) }, 'UTF-8').contains("\"generator\":\"${generator}\"") }
-    files.sort { it.name }.find { it.name.startsWith(entry.getID() + ' ') && it.name.endsWith('.geojson') && isMade(it) }
+    files.sort { a, b -> a.name.length() <=> b.name.length() ?: a.name <=> b.name }.find { it.name.startsWith(entry.getID() + ' ') && it.name.endsWith('.geojson') && isMade(it) }
 }
 
 /**
