@@ -92,11 +92,13 @@ def serve(folder: Path, slide: Path, prompts: Path | None = None) -> Iterator[Ru
     server = make_server(make_viewer(asked, opened, slides, read_image, PageSetup(token, port, begun, prompts)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield Running(port, token, slide.parents[1] / PROJECT)
-    server.should_exit = True
-    thread.join(20)
-    listener.close()
-    slides.close()
+    try:
+        yield Running(port, token, slide.parents[1] / PROJECT)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+        slides.close()
 
 
 @pytest.fixture(scope="module")
