@@ -6,6 +6,7 @@ Each benchmark has settings of its own at the top of its file. Against other pro
 
 import argparse
 import ast
+import itertools
 import runpy
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ def summaries() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
+        usage="%(prog)s [-h] [NAME ... [ARGUMENT ...]]",
         description=__doc__,
         epilog=f"names:\n{summaries()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -34,13 +36,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to run; {ALL} runs every one")
     parser.add_argument("--keep", action="store_true", help="table: keep this run to compare later ones with")
     parser.add_argument("--sizes", action="store_true", help="table: also 1,000 to 1,000,000 clicks, which takes long")
-    given = parser.parse_args()
-    names = NAMES if given.names == [ALL] else given.names or [DEFAULT]
-    if unknown := sorted({*names} - {*NAMES}):
+    named = list(itertools.takewhile(lambda given: given in (*NAMES, ALL), sys.argv[1:]))
+    arguments = sys.argv[1 + len(named) :]
+    if not named and (unknown := parser.parse_args(arguments).names):
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}, and {ALL}")
-    # Each benchmark has settings of its own.
-    sys.argv[1:] = [f"--{option}" for option in ("keep", "sizes") if getattr(given, option)]
-    for name in names:
+    # What follows the names is for the benchmark itself.
+    sys.argv[1:] = arguments
+    for name in NAMES if named == [ALL] else named or [DEFAULT]:
         print(f"\n== {name}", flush=True)
         runpy.run_module(f"benchmarks.{name}", run_name="__main__")
 

@@ -30,6 +30,13 @@ def test_a_name_that_is_none_is_refused_with_those_that_are() -> None:
     assert "table" in done.stderr
 
 
+def test_what_follows_a_name_is_for_the_benchmark_itself() -> None:
+    done = benchmarks("paper", "--table", "11")
+    assert done.returncode == 2
+    assert "python -m benchmarks paper" in done.stderr
+    assert "argument --table: invalid choice: 11" in done.stderr
+
+
 def test_a_run_finds_its_figures_again_in_the_one_that_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

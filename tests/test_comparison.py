@@ -91,7 +91,7 @@ def test_a_shared_pixel_belongs_to_the_first_object_and_scores_are_of_each_own_m
 def test_a_comparison_is_printed_and_kept_with_its_pictures(tmp_path, capsys) -> None:
     folder_of([tissue(3), tissue(4)], tmp_path / "data")
     arguments = ["nucleus", "--data", str(tmp_path / "data"), "--mpp", "0.25", "--split", "all", "--objects", "6"]
-    main(["compare", *arguments, "--out", str(tmp_path / "out"), "--system", "region", "--system", "nuclick"])
+    main(["score", *arguments, "--out", str(tmp_path / "out"), "--system", "region", "--system", "nuclick"])
     table = list(csv.DictReader(io.StringIO((tmp_path / "out" / "comparison.csv").read_text())))
     assert [row["system"] for row in table] == ["region growing", "NuClick (nuclei)"]
     assert all(float(row["Dice from"]) <= float(row["Dice"]) <= float(row["Dice to"]) for row in table)

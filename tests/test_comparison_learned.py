@@ -1,8 +1,6 @@
 """Learned systems on the bench: what each is shown, what it is trained by, and that it learns to outline."""
 
-import csv
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
@@ -15,8 +13,8 @@ from nuclick_training.comparison.automatic import drawn_by
 from nuclick_training.comparison.bench import scenes_of, score
 from nuclick_training.comparison.disc import Disc
 from nuclick_training.comparison.effort import EFFORTS
-from nuclick_training.comparison.learned.designs import DESIGNS
-from nuclick_training.comparison.learned.diverse import MASKS, DiverseNet, diverse_loss
+from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS
+from nuclick_training.comparison.learned.diverse import MASKS, DiverseNet, diverse_loss, drawing_masks
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
 from nuclick_training.comparison.learned.looks import (
     BoxCrop,
@@ -28,6 +26,7 @@ from nuclick_training.comparison.learned.looks import (
 )
 from nuclick_training.comparison.learned.mask_branch import MaskBranch
 from nuclick_training.comparison.learned.mask_branch import _box_of as box_of
+from nuclick_training.comparison.learned.own_networks import ContextNet, PNet
 from nuclick_training.comparison.learned.refining import refined
 from nuclick_training.comparison.learned.sampler import MarkedSampler
 from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
@@ -39,6 +38,7 @@ from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
 from nuclick_wsi.prompts import ObjectKind
 
 NUCLEI = DESIGNS[ObjectKind.NUCLEUS]
+ON_OWN = ON_OWN_NETWORKS[ObjectKind.NUCLEUS]
 SIGHT = Sight(64, 1.0)
 
 
@@ -142,7 +142,7 @@ def test_the_diverse_loss_is_lowest_where_one_mask_is_right_and_chosen() -> None
 
 def test_a_diverse_network_returns_one_of_its_masks_once_it_has_learned() -> None:
     torch.manual_seed(0)
-    network, seen = DiverseNet(), torch.rand(2, 5, 32, 32)
+    network, seen = DiverseNet(drawing_masks()), torch.rand(2, 5, 32, 32)
     assert network(seen).shape == (2, 2 * MASKS, 32, 32)
     network.eval()
     with torch.no_grad():
@@ -184,6 +184,24 @@ def test_every_way_to_mark_an_object_has_an_effort() -> None:
     assert actions == set(EFFORTS)
 
 
+@pytest.mark.parametrize("design", ON_OWN, ids=lambda design: design.slug)
+def test_a_network_of_another_paper_draws_the_window_whatever_its_size(design) -> None:
+    network = design.network().eval()
+    for height, width in ((64, 64), (96, 128)):
+        assert network(torch.rand(1, 5, height, width)).shape == (1, 1, height, width)
+
+
+@pytest.mark.parametrize(("network", "reach"), [(ContextNet(), 128), (PNet(), 90)], ids=["context", "p-net"])
+def test_a_network_at_full_size_sees_as_far_as_its_dilations_add_up_to(network, reach) -> None:
+    torch.manual_seed(0)
+    seen = torch.rand(1, 5, 2 * reach + 8, 1)
+    seen = seen.expand(-1, -1, -1, 4).clone().requires_grad_(True)
+    middle = seen.shape[2] // 2
+    network.eval()(seen)[0, 0, middle, 2].backward()
+    rows = np.flatnonzero(seen.grad.abs().sum(dim=(0, 1, 3)).numpy())
+    assert (middle - rows[0], rows[-1] - middle) == (reach, reach)
+
+
 def test_refining_follows_the_squiggle_and_leaves_the_network_as_it_was() -> None:
     torch.manual_seed(0)
     network = SquiggleNet(SquiggleConfig()).eval()
@@ -212,9 +230,7 @@ def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> 
     assert 0.2 <= system.threshold <= 0.9
     assert system.steps == 2
     arguments = ["nucleus", "--data", str(data), "--mpp", str(MPP), "--models", str(tmp_path / "models")]
-    main(
-        ["compare", *arguments, "--split", "all", "--objects", "2", "--system", "ifcn", "--out", str(tmp_path / "out")]
-    )
+    main(["score", *arguments, "--split", "all", "--objects", "2", "--system", "ifcn", "--out", str(tmp_path / "out")])
     assert "iFCN" in (tmp_path / "out" / "comparison.csv").read_text()
     assert "iFCN" in capsys.readouterr().out
     file_of(design, tmp_path / "models").write_bytes(b"no model")
@@ -223,7 +239,7 @@ def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("design", NUCLEI, ids=lambda design: design.slug)
+@pytest.mark.parametrize("design", [*NUCLEI, *ON_OWN], ids=lambda design: design.slug)
 def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, tmp_path) -> None:
     data = tmp_path / "data"
     folder_of([tissue(seed) for seed in range(4, 14)], data)
@@ -234,21 +250,6 @@ def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, 
     scene = next(scenes_of([tissue()], MPP, None))
     radius = MPP * float(np.median(np.sqrt([half * tall for half, tall in SIZES])))
     assert score(system, scene)[0].dice.mean() > score(Disc(radius), scene)[0].dice.mean() + 0.05
-
-
-@pytest.mark.slow
-def test_networks_learn_from_masks_that_were_drawn_from_clicks(tmp_path, capsys) -> None:
-    data = tmp_path / "data"
-    folder_of([tissue(seed) for seed in range(3, 9)], data)
-    masks = ["masks", "--data", str(data), "--out", str(tmp_path / "out"), "--minutes", "0.001", "--width", "0.05"]
-    main(masks)
-    table = list(csv.DictReader((tmp_path / "out" / "masks.csv").open()))
-    networks, sources = ("U-Net", "SegNet", "FCN-8s"), ("true masks", "NuClick", "watershed")
-    assert {(row["network"], row["learns from"]) for row in table} == set(itertools.product(networks, sources))
-    assert table[0]["Dice in paper"] == "0.825"
-    capsys.readouterr()
-    main(masks)  # nothing is trained again
-    assert "step" not in capsys.readouterr().out
 
 
 def test_masks_that_a_system_draws_take_the_place_of_the_true_ones() -> None:

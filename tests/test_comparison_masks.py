@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from made_pictures import folder_of
 from test_comparison import tissue
 
 from nuclick_training.comparison.__main__ import main
+from nuclick_training.comparison.learned.training import SETTINGS
 from nuclick_training.comparison.mask_rcnn import MaskRCNN, _targets, learned_mask_rcnn, missing_torchvision
-from nuclick_training.comparison.masks_as_data import _SETTINGS
 from nuclick_training.fitting.settings import FitSettings
 
 needs_torchvision = pytest.mark.skipif(missing_torchvision() is not None, reason=str(missing_torchvision()))
@@ -19,14 +20,17 @@ needs_torchvision = pytest.mark.skipif(missing_torchvision() is not None, reason
 
 @pytest.mark.slow
 def test_each_network_learns_from_each_kind_of_masks_and_is_scored_on_true_ones(tmp_path, capsys) -> None:
-    folder_of([tissue(seed) for seed in range(3, 9)], tmp_path / "data")
-    asked = ["masks", "--data", str(tmp_path / "data"), "--out", str(tmp_path), "--steps", "1", "--width", "0.05"]
-    main(asked)
-    rows = list(csv.DictReader((tmp_path / "masks.csv").open()))
-    assert {row["learns from"] for row in rows} == {"true masks", "NuClick", "watershed"}
-    assert {row["network"] for row in rows} >= {"U-Net", "SegNet", "FCN-8s"}
-    assert all(0 <= float(row["Dice"]) <= 1 for row in rows)
+    folder_of([tissue(seed) for seed in range(3, 9)], tmp_path / "monuseg")
+    asked = ["paper", "--table", "7", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--width", "0.05"]
+    main([*asked, "--steps", "1"])
+    rows = {row["name"]: row for row in csv.DictReader((tmp_path / "out" / "table-7.csv").open())}
+    networks, masks = ("U-Net", "SegNet", "FCN-8s"), ("true masks", "NuClick", "watershed")
+    assert set(rows) >= {f"{network} on {drawn}" for network, drawn in itertools.product(networks, masks)}
+    assert all(0 <= float(row["Dice ours"]) <= 1 for row in rows.values())
+    assert rows["U-Net on true masks"]["Dice in paper"] == "0.825"
     assert ("Mask R-CNN is left out" in capsys.readouterr().out) == (missing_torchvision() is not None)
+    main([*asked, "--steps", "1"])  # nothing is trained again
+    assert "step 1 " not in capsys.readouterr().out
 
 
 @needs_torchvision
@@ -54,7 +58,7 @@ def test_a_surer_nucleus_has_the_pixels_that_two_want() -> None:
 @needs_torchvision
 def test_mask_rcnn_learns_to_find_nuclei_and_goes_on_where_it_was_stopped(tmp_path) -> None:
     pictures = [tissue(seed) for seed in range(4)]
-    settings: FitSettings = dataclasses.replace(_SETTINGS, minutes=0, steps=30, check_steps=10)
+    settings: FitSettings = dataclasses.replace(SETTINGS, minutes=0, steps=30, check_steps=10)
     whole = learned_mask_rcnn(pictures, pictures[:1], tmp_path / "whole", settings)
     found, true = whole.outline(pictures[3].image), pictures[3].labels
     assert 2 * ((found > 0) & (true > 0)).sum() / ((found > 0).sum() + (true > 0).sum()) > 0.6

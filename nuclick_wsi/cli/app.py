@@ -22,7 +22,7 @@ from nuclick_wsi.choices import (
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
 from nuclick_wsi.cli.local_commands import demo, doctor, serve, view
-from nuclick_wsi.cli.model_commands import evaluate, train
+from nuclick_wsi.cli.model_commands import compare, evaluate, train
 from nuclick_wsi.cli.options import (
     AsJson,
     BatchSize,
@@ -222,7 +222,10 @@ def run(
 app.command()(convert)
 app.command()(status)
 app.command()(evaluate)
-app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+for handing_on in (train, compare):
+    app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+        handing_on
+    )
 app.command()(demo)
 app.command()(doctor)
 app.command()(view)

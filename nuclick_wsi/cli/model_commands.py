@@ -1,4 +1,4 @@
-"""Commands about models: `evaluate` and `train`, their arguments, options and help.
+"""Commands about models: `evaluate`, `train` and `compare`, their arguments, options and help.
 
 As in `app`, what a command needs is imported when it is called.
 """
@@ -84,3 +84,10 @@ def train(context: typer.Context) -> None:
     from nuclick_training import __main__ as training
 
     training.main(context.args, "nuclick-wsi train")
+
+
+def compare(context: typer.Context) -> None:
+    """Compare a model with other ways to outline: the same objects by all of them, and the paper's tables again."""
+    from nuclick_training.comparison import __main__ as comparison
+
+    comparison.main(context.args, "nuclick-wsi compare")

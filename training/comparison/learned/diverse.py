@@ -15,13 +15,25 @@ MASKS = 6
 _STRIDE = 2
 
 
-class DiverseNet(nn.Module):
-    """Draws `MASKS` masks of an object, and chooses one."""
+def drawing_masks() -> nn.Module:
+    """Return the squiggle network with a last layer that draws `MASKS` masks."""
+    network = SquiggleNet(SquiggleConfig())
+    network.head = nn.Conv2d(network.head.in_channels, MASKS * _STRIDE**2, 3, padding=1)
+    return network
 
-    def __init__(self) -> None:
+
+class DiverseNet(nn.Module):
+    """Draws `MASKS` masks of an object, and chooses one.
+
+    Parameters
+    ----------
+    draw
+        (N, 5, H, W) to (N, MASKS, H, W) logits.
+    """
+
+    def __init__(self, draw: nn.Module) -> None:
         super().__init__()
-        self.draw = SquiggleNet(SquiggleConfig())
-        self.draw.head = nn.Conv2d(self.draw.head.in_channels, MASKS * _STRIDE**2, 3, padding=1)
+        self.draw = draw
         self.judge = nn.Sequential(ConvNorm((5 + MASKS) * 16, 32, 1), ConvNorm(32, 32), ConvNorm(32, 32))
         self.choose = nn.Linear(32, MASKS)
 

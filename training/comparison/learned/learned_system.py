@@ -17,7 +17,6 @@ from nuclick_training.comparison.system import Piece
 from nuclick_training.datasets.data import Picture, Rgb
 from nuclick_training.sampling.sampling import CropWindow, PaddedPicture, Points
 from nuclick_training.sampling.squiggles import Mask
-from nuclick_wsi.models.network.squiggle import SquiggleNet
 from nuclick_wsi.segmentation.arrays import Map
 from nuclick_wsi.segmentation.signals import inclusion_map, rasterize
 
@@ -73,7 +72,6 @@ class LearnedSystem:
 
     def _probabilities(self, seen: torch.Tensor, mark: Mark, window: CropWindow) -> Map:
         if self.design.refined:
-            assert isinstance(self.network, SquiggleNet)
             pixels = rasterize([window.crop_points(stroke) for stroke in mark.strokes])
             scribble = torch.from_numpy(inclusion_map(pixels, window.size) > 0)[None, None]
             return refined(self.network, seen, scribble)[0, 0].numpy()

@@ -13,7 +13,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from nuclick_training.comparison.learned.designs import DESIGNS, Design
+from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
 from nuclick_training.comparison.learned.sampler import MarkedSampler
 from nuclick_training.datasets.data import Picture, read_picture
@@ -68,7 +68,8 @@ def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path
 
 def trained_systems(kind: ObjectKind, folder: Path) -> Iterator[LearnedSystem]:
     """Yield the designs that have learned, from their files in a folder."""
-    return (trained(design, kind, folder) for design in DESIGNS[kind] if file_of(design, folder).exists())
+    known = (*DESIGNS[kind], *ON_OWN_NETWORKS[kind])
+    return (trained(design, kind, folder) for design in known if file_of(design, folder).exists())
 
 
 def trained(design: Design, kind: ObjectKind, folder: Path) -> LearnedSystem:

@@ -31,6 +31,11 @@ class PaperRow:
     differs: str
 
 
+def only(estimates: Estimates, names: Sequence[str]) -> Estimates:
+    """Return the estimates of some scores."""
+    return {name: estimates[name] for name in names}
+
+
 def table_of(number: int, rows: Sequence[PaperRow]) -> Table:
     """Return the table for the console: ours with its interval, the paper's figure below it."""
     scores = _scores(rows)

@@ -1,0 +1,1 @@
+"""The paper's tables again, our figures beside its own."""

@@ -1,0 +1,105 @@
+"""Tables I to V of the paper: systems and networks that are trained alike, each on what the paper gives it.
+
+What is trained already is not trained again, and a run that was begun goes on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from nuclick_training.comparison.bench import scenes_of, score
+from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design
+from nuclick_training.comparison.learned.learned_system import LearnedSystem
+from nuclick_training.comparison.learned.looks import GuidingSignals
+from nuclick_training.comparison.learned.training import file_of, train, trained
+from nuclick_training.comparison.length import told_length
+from nuclick_training.comparison.nuclick import NuClick
+from nuclick_training.comparison.paper.budget import NUCLEI_MPP, Budget, Material, material_of
+from nuclick_training.comparison.paper.rows import PaperRow, only
+from nuclick_training.comparison.system import System
+from nuclick_training.comparison.systems import SYSTEMS
+from nuclick_training.comparison.tables import SHOWN, papers_figures
+from nuclick_training.datasets.data import read_picture
+from nuclick_training.evaluation.evaluate import Evaluation, images_of
+from nuclick_training.evaluation.intervals import Estimates, mean_estimates
+from nuclick_wsi.models.network import MULTI_SCALE, build
+from nuclick_wsi.prompts import ObjectKind
+
+_TABLE_I: Mapping[str, tuple[str, Mapping[str, object], Sequence[float]]] = {
+    "U-Net": ("unet", {}, (0.762, 0.821, 0.774, 8.73)),
+    "FCN-8s": ("fcn", {}, (0.741, 0.798, 0.756, 9.5)),
+    "SegNet": ("segnet", {}, (0.785, 0.846, 0.794, 8.33)),
+    **{
+        f"NuClick {blocks} multi-scale": ("nuclick", {"multi_scale": MULTI_SCALE[:blocks]}, figures)
+        for blocks, figures in enumerate(
+            (
+                (0.798, 0.860, 0.808, 6.11),
+                (0.817, 0.889, 0.820, 5.51),
+                (0.830, 0.905, 0.829, 4.93),
+                (0.834, 0.912, 0.838, 4.05),
+                (0.835, 0.914, 0.838, 4.05),
+            )
+        )
+    },
+}
+"""Architecture, configuration, and the paper's AJI, Dice, PQ and Hausdorff distance."""
+
+
+def systems(kind: ObjectKind, budget: Budget) -> Iterator[PaperRow]:
+    """Yield tables II, III and IV: every interactive system on the same objects."""
+    material, names = material_of(kind, budget), SHOWN[kind]
+    for entry in SYSTEMS[kind]:
+        ours = _side_by_side(entry.system, material, budget)
+        differs = "the shipped model" if isinstance(entry.system, NuClick) else "parameters chosen on validation images"
+        yield PaperRow(entry.system.name, _theirs(kind, entry.system.name), only(ours, names), differs)
+    for design in (*DESIGNS[kind], *(ON_OWN_NETWORKS[kind] if budget.own_networks else ())):
+        system = _learned(design, kind, material, budget)
+        ours = _side_by_side(system, material, budget)
+        yield PaperRow(design.name, _theirs(kind, design.name), only(ours, names), _differs(system))
+
+
+def networks(budget: Budget) -> Iterator[PaperRow]:
+    """Yield table I: networks that see the same signals."""
+    material = material_of(ObjectKind.NUCLEUS, budget)
+    for name, (architecture, config, figures) in _TABLE_I.items():
+        design = Design(name, GuidingSignals(), partial(build, architecture, {"width": budget.width, **config}))
+        system = _learned(design, ObjectKind.NUCLEUS, material, budget)
+        ours = _side_by_side(system, material, budget)
+        paper = dict(zip(("AJI", "Dice", "PQ", "Hausdorff"), figures, strict=True))
+        yield PaperRow(name, paper, only(ours, tuple(paper)), f"{budget.width:g} of its width; {_differs(system)}")
+
+
+def across(budget: Budget) -> Iterator[PaperRow]:
+    """Yield table V: trained on one laboratory's nuclei, tested on another's."""
+    design = DESIGNS[ObjectKind.NUCLEUS][-1]
+    for learning, testing, figures in (("monuseg", "gbm40", (0.908, 0.821)), ("gbm40", "monuseg", (0.892, 0.811))):
+        material = Material(budget.data / learning, budget.data / testing, "test", NUCLEI_MPP)
+        system = _learned(design, ObjectKind.NUCLEUS, material, budget)
+        ours = _side_by_side(system, material, budget)
+        paper = dict(zip(("Dice", "SQ"), figures, strict=True))
+        differs = f"gbm40 is here what CPM is there; {_differs(system)}"
+        yield PaperRow(f"{learning} to {testing}", paper, only(ours, tuple(paper)), differs)
+
+
+def _learned(design: Design, kind: ObjectKind, material: Material, budget: Budget) -> LearnedSystem:
+    runs = budget.out / str(kind) / material.learning.name
+    if not file_of(design, runs).exists():
+        print(f"{design.name}: {told_length(budget.training)}", flush=True)
+        train(design, kind, material.learning, material.mpp, runs, budget.training)
+    return trained(design, kind, runs)
+
+
+def _side_by_side(system: System, material: Material, budget: Budget) -> Estimates:
+    names = images_of(Evaluation("", material.testing, split=material.split))
+    pictures = [read_picture(material.testing, name, 1.0) for name in names]
+    scenes = scenes_of(pictures, material.mpp, budget.objects)
+    return mean_estimates([score(system, scene)[0].tally for scene in scenes])
+
+
+def _theirs(kind: ObjectKind, name: str) -> Mapping[str, float]:
+    """Return the paper's figures of a system; a row of ours without any names the scores all the same."""
+    figures = papers_figures(kind, name)
+    return dict(zip(SHOWN[kind], figures, strict=True)) if figures else {}
+
+
+def _differs(system: LearnedSystem) -> str:
+    return f"trained for {system.steps} steps"
