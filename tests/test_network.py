@@ -82,6 +82,7 @@ def test_networks_are_built_by_name_from_what_json_can_hold():
 @pytest.mark.parametrize(
     ("architecture", "config", "said"),
     [
+        ("squiggle", {"turns": 3}, "turns must be 1, 2 or 4, not 3"),
         ("transformer", {}, "known are fcn, glance, nuclick, segnet, squiggle, unet"),
         ("nuclick", {"depth": 3}, "depth"),
         ("nuclick", {"width": 0}, "width must lie in"),
@@ -91,3 +92,29 @@ def test_networks_are_built_by_name_from_what_json_can_hold():
 def test_an_impossible_network_is_refused_with_the_reason(architecture, config, said):
     with pytest.raises(ValueError, match=said):
         build(architecture, config)
+
+
+@pytest.mark.parametrize("turns", [2, 4])
+def test_a_network_that_turns_its_crops_draws_the_same_however_the_tissue_lies(turns):
+    torch.manual_seed(0)
+    once, often = (fused(build("squiggle", {"turns": count})) for count in (1, turns))
+    often.load_state_dict(once.state_dict())
+    crops = torch.rand(2, 5, 64, 64)
+    with torch.inference_mode():
+        plain, mean = once(crops), often(crops)
+        quarters = [torch.rot90(once(torch.rot90(crops, k, (2, 3))), -k, (2, 3)) for k in range(0, 4, 4 // turns)]
+        assert torch.allclose(mean, torch.stack(quarters).mean(dim=0), atol=1e-6)
+        assert not torch.allclose(mean, plain, atol=1e-3)
+        turned = torch.rot90(often(torch.rot90(crops, 4 // turns, (2, 3))), -(4 // turns), (2, 3))
+        assert torch.allclose(mean, turned, atol=1e-6)
+
+
+def test_crops_are_not_turned_while_a_network_learns():
+    network = build("squiggle", {"turns": 4}).train()
+    crops = torch.rand(2, 5, 64, 64)
+    looks = []
+    network.encoder.register_forward_hook(lambda *_: looks.append(1))
+    network(crops)
+    assert len(looks) == 1
+    network.eval()(crops)
+    assert len(looks) == 5

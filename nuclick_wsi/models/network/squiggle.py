@@ -33,12 +33,16 @@ class SquiggleConfig:
         Channels made of the crop itself, at stride 2.
     dilations
         Of the layers at stride 16: how far a stroke is seen.
+    turns
+        By how many right angles a crop is turned, each looked at by itself, once the network has learned; their mean
+        counts. 1, 2 or 4.
     """
 
     encoder: str = "lite0"
     decoder: tuple[int, int, int, int] = (128, 80, 48, 32)
     raw: int = 16
     dilations: tuple[int, ...] = (2, 4, 8)
+    turns: int = 1
 
     def __post_init__(self) -> None:
         channels_of(self.encoder)
@@ -48,6 +52,8 @@ class SquiggleConfig:
             raise ValueError(f"decoder must be four numbers from 1, and raw one, not {self.decoder} and {self.raw}")
         if not 0 < len(self.dilations) <= MOST_LAYERS or min(self.dilations) < 1:
             raise ValueError(f"dilations must be 1 to {MOST_LAYERS} numbers from 1, not {self.dilations!r:.60}")
+        if self.turns not in (1, 2, 4):
+            raise ValueError(f"turns must be 1, 2 or 4, not {self.turns!r:.60}")
 
 
 class SquiggleNet(nn.Module):
@@ -56,6 +62,7 @@ class SquiggleNet(nn.Module):
     def __init__(self, config: SquiggleConfig | None = None) -> None:
         super().__init__()
         config = config or SquiggleConfig()
+        self.turns = config.turns
         self.encoder = Encoder(config.encoder)
         e2, e4, e8, e16 = self.encoder.channels
         c16, c8, c4, c2 = config.decoder
@@ -71,6 +78,13 @@ class SquiggleNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 5 x H x W float32 to N x 1 x H x W logits; H and W are multiples of 32."""
+        if self.training or self.turns == 1:
+            return self._look(x)
+        looks = [_turned(self._look(_turned(x, angle)), -angle) for angle in range(0, 4, 4 // self.turns)]
+        return torch.stack(looks).mean(dim=0)
+
+    def _look(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of crops as they lie."""
         s2, s4, s8, s16 = _pooled(x[:, 3:])
         e2, e4, e8, e16 = self.encoder(x[:, :3])
         y = self.bottom(torch.cat([e16, s16], dim=1))
@@ -79,6 +93,11 @@ class SquiggleNet(nn.Module):
         raw = self.raw(nn.functional.pixel_unshuffle(x, _STRIDE))
         y = self.decode2(torch.cat([_doubled(self.up2(y)), e2, s2, raw], dim=1))
         return nn.functional.pixel_shuffle(self.head(y), _STRIDE)
+
+
+def _turned(x: torch.Tensor, angle: int) -> torch.Tensor:
+    """Return pictures turned by right angles, in the order of memory that is fastest on CPUs, whatever their number."""
+    return torch.rot90(x, angle, (2, 3)).contiguous(memory_format=torch.channels_last)
 
 
 def _pooled(signals: torch.Tensor) -> Sequence[torch.Tensor]:
