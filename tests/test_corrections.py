@@ -75,6 +75,25 @@ def test_a_line_through_a_nucleus_is_a_nucleus_with_both_its_parts(make_slide: M
     assert all(outline.covers(shapely.Point(x, 60).buffer(7)) for x in (45, 65))
 
 
+def test_a_line_from_a_nucleus_into_what_is_missing_adds_it(make_slide: MakeSlide) -> None:
+    path = make_slide(discs(128, [(60, 60)]))
+    inside, beyond = (line(ObjectKind.NUCLEUS, (56, 60), (x, 60)) for x in (62, 74))
+    alone, outline = (by_id(run(path, [wanted]))[wanted.id] for wanted in (inside, beyond))
+    assert outline.covers(alone.buffer(-0.5))
+    # The disc about the line's end reaches back to the nucleus, and no farther.
+    assert outline.contains(shapely.Point(75, 60.5))
+    assert outline.area > alone.area + 20
+    assert outline.bounds[2] < 82
+    assert outline.bounds[0] == pytest.approx(alone.bounds[0], abs=0.5)
+
+
+def test_a_squiggle_that_leaves_its_gland_adds_nothing(make_slide: MakeSlide) -> None:
+    path = make_slide(discs(128, [(60, 60)]))
+    inside, beyond = (squiggle([(54, 60), (x, 60)]) for x in (64, 74))
+    alone, outline = (by_id(run(path, [wanted]))[wanted.id] for wanted in (inside, beyond))
+    assert outline.bounds == pytest.approx(alone.bounds, abs=0.5)
+
+
 def test_a_line_longer_than_a_nucleus_is_rejected_by_name(make_slide: MakeSlide) -> None:
     wanted, fine = line(ObjectKind.NUCLEUS, (45, 60), (95, 60)), click(75, 60)
     outcome = run(make_slide(dumbbell()), [wanted, fine])

@@ -17,6 +17,7 @@ from nuclick_wsi.segmentation.masks import (
     decode_mask,
     fill_small_holes,
     on_object,
+    with_added,
 )
 
 LOOSE = MaskRule(threshold=0.5, smallest_px=1, fill_holes_px=0)
@@ -125,6 +126,46 @@ def test_a_squiggle_over_two_parts_keeps_both() -> None:
     mask = decode_mask(two_blobs(), np.array([[2, 2], [3, 6], [5, 5]]), LOOSE)
     assert not isinstance(mask, Reason)
     assert mask.sum() == 18
+
+
+ADDING = MaskRule(threshold=0.5, smallest_px=1, fill_holes_px=0, adds_strokes=True)
+
+
+def row_of(first: int, last: int) -> Pixels:
+    return np.array([[20, column] for column in range(first, last + 1)])
+
+
+def test_a_line_that_leaves_its_object_brings_a_disc_back_to_it() -> None:
+    probabilities = np.zeros((40, 60), np.float32)
+    probabilities[10:31, 10:31] = 0.8
+    added = with_added(probabilities, row_of(20, 38), ADDING)
+    rows, columns = np.indices(added.shape)
+    expected = [(rows - 20) ** 2 + (columns - column) ** 2 <= (column - 29.5) ** 2 for column in range(31, 39)]
+    assert np.array_equal(added, np.where(np.any(expected, axis=0), 1, probabilities))
+    assert probabilities.max() == np.float32(0.8)
+
+
+@pytest.mark.parametrize(
+    ("signal", "rule"),
+    [
+        (row_of(12, 28), ADDING),  # all of it on the object
+        (row_of(20, 20), ADDING),
+        (row_of(40, 50), ADDING),  # none of it
+        (row_of(20, 38), LOOSE),
+    ],
+)
+def test_what_is_no_addition_changes_no_probability(signal: Pixels, rule: MaskRule) -> None:
+    probabilities = np.zeros((40, 60), np.float32)
+    probabilities[10:31, 10:31] = 0.8
+    assert with_added(probabilities, signal, rule) is probabilities
+
+
+def test_a_line_far_from_its_object_stays_as_it_is() -> None:
+    probabilities = np.zeros((40, 60), np.float32)
+    probabilities[17:24, 10:17] = 0.8
+    added = with_added(probabilities, row_of(13, 55), ADDING)
+    assert not added[:, 25:].any()  # the object's radius is 4
+    assert added[20, 17:20].all()
 
 
 def test_a_speck_that_a_squiggle_crosses_is_left_out() -> None:

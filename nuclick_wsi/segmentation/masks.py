@@ -24,13 +24,15 @@ class MaskRule:
 
     `threshold` is the least probability of an object's pixel. Parts of fewer than `smallest_px` pixels are no object.
     Holes of at most `fill_holes_px` pixels are filled; 0 keeps every hole. Both count pixels of the map. A signal that
-    touches nothing is moved onto an object at most `reach_px` pixels away; 0 leaves it where it is.
+    touches nothing is moved onto an object at most `reach_px` pixels away; 0 leaves it where it is. `adds_strokes` is
+    whether what a line adds to its object belongs to it, whatever the network says.
     """
 
     threshold: float
     smallest_px: int
     fill_holes_px: int
     reach_px: int = 0
+    adds_strokes: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -134,18 +136,53 @@ def without_excluded(probabilities: Probabilities, excluded: Pixels, signal: Pix
     inside = probabilities >= rule.threshold
     depth = np.full(inside.shape, np.inf) if inside.all() else ndimage.distance_transform_edt(inside)
     left = probabilities.copy()
-    to_signals = cKDTree(signal).query(wrong)[0].tolist()
-    for (row, column), to_signal in zip(wrong.tolist(), to_signals, strict=True):
-        radius = min(depth[row, column] + 0.5, to_signal - 0.5)
-        if radius < 0:  # it is on the prompt itself
-            continue
-        # A line has many pixels, and an array of a large gland millions: each disc is drawn in its own box.
-        reach = math.ceil(radius)
-        box = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
-        rows, columns = np.ogrid[box[0], box[1]]
-        part = left[box]
-        part[((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)[: part.shape[0], : part.shape[1]]] = 0
+    radii = np.minimum(depth[tuple(wrong.T)], cKDTree(signal).query(wrong)[0] - 1) + 0.5
+    for pixel, radius in zip(wrong.tolist(), radii.tolist(), strict=True):
+        _disc(left, pixel, radius, 0)
     return left
+
+
+def with_added(probabilities: Probabilities, signal: Pixels, rule: MaskRule) -> Probabilities:
+    """Return probabilities that are 1 where a line leaves its object, as the network sees it, to add to it.
+
+    A user draws into the middle of what is missing. So what comes is a disc about each pixel of the line that reaches
+    back to the object. What lies farther from it than its own radius is no part that is missing, and stays as it is.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (H, W), float32.
+    signal
+        Rows and columns of the prompt's own pixels in that array, shape (N, 2).
+    """
+    if not rule.adds_strokes or len(signal) == 1:
+        return probabilities
+    inside = probabilities >= rule.threshold
+    if inside[tuple(signal.T)].all():
+        return probabilities
+    own = keep_touched(inside, signal)
+    if not own.any():
+        return probabilities
+    distance = ndimage.distance_transform_edt(~own)
+    outside = signal[~own[tuple(signal.T)]]
+    radii = distance[tuple(outside.T)]
+    counted = radii <= math.sqrt(own.sum() / math.pi)
+    added = probabilities.copy()
+    for pixel, radius in zip(outside[counted].tolist(), radii[counted].tolist(), strict=True):
+        _disc(added, pixel, radius + 0.5, 1)
+    return added
+
+
+def _disc(probabilities: Probabilities, pixel: tuple[int, int], radius: float, value: float) -> None:
+    """Set a disc about a pixel; one of less than no radius is none."""
+    if radius < 0:
+        return
+    # A line has many pixels, and an array of a large gland millions: each disc is drawn in its own box.
+    (row, column), reach = pixel, math.ceil(radius)
+    box = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+    rows, columns = np.ogrid[box[0], box[1]]
+    part = probabilities[box]
+    part[((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)[: part.shape[0], : part.shape[1]]] = value
 
 
 def keep_touched(mask: Mask, signal: Pixels, smallest_px: int = 1) -> Mask:

@@ -19,7 +19,7 @@ from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views, wider_view
-from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object, without_excluded
+from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object, with_added, without_excluded
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.pipeline import ordered_map
 from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, Result, ResultCache
@@ -159,6 +159,7 @@ class MaskPredictor:
         probabilities = merged.probabilities[window.slices_in(merged.window)]
         drawn = _inside(self.signals.pixels(view.prompt, self.grid), window) - (window.y, window.x)
         excluded = _inside(self.signals.excluded(view, self.grid), window) - (window.y, window.x)
+        probabilities = with_added(probabilities, drawn, self.rule)
         probabilities = without_excluded(probabilities, excluded, drawn, self.rule)
         signal = on_object(probabilities, drawn, self.rule)
         mask = decode_mask(probabilities, signal, self.rule)

@@ -76,5 +76,7 @@ def mask_rule(card: ModelCard, masks: MaskSettings, grid: Grid) -> MaskRule:
     smallest = masks.smallest or Area(card.smallest_um2, AreaUnit.SQUARE_MICRONS)
     holes = masks.fill_holes or Area(card.fill_holes_um2, AreaUnit.SQUARE_MICRONS)
     threshold = card.threshold if masks.threshold is None else masks.threshold
-    reach_px = 0 if card.kind is ObjectKind.GLAND else grid.um_to_px(SLIP_UM)
-    return MaskRule(threshold, smallest.in_pixels(grid), holes.in_pixels(grid), reach_px)
+    # A squiggle goes through its gland, and often beyond; a line through a nucleus or cell is there to say what it is.
+    clicked = card.kind is not ObjectKind.GLAND
+    reach_px = grid.um_to_px(SLIP_UM) if clicked else 0
+    return MaskRule(threshold, smallest.in_pixels(grid), holes.in_pixels(grid), reach_px, clicked)
