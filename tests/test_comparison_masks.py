@@ -21,7 +21,7 @@ needs_torchvision = pytest.mark.skipif(missing_torchvision() is not None, reason
 @pytest.mark.slow
 def test_each_network_learns_from_each_kind_of_masks_and_is_scored_on_true_ones(tmp_path, capsys) -> None:
     folder_of([tissue(seed) for seed in range(3, 9)], tmp_path / "monuseg")
-    asked = ["paper", "--table", "7", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--width", "0.05"]
+    asked = ["paper", "--table", "7", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     main([*asked, "--steps", "1"])
     rows = {row["name"]: row for row in csv.DictReader((tmp_path / "out" / "table-7.csv").open())}
     networks, masks = ("U-Net", "SegNet", "FCN-8s"), ("true masks", "NuClick", "watershed")

@@ -1,26 +1,24 @@
-"""`nuclick-wsi compare train|score|choose|paper`: systems on the same objects."""
+"""`nuclick-wsi compare train|score|choose|all|paper`: systems on the same objects."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from nuclick_training.comparison.bench import Scene, scenes_of, score
-from nuclick_training.comparison.effort import effort_plot
+from nuclick_training.comparison.bench import score
 from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS
-from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
-from nuclick_training.comparison.length import add_length, told_length, with_length
+from nuclick_training.comparison.learned.training import SETTINGS, trained_systems
+from nuclick_training.comparison.length import add_length, with_length
+from nuclick_training.comparison.material import Material, material_of
 from nuclick_training.comparison.paper.command import add_paper
-from nuclick_training.comparison.pictures import sheet
+from nuclick_training.comparison.side_by_side import compare, tested_scenes, train_each
 from nuclick_training.comparison.systems import SYSTEMS
-from nuclick_training.comparison.tables import Row, csv_of, table_of
-from nuclick_training.datasets.data import read_picture
-from nuclick_training.evaluation.evaluate import Evaluation, images_of
+from nuclick_training.comparison.tables import Row
 from nuclick_wsi.errors import NuclickError
-from nuclick_wsi.files import write_atomically
 from nuclick_wsi.prompts import ObjectKind
+
+_OBJECTS: Mapping[ObjectKind, int] = {ObjectKind.NUCLEUS: 200, ObjectKind.CELL: 60, ObjectKind.GLAND: 30}
+"""How many of each kind `all` has outlined."""
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m nuclick_training.comparison") -> None:
@@ -47,6 +45,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
     choose = commands.add_parser("choose", help="find each system's best parameters")
     choose.set_defaults(run=_choose, split="validation")
+    everything = commands.add_parser("all", help="train and score every system, on 200 nuclei, 60 cells and 30 glands")
+    everything.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
+    everything.add_argument("--out", type=Path, required=True, help="folder of runs and tables; runs in it go on")
+    add_length(everything)
+    everything.set_defaults(run=_all)
     add_paper(commands.add_parser("paper", help="a table of the paper again, its figures beside ours"))
     for command in (train, scoring, choose):
         command.add_argument("kind", type=ObjectKind, choices=list(ObjectKind), metavar="{nucleus,cell,gland}")
@@ -60,33 +63,30 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    settings = with_length(SETTINGS, options)
-    for design in (ON_OWN_NETWORKS if options.own_networks else DESIGNS)[options.kind]:
-        if _asked(design.name, options.system) and not file_of(design, options.models).exists():
-            print(f"{design.name}: {told_length(settings)}", flush=True)
-            print(train(design, options.kind, options.data, options.mpp, options.models, settings), flush=True)
+    designs = (ON_OWN_NETWORKS if options.own_networks else DESIGNS)[options.kind]
+    chosen = [design for design in designs if _asked(design.name, options.system)]
+    train_each(chosen, options.kind, _material(options), options.models, with_length(SETTINGS, options))
 
 
 def _score(options: argparse.Namespace) -> None:
-    scenes = _scenes(options)
-    rows, drawn = [], []
     learned = trained_systems(options.kind, options.models) if options.models else ()
-    for system in (*(entry.system for entry in SYSTEMS[options.kind]), *learned):
-        if _asked(system.name, options.system):
-            results = [score(system, scene) for scene in scenes]
-            rows.append(Row(system, [result for result, _ in results]))
-            drawn.append((system.name, [pieces for _, pieces in results]))
-    console = Console()
-    console.print(table_of(rows, options.kind))
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_atomically(options.out / "comparison.csv", csv_of(rows, options.kind))
-    write_atomically(options.out / "comparison.png", sheet(scenes, drawn))
-    write_atomically(options.out / "effort.png", effort_plot(rows))
-    console.print(f"Table and pictures are in {options.out}.", highlight=False)
+    systems = (*(entry.system for entry in SYSTEMS[options.kind]), *learned)
+    chosen = [system for system in systems if _asked(system.name, options.system)]
+    compare(chosen, options.kind, list(tested_scenes(_material(options), options.objects)), options.out)
+
+
+def _all(options: argparse.Namespace) -> None:
+    settings = with_length(SETTINGS, options)
+    for kind, objects in _OBJECTS.items():
+        material = material_of(kind, options.data, options.out)
+        models = options.out / str(kind) / material.learning.name
+        train_each(DESIGNS[kind], kind, material, models, settings)
+        systems = (*(entry.system for entry in SYSTEMS[kind]), *trained_systems(kind, models))
+        compare(systems, kind, list(tested_scenes(material, objects)), options.out / f"{kind}-compared")
 
 
 def _choose(options: argparse.Namespace) -> None:
-    scenes = _scenes(options)
+    scenes = list(tested_scenes(_material(options), options.objects))
     for entry in SYSTEMS[options.kind]:
         if entry.grid and _asked(entry.system.name, options.system):
             rows = [Row(system, [score(system, scene)[0] for scene in scenes]) for system in entry.choices()]
@@ -95,9 +95,8 @@ def _choose(options: argparse.Namespace) -> None:
             print(f"{entry.system.name:16} Dice per object {best.dice:.3f} with {chosen}", flush=True)
 
 
-def _scenes(options: argparse.Namespace) -> list[Scene]:
-    names = images_of(Evaluation("", options.data, split=options.split))
-    return list(scenes_of([read_picture(options.data, name, 1.0) for name in names], options.mpp, options.objects))
+def _material(options: argparse.Namespace) -> Material:
+    return Material(options.data, options.data, getattr(options, "split", "train"), options.mpp)
 
 
 def _asked(name: str, beginnings: Sequence[str] | None) -> bool:

@@ -54,32 +54,42 @@ def _diverse() -> nn.Module:
     return DiverseNet(drawing_masks())
 
 
+def network(name: str, architecture: str, kind: ObjectKind, config: Mapping[str, object] | None = None) -> Design:
+    """Return the design of another network that sees NuClick's signals, at `WIDTH` of its width."""
+    built = partial(build, architecture, {"width": WIDTH, **(config or {})})
+    return Design(name, GuidingSignals(kind is ObjectKind.GLAND), built)
+
+
+def _designs(kind: ObjectKind) -> Sequence[Design]:
+    return (
+        Design("iFCN", TwoClicks(), _network),
+        Design("Latent Diversity", TwoClicks(), _diverse, diverse_loss),
+        Design("Deep GrabCut", BoxDistance(), _network),
+        Design("DEXTR", ExtremePoints(), _network),
+        Design("Mask R-CNN", BoxDistance(), MaskBranch),
+        Design("BIFSeg", _BOX_AND_SQUIGGLE, _network, refined=True),
+        network("U-Net", "unet", kind),
+        network("SegNet", "segnet", kind),
+        network("FCN-8s", "fcn", kind),
+        Design("NuClick's signals", GuidingSignals(kind is ObjectKind.GLAND), _network),
+    )
+
+
 def _of_own_network(kind: ObjectKind) -> Sequence[Design]:
-    """Return the designs on the networks that their papers describe, at a quarter of the width, from random weights."""
-    fcn, encoder_decoder, nuclick = (partial(build, name, {"width": WIDTH}) for name in ("fcn", "segnet", "nuclick"))
+    fcn, encoder_decoder = (partial(build, name, {"width": WIDTH}) for name in ("fcn", "segnet"))
     return (
         Design("iFCN (FCN-8s)", TwoClicks(), fcn),
         Design("Latent Diversity (context network)", TwoClicks(), lambda: DiverseNet(ContextNet(MASKS)), diverse_loss),
         Design("Deep GrabCut (encoder-decoder)", BoxDistance(), encoder_decoder),
         Design("DEXTR (ResNet-101)", ExtremePoints(), PyramidResNet),
         Design("BIFSeg (P-Net)", _BOX_AND_SQUIGGLE, PNet, refined=True),
-        Design("NuClick's signals (the paper's network)", GuidingSignals(kind is ObjectKind.GLAND), nuclick),
+        network("NuClick's signals (the paper's network)", "nuclick", kind),
     )
 
 
 _BOX_AND_SQUIGGLE = BoxCrop(action="a box and a squiggle")
-_COMMON = (
-    Design("iFCN", TwoClicks(), _network),
-    Design("Latent Diversity", TwoClicks(), _diverse, diverse_loss),
-    Design("Deep GrabCut", BoxDistance(), _network),
-    Design("DEXTR", ExtremePoints(), _network),
-    Design("Mask R-CNN", BoxDistance(), MaskBranch),
-    Design("BIFSeg", _BOX_AND_SQUIGGLE, _network, refined=True),
-)
-DESIGNS: Mapping[ObjectKind, Sequence[Design]] = {
-    kind: (*_COMMON, Design("NuClick's signals", GuidingSignals(kind is ObjectKind.GLAND), _network))
-    for kind in ObjectKind
-}
-"""By kind of object. The last one sees what NuClick sees, with the network and the training of the others."""
+DESIGNS: Mapping[ObjectKind, Sequence[Design]] = {kind: _designs(kind) for kind in ObjectKind}
+"""By kind of object. The last one sees what NuClick sees, with the network and the training of the others; three have
+another network, from random weights."""
 ON_OWN_NETWORKS: Mapping[ObjectKind, Sequence[Design]] = {kind: _of_own_network(kind) for kind in ObjectKind}
-"""By kind of object: the same ideas, each on the network of its own paper."""
+"""By kind of object: the same ideas, each on its own paper's network at `WIDTH` of its width, from random weights."""

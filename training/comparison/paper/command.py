@@ -42,7 +42,6 @@ def add_paper(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     command.add_argument("--out", type=Path, required=True, help="folder of runs and tables; runs in it go on")
     command.add_argument("--objects", type=int, help="so many test objects at most; default: all")
-    command.add_argument("--width", type=float, default=0.25, help="of other papers' networks (default: %(default)g)")
     command.add_argument("--own-networks", action="store_true", help="tables 2 to 4: also with those networks")
     add_length(command)
     command.set_defaults(run=_paper)
@@ -50,7 +49,7 @@ def add_paper(command: argparse.ArgumentParser) -> None:
 
 def _paper(options: argparse.Namespace) -> None:
     training = with_length(SETTINGS, options)
-    budget = Budget(options.data, options.out, training, options.objects, options.width, options.own_networks)
+    budget = Budget(options.data, options.out, training, options.objects, options.own_networks)
     rows = []
     for row in TABLES[options.table](budget):
         print(row.name, flush=True)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nuclick_training.comparison.automatic import PAPER, TRUE, designs, drawn_by, pictures_of, tested
+from nuclick_training.comparison.learned.own_networks import WIDTH
 from nuclick_training.comparison.length import told_length
 from nuclick_training.comparison.mask_rcnn import missing_torchvision
+from nuclick_training.comparison.material import NUCLEI_MPP
 from nuclick_training.comparison.nuclick import NuClick
-from nuclick_training.comparison.paper.budget import NUCLEI_MPP, Budget
+from nuclick_training.comparison.paper.budget import Budget
 from nuclick_training.comparison.paper.rows import PaperRow, only
 from nuclick_training.comparison.system import System
 from nuclick_training.comparison.systems import NUCLEI
@@ -32,7 +34,7 @@ def learning_from_masks(budget: Budget) -> Iterator[PaperRow]:
         print(why, flush=True)
     for masks, system in _drawing():
         learning = true if system is None else drawn_by(system, true, NUCLEI_MPP)
-        for design, learn in designs(budget.width, mask_rcnn=not why).items():
+        for design, learn in designs(WIDTH, mask_rcnn=not why).items():
             place = budget.out / "masks" / f"{design}-{masks}".lower().replace(" ", "-")
             ours = mean_estimates(tested(learn(learning, judging, place, settings), testing))
             theirs = PAPER.get((design, masks))
@@ -46,7 +48,7 @@ def learning_from_masks(budget: Budget) -> Iterator[PaperRow]:
 
 def _differs(design: str, masks: str, budget: Budget) -> str:
     length = told_length(budget.training)
-    network = f"{length}, on our encoder" if design == "Mask R-CNN" else f"{length}, {budget.width:g} of its width"
+    network = f"{length}, on our encoder" if design == "Mask R-CNN" else f"{length}, {WIDTH:g} of its width"
     return f"{network}; masks of {_MODEL}" if masks == "NuClick" else network
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nuclick_training.comparison.paper.budget import Budget, material_of
+from nuclick_training.comparison.material import material_of
+from nuclick_training.comparison.paper.budget import Budget
 from nuclick_training.comparison.paper.rows import PaperRow, only
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate
 from nuclick_training.evaluation.intervals import mean_estimates
@@ -36,7 +37,7 @@ def smears(budget: Budget) -> Iterator[PaperRow]:
 
 def moved(kind: ObjectKind, budget: Budget) -> Iterator[PaperRow]:
     """Yield table VIII (nuclei) or IX (cells): clicks that are moved."""
-    material, figures = material_of(kind, budget), _MOVED[kind]
+    material, figures = material_of(kind, budget.data, budget.out), _MOVED[kind]
     model = "nuclei" if kind is ObjectKind.NUCLEUS else "cells"
     asked = Evaluation(model, material.testing, mpp=material.mpp, split=material.split, jitter=tuple(figures))
     for trial in evaluate(asked).trials[1:]:

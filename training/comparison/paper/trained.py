@@ -4,24 +4,22 @@ What is trained already is not trained again, and a run that was begun goes on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
-from nuclick_training.comparison.bench import scenes_of, score
-from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design
+from nuclick_training.comparison.bench import score
+from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design, network
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
-from nuclick_training.comparison.learned.looks import GuidingSignals
-from nuclick_training.comparison.learned.training import file_of, train, trained
-from nuclick_training.comparison.length import told_length
+from nuclick_training.comparison.learned.own_networks import WIDTH
+from nuclick_training.comparison.learned.training import trained
+from nuclick_training.comparison.material import NUCLEI_MPP, Material, material_of
 from nuclick_training.comparison.nuclick import NuClick
-from nuclick_training.comparison.paper.budget import NUCLEI_MPP, Budget, Material, material_of
+from nuclick_training.comparison.paper.budget import Budget
 from nuclick_training.comparison.paper.rows import PaperRow, only
+from nuclick_training.comparison.side_by_side import tested_scenes, train_each
 from nuclick_training.comparison.system import System
 from nuclick_training.comparison.systems import SYSTEMS
 from nuclick_training.comparison.tables import SHOWN, papers_figures
-from nuclick_training.datasets.data import read_picture
-from nuclick_training.evaluation.evaluate import Evaluation, images_of
 from nuclick_training.evaluation.intervals import Estimates, mean_estimates
-from nuclick_wsi.models.network import MULTI_SCALE, build
+from nuclick_wsi.models.network import MULTI_SCALE
 from nuclick_wsi.prompts import ObjectKind
 
 _TABLE_I: Mapping[str, tuple[str, Mapping[str, object], Sequence[float]]] = {
@@ -46,7 +44,7 @@ _TABLE_I: Mapping[str, tuple[str, Mapping[str, object], Sequence[float]]] = {
 
 def systems(kind: ObjectKind, budget: Budget) -> Iterator[PaperRow]:
     """Yield tables II, III and IV: every interactive system on the same objects."""
-    material, names = material_of(kind, budget), SHOWN[kind]
+    material, names = material_of(kind, budget.data, budget.out), SHOWN[kind]
     for entry in SYSTEMS[kind]:
         ours = _side_by_side(entry.system, material, budget)
         differs = "the shipped model" if isinstance(entry.system, NuClick) else "parameters chosen on validation images"
@@ -59,13 +57,13 @@ def systems(kind: ObjectKind, budget: Budget) -> Iterator[PaperRow]:
 
 def networks(budget: Budget) -> Iterator[PaperRow]:
     """Yield table I: networks that see the same signals."""
-    material = material_of(ObjectKind.NUCLEUS, budget)
+    material = material_of(ObjectKind.NUCLEUS, budget.data, budget.out)
     for name, (architecture, config, figures) in _TABLE_I.items():
-        design = Design(name, GuidingSignals(), partial(build, architecture, {"width": budget.width, **config}))
+        design = network(name, architecture, ObjectKind.NUCLEUS, config)
         system = _learned(design, ObjectKind.NUCLEUS, material, budget)
         ours = _side_by_side(system, material, budget)
         paper = dict(zip(("AJI", "Dice", "PQ", "Hausdorff"), figures, strict=True))
-        yield PaperRow(name, paper, only(ours, tuple(paper)), f"{budget.width:g} of its width; {_differs(system)}")
+        yield PaperRow(name, paper, only(ours, tuple(paper)), f"{WIDTH:g} of its width; {_differs(system)}")
 
 
 def across(budget: Budget) -> Iterator[PaperRow]:
@@ -82,17 +80,12 @@ def across(budget: Budget) -> Iterator[PaperRow]:
 
 def _learned(design: Design, kind: ObjectKind, material: Material, budget: Budget) -> LearnedSystem:
     runs = budget.out / str(kind) / material.learning.name
-    if not file_of(design, runs).exists():
-        print(f"{design.name}: {told_length(budget.training)}", flush=True)
-        train(design, kind, material.learning, material.mpp, runs, budget.training)
+    train_each([design], kind, material, runs, budget.training)
     return trained(design, kind, runs)
 
 
 def _side_by_side(system: System, material: Material, budget: Budget) -> Estimates:
-    names = images_of(Evaluation("", material.testing, split=material.split))
-    pictures = [read_picture(material.testing, name, 1.0) for name in names]
-    scenes = scenes_of(pictures, material.mpp, budget.objects)
-    return mean_estimates([score(system, scene)[0].tally for scene in scenes])
+    return mean_estimates([score(system, scene)[0].tally for scene in tested_scenes(material, budget.objects)])
 
 
 def _theirs(kind: ObjectKind, name: str) -> Mapping[str, float]:
