@@ -4,8 +4,10 @@ It takes the masks of all prompts of one kind, each in its place on the grid, an
 pixels, and a rejection for each prompt that has nothing left. Neighbours that touch stay separate instances.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,22 @@ from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.segmentation.arrays import Mask, Pixels
 from nuclick_wsi.segmentation.claims import Claims, Numbers, Ranking
-from nuclick_wsi.segmentation.masks import bounding_box, inside_box, keep_touched
+from nuclick_wsi.segmentation.masks import bounding_box, inside_box, keep_touched, label_parts
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.squares import Squares
 from nuclick_wsi.segmentation.winners import first_wins
+
+Places: TypeAlias = NDArray[np.int32]
+"""Pixels as flat indices into a patch's window."""
+OnStep = Callable[[str, int, int], None]
+"""Is told what is being done, and how much of it is done of how much; what it raises ends the work."""
+
+_NOTHING: Places = np.empty(0, np.int32)
+_BETWEEN_STEPS = 256
+
+
+def nobody(what: str, done: int, total: int) -> None:
+    """Take no notice."""
 
 
 def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Patch], list[Rejection]]:
@@ -58,11 +72,11 @@ class _Inherited:
     pixels
         Their numbers among those.
     places
-        The pixels as flat indices into the patch's window.
+        The pixels in the patch's window.
     """
 
     pixels: Numbers
-    places: NDArray[np.int32]
+    places: Places
 
     def of(self, chosen: Mask) -> "_Inherited":
         """Return some of these pixels."""
@@ -79,7 +93,8 @@ class Contest:
 
     Each round works on the claims as they stood at its start, so the order within a round decides nothing. A patch
     gives up what it has won and nothing else, so the claims on a pixel fall in the order of their rank; they are ranked
-    when its first winner gives it up, for most never do.
+    when its first winner gives it up, for most never do. What a patch keeps in a round its signal touches, so in the
+    next one only what has come since has to be looked at.
 
     Parameters
     ----------
@@ -89,22 +104,31 @@ class Contest:
         As in `settle_overlaps`.
     moving
         So many patches, the first ones, give up claims; the others keep theirs. None for all.
+    on_step
+        Is told how far each round is.
     """
 
     patches: Sequence[Patch]
     smallest_px: int
     moving: int | None = None
+    on_step: OnStep = nobody
     squares: Squares = field(init=False)
-    held: dict[int, Mask] = field(default_factory=dict, init=False)
-    """What each patch holds, of those that have lost a pixel."""
     _ranking: Ranking = field(init=False)
     _won: dict[int, Mask] = field(init=False)
-    """Of each moving patch that has lost a pixel, those on which no better claim stands."""
+    """Of each moving patch that has lost a pixel, those on which no better claim stands; after a round, what it holds
+    of these."""
+    _own: dict[int, int] = field(init=False)
+    """How many pixels these patches have in their masks."""
+    _has: dict[int, int] = field(init=False)
+    """How many of them they have won."""
+    _gained: dict[int, list[Places]] = field(default_factory=dict, init=False)
+    """What has come to a patch since it was looked at."""
     _inherited: dict[int, dict[Claims, _Inherited]] = field(default_factory=dict, init=False)
     _signals: dict[int, Pixels] = field(default_factory=dict, init=False)
     """Of patches, their signals in their windows."""
     _left: dict[int, int] = field(default_factory=dict, init=False)
     """How many pixels a patch that holds nothing had under its signal when it gave them up as too few."""
+    _rounds: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         ranks = np.empty(len(self.patches), np.int64)
@@ -114,6 +138,8 @@ class Contest:
         self._ranking = Ranking(self.patches, self.squares, ranks)
         won = first_wins(self.patches, self.squares, ranks)
         self._won = {index: mask for index, mask in won.items() if index < moving}
+        self._own = {index: int(np.count_nonzero(self.patches[index].mask)) for index in self._won}
+        self._has = {index: int(np.count_nonzero(mask)) for index, mask in self._won.items()}
 
     def settle(self) -> None:
         """Settle all claims."""
@@ -122,7 +148,7 @@ class Contest:
             while open_claims:
                 open_claims = self._round(open_claims, 1)
             # A part may be small only because of a claim that fell later: judge sizes once all else is settled.
-            small = {index for index in self.held if self._may_have_small_part(index)}
+            small = {index for index in self._won if self._has_lost(index) and self._may_have_small_part(index)}
             open_claims = self._round(small, self.smallest_px)
 
     def look(self) -> Mask:
@@ -132,44 +158,51 @@ class Contest:
         """
         cannot = np.zeros(len(self.patches), np.bool_)
         for index in self._won:
-            cannot[index] = self._fallen(index, 1) is not None or (index in self.held and self._has_small_part(index))
+            cannot[index] = len(self._fallen(index, 1)) > 0 or self._has_small_part(index)
         return cannot
 
     def end_of(self, index: int) -> Patch | Rejection | None:
         """Return what a patch ends as: a patch, a rejection, or None for a neighbour that holds nothing."""
-        patch, held = self.patches[index], self.held.get(index)
-        if held is None:
+        patch = self.patches[index]
+        if not self._has_lost(index):
             return patch
-        if held.any():
-            return Patch.cropped(patch.prompt, patch.window, held, patch.probabilities, patch.signal)
+        if self._has[index]:
+            return Patch.cropped(patch.prompt, patch.window, self._won[index], patch.probabilities, patch.signal)
         return _rejection(patch, self._left[index], self.smallest_px) if patch.prompt.role is Role.SEGMENT else None
 
-    def _round(self, open_claims: Iterable[int], smallest_px: int) -> set[int]:
+    def _round(self, open_claims: Collection[int], smallest_px: int) -> set[int]:
         """Give up the parts that cannot be kept; return the patches that gain by it."""
-        fallen = {index: part for index in open_claims if (part := self._fallen(index, smallest_px)) is not None}
+        self._rounds += 1
+        fallen: dict[int, Places] = {}
+        for done, index in enumerate(open_claims):
+            if done % _BETWEEN_STEPS == 0:
+                self.on_step(f"overlaps, round {self._rounds}", done, len(open_claims))
+            if len(places := self._fallen(index, smallest_px)):
+                fallen[index] = places
         gaining: set[int] = set()
         for claims, pixels in self._freed(fallen).items():
             gaining |= self._inherit(claims, *claims.fall(pixels))
         return gaining
 
-    def _freed(self, fallen: dict[int, Mask]) -> dict[Claims, Numbers]:
-        """Take away what patches give up; return the claims on it, each with the numbers of the pixels."""
+    def _freed(self, fallen: dict[int, Places]) -> dict[Claims, Numbers]:
+        """Return the claims on what patches give up, each with the numbers of the pixels."""
         freed: dict[Claims, list[Numbers]] = {}
         first: dict[int, Mask] = {}
-        for index, part in fallen.items():
-            self._won[index] &= ~part
-            never_fell = part.copy()
-            of_patch = self._inherited.pop(index, {})
-            for claims, inherited in of_patch.items():
-                gone = part.ravel()[inherited.places]
-                freed.setdefault(claims, []).append(inherited.pixels[gone])
-                never_fell.ravel()[inherited.places[gone]] = False
+        for index, places in fallen.items():
+            never_fell = np.zeros(self.patches[index].mask.size, np.bool_)
+            never_fell[places] = True
+            for claims, inherited in self._inherited.pop(index, {}).items():
+                gone = never_fell[inherited.places]
+                if gone.any():
+                    freed.setdefault(claims, []).append(inherited.pixels[gone])
+                    never_fell[inherited.places[gone]] = False
                 if not gone.all():
                     self._inherited.setdefault(index, {})[claims] = inherited.of(~gone)
             if never_fell.any():
-                first[index] = never_fell
+                first[index] = never_fell.reshape(self.patches[index].mask.shape)
         fell_before = {claims: np.concatenate(pixels) for claims, pixels in freed.items()}
-        return fell_before | {claims: claims.pixels for claims in self._ranking.below(first)}
+        told = partial(self.on_step, f"overlaps, round {self._rounds}: what was given up")
+        return fell_before | {claims: claims.pixels for claims in self._ranking.below(first, told)}
 
     def _inherit(self, claims: Claims, pixels: Numbers, best: Numbers) -> set[int]:
         """Give pixels to the owners of the claims that are best now; return the moving patches among these."""
@@ -181,47 +214,77 @@ class Contest:
             if owner < moving:
                 gained = _Inherited(pixels[of_owner], claims.places[best[of_owner]])
                 self._won[owner].ravel()[gained.places] = True
+                self._has[owner] += len(gained.places)
+                self._gained.setdefault(owner, []).append(gained.places)
                 of_patch = self._inherited.setdefault(owner, {})
                 of_patch[claims] = of_patch[claims].and_more(gained) if claims in of_patch else gained
                 gaining.add(owner)
         return gaining
 
+    def _has_lost(self, index: int) -> bool:
+        """Whether a patch has not all of its mask."""
+        return index in self._won and self._has[index] < self._own[index]
+
     def _may_have_small_part(self, index: int) -> bool:
         """Whether its parts have to be measured: a click holds one part, a squiggle may hold several."""
-        return len(self.patches[index].signal) > 1 or int(np.count_nonzero(self.held[index])) < self.smallest_px
+        return len(self.patches[index].signal) > 1 or self._has[index] < self.smallest_px
 
     def _has_small_part(self, index: int) -> bool:
-        held = self.held[index]
-        if not self._may_have_small_part(index):
+        if not self._has_lost(index) or not self._may_have_small_part(index):
             return False
-        return not np.array_equal(self._touched(index, held, self.smallest_px), held)
+        return not np.array_equal(self._touched(index, self.smallest_px), self._won[index])
 
-    def _touched(self, index: int, mask: Mask, smallest_px: int) -> Mask:
-        """Return the parts of a mask in a patch's window that its signal touches and that are large enough."""
-        signal = self._signals.get(index)
-        if signal is None:
-            signal = self._signals[index] = self.patches[index].signal_in(self.patches[index].window)
-        kept = np.zeros_like(mask)
+    def _touched(self, index: int, smallest_px: int) -> Mask:
+        """Return the parts of what a patch has won that its signal touches and that are large enough."""
+        won = self._won[index]
+        kept = np.zeros_like(won)
         # Under many others a patch holds little of its window.
-        box = bounding_box(mask)
+        box = bounding_box(won)
         if box is not None:
-            kept[box] = keep_touched(mask[box], inside_box(signal, box), smallest_px)
+            kept[box] = keep_touched(won[box], inside_box(self._signal(index), box), smallest_px)
         return kept
 
-    def _fallen(self, index: int, smallest_px: int) -> Mask | None:
-        """Update what a patch holds; return what it cannot keep of that, if anything."""
-        won, patch = self._won[index], self.patches[index]
-        if np.array_equal(won, patch.mask):
-            self.held.pop(index, None)
-            return None
-        kept = self._touched(index, won, smallest_px)
-        self.held[index] = kept
-        if kept.any():
+    def _signal(self, index: int) -> Pixels:
+        if index not in self._signals:
+            self._signals[index] = self.patches[index].signal_in(self.patches[index].window)
+        return self._signals[index]
+
+    def _fallen(self, index: int, smallest_px: int) -> Places:
+        """Take from what a patch has won what it cannot keep; return that."""
+        gained = self._gained.pop(index, None)
+        if not self._has_lost(index):
+            return _NOTHING
+        won, left = self._won[index], 0
+        if gained is None or smallest_px > 1:
+            kept = self._touched(index, smallest_px)
+            fallen = np.flatnonzero(won & ~kept).astype(np.int32)
+            if len(fallen) == self._has[index] and smallest_px > 1:
+                left = int(np.count_nonzero(self._touched(index, 1)))
+        else:
+            fallen = self._apart(index, np.concatenate(gained))
+        won.ravel()[fallen] = False
+        self._has[index] -= len(fallen)
+        if self._has[index]:
             self._left.pop(index, None)
         else:
-            self._left.setdefault(index, int(self._touched(index, won, 1).sum()))
-        fallen: Mask = won & ~kept
-        return fallen if fallen.any() else None
+            self._left.setdefault(index, left)
+        return fallen
+
+    def _apart(self, index: int, gained: Places) -> Places:
+        """Return what came to a patch and is connected neither with what it held before nor with its signal."""
+        won = self._won[index]
+        rows, columns = np.divmod(gained, won.shape[1])
+        # All that a pixel touches is in the box around the pixels and one more.
+        box = tuple(slice(max(int(each.min()) - 1, 0), int(each.max()) + 2) for each in (rows, columns))
+        rows, columns = rows - box[0].start, columns - box[1].start
+        labels, count = label_parts(won[box])
+        is_new = np.zeros(labels.shape, np.bool_)
+        is_new[rows, columns] = True
+        keep = np.zeros(count + 1, np.bool_)
+        keep[labels[~is_new]] = True
+        keep[labels[tuple(inside_box(self._signal(index), box).T)]] = True
+        fallen: Places = gained[~keep[labels[rows, columns]]]
+        return fallen
 
 
 def _rejection(patch: Patch, left: int, smallest_px: int) -> Rejection:
