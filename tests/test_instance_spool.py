@@ -71,3 +71,13 @@ def test_writing_a_file_of_nuclei_goes_through_a_spool_once(tmp_path: Path, monk
             spool.add(one)
         put_results(results_place(tmp_path / "a.geojson", "a"), spool, ObjectType.DETECTION, {})
     assert len(unpacked) == 50
+
+
+def test_going_through_many_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "_BETWEEN_STEPS", 20)
+    said: list[tuple[int, int]] = []
+    with InstanceSpool(tmp_path, lambda done, total: said.append((done, total))) as spool:
+        for one in made_instances(50):
+            spool.add(one)
+        assert len(list(spool)) == 50
+    assert said == [(20, 50), (40, 50)]

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -65,6 +66,9 @@ class RunWatcher(Protocol):
 
     def prompts_done(self, count: int) -> None:
         """`count` more prompts are done."""
+
+    def step_done(self, what: str, done: int, total: int) -> None:
+        """So much is done of what comes after the network, such as a round of overlaps, or outlines in a file."""
 
     def image_ended(self, report: ImageReport) -> None:
         """An image has been worked on, with success or without."""
@@ -182,9 +186,9 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     image, registry = opened.image, line.registry
     line.watcher.image_started(job.name, image.wanted.total())
     cache = line.journal.image(job.identity, opened.context_keys(registry))
-    settings, on_progress = line.options.settings, line.watcher.prompts_done
-    work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress)
-    with InstanceSpool(line.journal.path.parent) as spool:
+    settings, on_progress, on_step = line.options.settings, line.watcher.prompts_done, line.watcher.step_done
+    work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress, on_step)
+    with InstanceSpool(line.journal.path.parent, partial(on_step, "outlines gone through")) as spool:
         ended = EndedPrompts.of(work.ends_of(image.prompts), spool, line.options.look_at_below)
         _require_unchanged(opened, cache)
         models = [used for used in _models_used(registry) if used.kind in image.wanted]
