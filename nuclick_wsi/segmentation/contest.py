@@ -242,7 +242,7 @@ class Contest:
         # All that a pixel touches is in the box around the pixels and one more.
         upright, level = (slice(max(int(each.min()) - 1, 0), int(each.max()) + 2) for each in (rows, columns))
         box = upright, level
-        rows, columns = rows - box[0].start, columns - box[1].start
+        rows, columns = rows - upright.start, columns - level.start
         labels, count = label_parts(won[box])
         is_new = np.zeros(labels.shape, np.bool_)
         is_new[rows, columns] = True
