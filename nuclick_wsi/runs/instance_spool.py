@@ -85,11 +85,18 @@ class InstanceSpool(InstancesInOrder):
         for done, number in enumerate(self._in_order(), 1):
             if done % _BETWEEN_STEPS == 0:
                 self._on_step(done, len(self))
-            self._file.seek(self._begins[number])
-            yield _unpacked(self._file.read(self._begins[number + 1] - self._begins[number]))
+            yield self._read(number)
+
+    def __getitem__(self, place: int) -> Instance:
+        """Return the instance that has a place in the order of files."""
+        return self._read(self._in_order()[place])
 
     def __contains__(self, one: object) -> bool:
         return isinstance(one, Instance) and any(one == other for other in self)
+
+    def _read(self, number: int) -> Instance:
+        self._file.seek(self._begins[number])
+        return _unpacked(self._file.read(self._begins[number + 1] - self._begins[number]))
 
     def _in_order(self) -> "array[int]":
         if len(self._order) != len(self._ids):

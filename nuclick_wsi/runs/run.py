@@ -28,7 +28,6 @@ from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
-from nuclick_wsi.segmentation.engine import Outcome
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.prompt_validation import refuse_misplaced
 from nuclick_wsi.segmentation.settings import Settings
@@ -200,8 +199,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
         report = _with_exports(report, line.options, job, opened, spool)
         if not line.options.preview:
             return report
-        outcome = Outcome.of(spool, ended.rejections, opened.readings)
-        return _with_preview(report, written, line.options.out, job, opened, outcome)
+        return _with_preview(report, written, line.options.out, job, opened, spool)
 
 
 def _require_unchanged(opened: OpenedImage, cache: ImageResultCache) -> None:
@@ -233,12 +231,21 @@ def _with_exports(
 
 
 def _with_preview(
-    report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, outcome: Outcome
+    report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, spool: InstanceSpool
 ) -> ImageReport:
     # Pictures are named as their result is, which may have had to take another name.
     stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
     image = opened.image
-    pictured = Pictured(job.name, opened.slide, image.prompts.prompts, outcome, image.class_colors, written.path)
+    pictured = Pictured(
+        job.name,
+        opened.slide,
+        image.prompts.prompts,
+        spool,
+        report.rejections,
+        opened.readings,
+        image.class_colors,
+        written.path,
+    )
     try:
         preview = write_preview(out, stem, pictured)
     except NuclickError as error:  # the results are there
