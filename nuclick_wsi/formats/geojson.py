@@ -50,7 +50,7 @@ def feature_collection(
     apart
         Prompt ids of nuclei that are put into no cell.
     """
-    written = ResultFeatures.of(_in_order(list(instances)), one_of(ObjectType, as_type, _AS_TYPE), colors, apart)
+    written = ResultFeatures.of(list(instances), one_of(ObjectType, as_type, _AS_TYPE), colors, apart)
     collection = {"type": "FeatureCollection", "generator": GENERATOR, "features": list(written.features())}
     return {**collection, NUCLEI: written.nuclei_by_cell} if written.nuclei else collection
 
@@ -109,7 +109,7 @@ def put_results(
     earlier
         What stays of an earlier run; none of `instances` answers the same prompt.
     """
-    written = ResultFeatures.of(_in_order(instances), one_of(ObjectType, as_type, _AS_TYPE), colors)
+    written = ResultFeatures.of(instances, one_of(ObjectType, as_type, _AS_TYPE), colors)
     write_if_unchanged(place.path, lambda path: write_sealed(path, _parts(written, place.seal, earlier)), place.seen)
 
 
@@ -152,10 +152,10 @@ class ResultFeatures:
         colors: Mapping[str, Color],
         apart: Collection[str] = (),
     ) -> "ResultFeatures":
-        """Return the features of instances; as detections, cells have their nuclei inside."""
+        """Return the features of instances in any order; as detections, cells have their nuclei inside."""
         # To QuPath a cell is a detection: no annotation has a nucleus.
         nuclei = nuclei_of_cells(instances, apart) if as_type is ObjectType.DETECTION else {}
-        return cls(instances, as_type, colors, nuclei)
+        return cls(_in_order(instances), as_type, colors, nuclei)
 
     @property
     def nuclei_by_cell(self) -> dict[str, str]:
