@@ -28,18 +28,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
-        epilog=f"names:\n{summaries()}",
+        epilog=f"names:\n{summaries()}\n\nnumbers behind a name are its sizes, where it has some: scale 1000 30000",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to run; {ALL} runs every one")
     parser.add_argument("--keep", action="store_true", help="table: keep this run to compare later ones with")
     parser.add_argument("--sizes", action="store_true", help="table: also 1,000 to 1,000,000 clicks, which takes long")
     given = parser.parse_args()
-    names = NAMES if given.names == [ALL] else given.names or [DEFAULT]
+    sizes = [name for name in given.names if name.isdecimal()]
+    named = [name for name in given.names if not name.isdecimal()]
+    names = NAMES if named == [ALL] else named or [DEFAULT]
     if unknown := sorted({*names} - {*NAMES}):
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}, and {ALL}")
     # Each benchmark has settings of its own.
-    sys.argv[1:] = [f"--{option}" for option in ("keep", "sizes") if getattr(given, option)]
+    sys.argv[1:] = [*(f"--{option}" for option in ("keep", "sizes") if getattr(given, option)), *sizes]
     for name in names:
         print(f"\n== {name}", flush=True)
         runpy.run_module(f"benchmarks.{name}", run_name="__main__")

@@ -236,6 +236,18 @@ def test_lines_of_progress_are_not_closer_than_they_should_be_and_say_how_long_i
     assert lines[1] == "image 1 of 2, a.svs: 20 of 1000 prompts, 2 per second, about 8 min left in this image"
 
 
+def test_the_time_that_is_left_is_that_of_the_speed_now() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    with Lines(1, lines.append, lambda: now[0]) as watcher:
+        watcher.image_started("a.svs", 1000)
+        watcher.prompts_done(900)  # rejected as soon as they were read
+        for _ in range(3):
+            now[0] += SECONDS_BETWEEN_LINES
+            watcher.prompts_done(10)
+    assert lines[-1] == "image 1 of 1, a.svs: 930 of 1000 prompts, 1 per second, about 70 s left in this image"
+
+
 def test_what_comes_after_the_network_is_told_too() -> None:
     lines: list[str] = []
     now = [0.0]

@@ -71,7 +71,9 @@ class Lines:
         self._images, self._say, self._clock = images, say, clock
         self._ended = 0
         self._said: float | None = None
-        self._name, self._prompts, self._done, self._began = "", 0, 0, 0.0
+        self._name, self._prompts, self._done = "", 0, 0
+        self._before = 0.0, 0
+        """When a line was said before in this image, and how many of its prompts were done then."""
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +85,8 @@ class Lines:
 
     def image_started(self, name: str, prompts: int) -> None:
         """Say which image it is."""
-        self._name, self._prompts, self._done, self._began = name, prompts, 0, self._clock()
+        self._name, self._prompts, self._done = name, prompts, 0
+        self._before = self._clock(), 0
         self._now_and_then(lambda: f"image {self._ended + 1} of {self._images}, {name}: {prompts} prompts")
 
     def prompts_done(self, count: int) -> None:
@@ -108,7 +111,10 @@ class Lines:
             self._say(line())
 
     def _far(self) -> str:
-        speed = self._done / max(self._clock() - self._began, 1e-9)
+        # Since the line before: many prompts may be rejected in no time, and others take as long as they take.
+        (then, done), now = self._before, self._clock()
+        self._before = now, self._done
+        speed = (self._done - done) / max(now - then, 1e-9)
         left = (self._prompts - self._done) / max(speed, 1e-9)
         return (
             f"image {self._ended + 1} of {self._images}, {self._name}: {self._done} of {self._prompts} prompts, "
