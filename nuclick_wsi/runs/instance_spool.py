@@ -87,7 +87,7 @@ class InstanceSpool(InstancesInOrder):
                 self._on_step(done, len(self))
             yield self._read(number)
 
-    def __getitem__(self, place: int) -> Instance:
+    def __getitem__(self, place: int, /) -> Instance:
         """Return the instance that has a place in the order of files."""
         return self._read(self._in_order()[place])
 

@@ -2,17 +2,17 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.formats.colors import Color, color_of
-from nuclick_wsi.instances import Instance, Rejection
+from nuclick_wsi.instances import Instance, Instances, Rejection
 from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.segmentation.engine import Reading
 from nuclick_wsi.slides.slide import Slide
@@ -21,16 +21,6 @@ MOST_OF_A_SHEET = 24
 """Crops of the least sure, and of each class."""
 MOST_CLASSES = 20
 NO_CLASS: Color = (255, 220, 0)
-
-
-class Instances(Protocol):
-    """Instances that are gone through, or looked at by their place: a million of them are on disk."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Instance]: ...
-
-    def __getitem__(self, place: int, /) -> Instance: ...
 
 
 @dataclass(frozen=True, slots=True)
