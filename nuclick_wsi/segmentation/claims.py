@@ -4,8 +4,10 @@ It takes patches and what some of them give up, and ranks, for each such pixel, 
 gives the pixels away by it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,22 @@ from nuclick_wsi.segmentation.winners import ON_SIGNAL
 
 Numbers = NDArray[np.int64]
 
+PackedMask: TypeAlias = NDArray[np.uint8]
+"""A mask in bits: thousands of patches give up a part of themselves in one round."""
 _MOST = np.iinfo(np.int32).max
 _TOGETHER = 1_000_000
 """Claims that are ranked at once, about: memory grows with it, and no result depends on it."""
+
+
+def packed(mask: Mask) -> PackedMask:
+    """Return a mask in bits."""
+    return np.packbits(mask)
+
+
+def unpacked(bits: PackedMask, shape: tuple[int, ...]) -> Mask:
+    """Return the mask of a shape that was packed."""
+    mask: Mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(np.bool_)
+    return mask
 
 
 @dataclass(slots=True, eq=False)
@@ -33,14 +48,14 @@ class Claims:
     ----------
     owners
         Of each claim, the number of its patch, int32.
-    places
-        Of each claim, its pixel as a flat index into its patch's window, int32.
+    positions
+        Of each pixel, its row and column on the grid, int32 (n, 2).
     starts
         Where the claims of each pixel begin, and the end of the last.
     """
 
     owners: NDArray[np.int32]
-    places: NDArray[np.int32]
+    positions: NDArray[np.int32]
     starts: Numbers
     _best: Numbers = field(init=False)
     """Of each pixel, the claim that it goes to; the one before its first, as long as nobody has it."""
@@ -84,7 +99,7 @@ class Ranking:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_frame", _Frame.around(self.patches))
 
-    def below(self, given_up: Mapping[int, Mask], on_step: Callable[[int, int], None]) -> Iterator[Claims]:
+    def below(self, given_up: Mapping[int, PackedMask], on_step: Callable[[int, int], None]) -> Iterator[Claims]:
         """Yield the claims on pixels that their first winners give up, without those of the winners.
 
         A pixel goes first to the one whose own signal it is, then to the higher probability, then to the nearer signal,
@@ -108,20 +123,21 @@ class Ranking:
         if waiting:
             yield self._ranked(np.concatenate(waiting))
 
-    def _keys(self, corner: Corner, given_up: Mapping[int, Mask]) -> list[Numbers]:
+    def _keys(self, corner: Corner, given_up: Mapping[int, PackedMask]) -> list[Numbers]:
         """Return the keys of the claims on what is given up in a square."""
         parts = self.squares.parts[corner]
         givers = [place for place, part in enumerate(parts) if part.index in given_up]
         free = np.zeros((SIDE, SIDE), np.bool_)
         for place in givers:
-            free[parts[place].there] |= given_up[parts[place].index][parts[place].own]
+            part = parts[place]
+            free[part.there] |= unpacked(given_up[part.index], self.patches[part.index].mask.shape)[part.own]
         if not free.any():
             return []
         keys = []
         for part in self.squares.meeting(corner, givers):
             claimed = self.patches[part.index].mask[part.own] & free[part.there]
             if part.index in given_up:
-                claimed &= ~given_up[part.index][part.own]
+                claimed &= ~unpacked(given_up[part.index], self.patches[part.index].mask.shape)[part.own]
             if claimed.any():
                 keys.append(self._frame.keys(self.patches[part.index], part, claimed))
         return keys
@@ -139,11 +155,9 @@ class Ranking:
         equals = order[tied]
         distances = _distances(patches, owners[equals], np.stack([rows[equals], columns[equals]], axis=1))
         order[tied] = equals[np.lexsort((self.ranks[owners[equals]], distances, by_strength[equals]))]
-        corners = np.array([(patch.window.y, patch.window.x, patch.window.width) for patch in patches])
-        top, left, width = corners[owners].T
-        places = (rows - top) * width + columns - left
         starts = np.append(np.flatnonzero(is_first), len(pixels))
-        return Claims(owners[order].astype(np.int32), places[order].astype(np.int32), starts)
+        positions = np.stack([rows[is_first], columns[is_first]], axis=1).astype(np.int32)
+        return Claims(owners[order].astype(np.int32), positions, starts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.segmentation.arrays import Mask, Pixels
-from nuclick_wsi.segmentation.claims import Claims, Numbers, Ranking
+from nuclick_wsi.segmentation.claims import Claims, Numbers, PackedMask, Ranking, packed
 from nuclick_wsi.segmentation.masks import bounding_box, inside_box, keep_touched, label_parts
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.squares import Squares
@@ -152,7 +152,7 @@ class Contest:
     def _freed(self, fallen: dict[int, Places]) -> dict[Claims, Numbers]:
         """Return the claims on what patches give up, each with the numbers of the pixels."""
         freed: dict[Claims, list[Numbers]] = {}
-        first: dict[int, Mask] = {}
+        first: dict[int, PackedMask] = {}
         for index, places in fallen.items():
             never_fell = np.zeros(self.patches[index].mask.size, np.bool_)
             never_fell[places] = True
@@ -164,7 +164,7 @@ class Contest:
                 if not gone.all():
                     self._inherited.setdefault(index, {})[claims] = inherited.of(~gone)
             if never_fell.any():
-                first[index] = never_fell.reshape(self.patches[index].mask.shape)
+                first[index] = packed(never_fell)
         fell_before = {claims: np.concatenate(pixels) for claims, pixels in freed.items()}
         told = partial(self.on_step, f"overlaps, round {self._rounds}: what was given up")
         return fell_before | {claims: claims.pixels for claims in self._ranking.below(first, told)}
@@ -177,7 +177,8 @@ class Contest:
         gaining = set()
         for owner, of_owner in zip(owners.tolist(), np.split(order, begins[1:]), strict=False):
             if owner < moving:
-                gained = _Inherited(pixels[of_owner], claims.places[best[of_owner]])
+                of_pixels = pixels[of_owner]
+                gained = _Inherited(of_pixels, self._places(owner, claims.positions[of_pixels]))
                 self._won[owner].ravel()[gained.places] = True
                 self._has[owner] += len(gained.places)
                 self._gained.setdefault(owner, []).append(gained.places)
@@ -185,6 +186,12 @@ class Contest:
                 of_patch[claims] = of_patch[claims].and_more(gained) if claims in of_patch else gained
                 gaining.add(owner)
         return gaining
+
+    def _places(self, index: int, positions: NDArray[np.int32]) -> Places:
+        """Return positions on the grid as places in a patch's window."""
+        window = self.patches[index].window
+        places: Places = (positions[:, 0] - window.y) * np.int32(window.width) + positions[:, 1] - window.x
+        return places
 
     def _has_lost(self, index: int) -> bool:
         """Whether a patch has not all of its mask."""
