@@ -4,9 +4,8 @@ An edit cuts and inserts whole elements: all else stays byte for byte, elements 
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from io import BytesIO
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -32,15 +31,21 @@ class Edit:
 
     Attributes
     ----------
+    add
+        Gone through once where the edit is made: they need not be in memory.
     attributes
         What a group's attributes become.
     """
 
-    drop: Iterable[int] = ()
-    add: Sequence[Annotation] = ()
-    drop_groups: Iterable[int] = ()
-    add_groups: Sequence[Group] = ()
+    drop: Collection[int] = ()
+    add: Collection[Annotation] = ()
+    drop_groups: Collection[int] = ()
+    add_groups: Collection[Group] = ()
     attributes: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether anything is to change."""
+        return any(map(len, (self.drop, self.add, self.drop_groups, self.add_groups, self.attributes)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,20 +65,23 @@ class Document:
         return self.parsed.groups
 
     def edited(self, edit: Edit) -> bytes:
-        """Return the text with an edit made.
+        """Return the text with an edit made, as `pieces` says it."""
+        return b"".join(self.pieces(edit))
+
+    def pieces(self, edit: Edit) -> Iterator[bytes | memoryview]:
+        """Yield the text with an edit made in pieces, of which there may be much more than memory is for.
 
         Numbers are written as the file writes them: with decimal commas where it has some, for then the ASAP that
         wrote it reads no others.
         """
         parsed, comma = self.parsed, self.parsed.has_commas
-        known = {group.name for group in self.groups} | {group.name for group in edit.add_groups}
-        assert {one.group for one in edit.add} <= known | {None}, "ASAP refuses a file with a group that is not listed"
+        known = {group.name for group in self.groups} | {group.name for group in edit.add_groups} | {None}
         changes: list[_Change] = []
         changes += [(_with_space(parsed.data, parsed.annotation_spans[index]), ()) for index in edit.drop]
         changes += [(_with_space(parsed.data, parsed.group_spans[index]), ()) for index in edit.drop_groups]
         changes += [self._set_attributes(index, attributes) for index, attributes in edit.attributes.items()]
         if edit.add:
-            texts = (annotation_text(one, comma) for one in edit.add)
+            texts = (annotation_text(_in_group(one, known), comma) for one in edit.add)
             changes.append(_insertion(parsed.data, parsed.annotations_end, texts))
         if edit.add_groups:
             changes.append(_insertion(parsed.data, parsed.groups_end, map(group_text, edit.add_groups)))
@@ -134,14 +142,17 @@ def _insertion(data: bytes, end: int, texts: Iterable[str]) -> _Change:
     return (start, start), texts if start < end else chain(texts, ("\n\t",))
 
 
-def _spliced(data: bytes, changes: Iterable[_Change]) -> bytes:
-    """Return the text with its changes made; theirs is generated as it is written, for there may be much of it."""
+def _in_group(one: Annotation, known: Set[str | None]) -> Annotation:
+    assert one.group in known, "ASAP refuses a file with a group that is not listed"
+    return one
+
+
+def _spliced(data: bytes, changes: Iterable[_Change]) -> Iterator[bytes | memoryview]:
+    """Yield the text with its changes made; theirs is generated as it is written, for there may be much of it."""
     view = memoryview(data)
-    out = BytesIO()
     done = 0
     for (start, end), texts in sorted(changes, key=itemgetter(0)):
-        out.write(view[done:start])
-        out.writelines(text.encode() for text in texts)
+        yield view[done:start]
+        yield from (text.encode() for text in texts)
         done = end
-    out.write(view[done:])
-    return out.getvalue()
+    yield view[done:]

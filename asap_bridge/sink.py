@@ -6,6 +6,7 @@ is being written; writes it whole or not at all.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -13,13 +14,14 @@ import orjson
 from asap_bridge.annotations import Annotation, Group
 from asap_bridge.document import Document, Edit, read_stamped
 from asap_bridge.names import ResultName, is_result_group, outer_group, result_group, unchanged_result
-from asap_bridge.results import annotations_of_instance, color_of_class
+from asap_bridge.new_outlines import NewOutlines
+from asap_bridge.results import color_of_class
 from nuclick_wsi.errors import FileChangedError, PromptError, ResultError
 from nuclick_wsi.files import back_up
 from nuclick_wsi.leftovers import remove_leftovers
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.runs.jobs import NO_PROMPTS_LEFT, Results, Written
-from nuclick_wsi.shared_files import Stamp, replace_if_unchanged
+from nuclick_wsi.shared_files import Stamp, write_if_unchanged
 
 _DATE = "date"
 _ATTEMPTS = 20
@@ -93,8 +95,7 @@ class AsapSink:
     def _replace(self, document: Document, seen: Stamp, edit: Edit, keeps_copy: bool) -> Path | None:
         # A link stays one: what it points to is replaced.
         target = self.path.resolve()
-        content = document.edited(edit)
-        if content == document.parsed.data:
+        if not edit:
             return None
         if not target.stat().st_mode & 0o222:
             raise ResultError(
@@ -103,7 +104,7 @@ class AsapSink:
         is_first = not any(is_result_group(group.name) for group in document.groups)
         backup = back_up(target) if is_first or keeps_copy else None
         try:
-            replace_if_unchanged(target, content, seen)
+            write_if_unchanged(target, partial(_write, document, edit), seen)
         except FileChangedError:
             if backup is not None and backup.is_new:
                 backup.path.unlink()  # of what the other program has replaced itself; the next attempt keeps its save
@@ -111,34 +112,34 @@ class AsapSink:
         return None if backup is None else backup.path
 
 
+def _write(document: Document, edit: Edit, path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(document.pieces(edit))
+
+
 def _edit(document: Document, results: Results, now: datetime) -> Edit:
     """Return what makes a file's results these."""
     written = list(map(unchanged_result, document.annotations))
     users = _taken(document.annotations, written)
-    instances = [one for one in results.instances if one.prompt_id not in users]
-    wanted: dict[str, Annotation] = {}
-    kinds: dict[str | None, set[ObjectKind]] = {}
-    for instance in instances:
-        color = color_of_class(instance.class_name, results.class_colors)
-        for ring in annotations_of_instance(instance, color):
-            wanted[ring.name] = ring
-            kinds.setdefault(ring.group, set()).add(instance.kind)
-    drop = []
-    for index, (one, name) in enumerate(zip(document.annotations, written, strict=True)):
-        if name is None or name.prompt_id in users or name.prompt_id in results.unread:
-            continue
-        if one.name in wanted and wanted[one.name].group == one.group:
-            del wanted[one.name]
-        else:
-            drop.append(index)
+    ours = [
+        index
+        for index, name in enumerate(written)
+        if name is not None and name.prompt_id not in users and name.prompt_id not in results.unread
+    ]
+    there: dict[tuple[str, str | None], int] = {}
+    for index in ours:
+        one = document.annotations[index]
+        there.setdefault((one.name, one.group), index)
+    new = NewOutlines(results, users, there)
+    drop = [index for index in ours if index not in new.kept]
     groups = [
         group
-        for class_name in sorted({one.class_name for one in instances}, key=lambda name: (name is not None, name or ""))
-        for group in _groups(class_name, kinds, results, now)
+        for class_name in sorted(new.classes, key=lambda name: (name is not None, name or ""))
+        for group in _groups(class_name, new.kinds, results, now)
     ]
-    differing = [*wanted.values(), *(document.annotations[index] for index in drop)]
-    changed = {outer_group(one.group) for one in differing if one.group is not None}
-    return _with_groups(document, drop, list(wanted.values()), groups, changed)
+    differing = new.groups | {document.annotations[index].group for index in drop}
+    changed = {outer_group(group) for group in differing if group is not None}
+    return _with_groups(document, drop, new, groups, changed)
 
 
 def _left_behind(path: Path) -> str:
@@ -181,7 +182,7 @@ def _groups(
 
 
 def _with_groups(
-    document: Document, drop: Sequence[int], add: Sequence[Annotation], groups: Sequence[Group], changed: set[str]
+    document: Document, drop: Sequence[int], add: NewOutlines, groups: Sequence[Group], changed: set[str]
 ) -> Edit:
     """Return the whole edit: groups that are new, those that say something else now, and those that are empty."""
     places = {group.name: index for index, group in enumerate(document.groups)}
@@ -193,7 +194,7 @@ def _with_groups(
                 attributes[places[group.name]] = group.attributes
     dropped = set(drop)
     needed = {one.group for index, one in enumerate(document.annotations) if index not in dropped}
-    needed |= {one.group for one in add} | {group.name for group in groups}
+    needed |= add.groups | {group.name for group in groups}
     empty = _empty_groups(document.groups, needed)
     return Edit(
         drop=drop,

@@ -30,7 +30,7 @@ def main() -> None:
         prog="python -m benchmarks",
         usage="%(prog)s [-h] [NAME ... [ARGUMENT ...]]",
         description=__doc__,
-        epilog=f"names:\n{summaries()}",
+        epilog=f"names:\n{summaries()}\n\nwhat follows a name is for the benchmark itself: scale 1000 30000",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to run; {ALL} runs every one")

@@ -3,6 +3,9 @@
 Squiggles lie at random on 4,096 x 4,096 px, so more of them lie more on each other: of 20,000, some ten on each pixel.
 Instead of a network, a ragged disc about each squiggle is probable: what is measured is all else. Each number runs in
 a process of its own: `python -m benchmarks.crowd [SQUIGGLES ...]`.
+
+`python -m benchmarks.crowd --settle [SQUIGGLES]` settles so many alone, as dense as 20,000 are, and counts the pixels
+that are given up in each round and the islands that they make.
 """
 
 import json
@@ -10,20 +13,24 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from nuclick_wsi.choices import ReaderChoice
 from nuclick_wsi.geometry import Point, Size
 from nuclick_wsi.instances import Instance, PromptSet
 from nuclick_wsi.models.card import ModelCard
-from nuclick_wsi.prompts import ObjectKind, Prompt, Squiggle, prompt_id
+from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Squiggle, prompt_id
 from nuclick_wsi.scale import PixelSize, Window
+from nuclick_wsi.segmentation.claims import Claims, Numbers
+from nuclick_wsi.segmentation.contest import Contest
 from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.result_cache import NoCache
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
@@ -69,7 +76,7 @@ class DiscSegmenter:
             created=date(2026, 1, 1),
         )
         rng = np.random.default_rng(0)
-        self._shapes = [_disc(self.card.crop_size, rng) for _ in range(64)]
+        self.shapes = [_disc(self.card.crop_size, rng) for _ in range(64)]
 
     def around(self, view: View) -> Window:
         return view.window
@@ -78,7 +85,7 @@ class DiscSegmenter:
         for tile in tiles:
             for view in tile.tile.views:
                 field.signals(view)
-                yield view, self._shapes[view.prompt % len(self._shapes)]
+                yield view, self.shapes[view.prompt % len(self.shapes)]
 
 
 def _disc(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -111,7 +118,61 @@ def measured(count: int) -> dict[str, float]:
     return {"instances": instances, "peak": peak, "seconds": seconds}
 
 
+def settled(count: int) -> None:
+    """Settle discs as dense as those of 20,000; print what it takes, and what is given up on the way."""
+    side = int(SIDE * np.sqrt(count / SQUIGGLES[-1]))
+    contest, given_up = _Watched([*_patches(count, side)], 800), np.zeros((side + 1024, side + 1024), np.bool_)
+    begun = time.process_time()
+    contest.settle()
+    seconds = time.process_time() - begun
+    print(f"{count} on {side} px: {seconds:.1f} s, {len(contest.in_motion)} rounds with so many masks in motion:")
+    print(*contest.in_motion)
+    for number, parts in enumerate(contest.given_up):
+        for window, part in parts:
+            given_up[window.y + 512 : window.bottom + 512, window.x + 512 : window.right + 512] |= part
+        if number in (0, len(contest.given_up) - 1):
+            sizes = np.bincount(ndimage.label(given_up)[0].ravel())[1:]
+            print(
+                f"given up by round {number + 1}: {sizes.sum() / side**2:.3f}, {len(sizes)} islands up to {sizes.max()}"
+            )
+
+
+def _patches(count: int, side: int) -> Iterator[Patch]:
+    shapes = DiscSegmenter().shapes
+    rows, columns = np.mgrid[-20:20, -1:2].reshape(2, -1) + 256
+    for number, (x, y) in enumerate(np.random.default_rng(0).integers(0, side, (count, 2)).tolist()):
+        prompt = Prompt(f"{number:06}", ObjectKind.GLAND, Click(Point(x, y)))
+        window = Window(x - 256, y - 256, 512, 512)
+        said, signal = shapes[number % len(shapes)], np.stack([rows, columns], axis=1)
+        yield Patch.cropped(prompt, window, said >= 0.5, said, np.add(signal, (window.y, window.x)))
+
+
+class _Watched(Contest):
+    """A contest that keeps what is given up in each round."""
+
+    def settle(self) -> None:
+        self.in_motion: list[int] = []
+        self.given_up: list[list[tuple[Window, NDArray[np.bool_]]]] = []
+        super().settle()
+
+    def _round(self, open_claims: Collection[int], smallest_px: int) -> set[int]:
+        self.in_motion.append(len(open_claims))
+        return super()._round(open_claims, smallest_px)
+
+    def _freed(self, fallen: dict[int, NDArray[np.int32]]) -> dict[Claims, Numbers]:
+        parts = []
+        for index, places in fallen.items():
+            part = np.zeros(self.patches[index].mask.shape, np.bool_)
+            part.ravel()[places] = True
+            parts.append((self.patches[index].window, part))
+        self.given_up.append(parts)
+        return super()._freed(fallen)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--settle"]:
+        settled(int((*sys.argv[2:], 1500)[0]))
+        return
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measured(int(sys.argv[2]))))
         return

@@ -111,8 +111,12 @@ def measured(clicks: int) -> dict[str, Any]:
             sink.write(Results(spool, {}, [], {}))
             done = time.process_time()
         written = (folder / "results.geojson").stat().st_size / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"side": side, "peak": peak, "seconds": done - begun, "writing": done - writing, "written": written}
+    return {"side": side, "peak": peak_mb(), "seconds": done - begun, "writing": done - writing, "written": written}
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def write_table(path: Path, clicks: int, across: int) -> None:

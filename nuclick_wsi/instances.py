@@ -4,10 +4,10 @@ Every prompt ends as exactly one of the two; nothing is dropped in silence, not 
 """
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nuclick_wsi.accepted import all_of
 from nuclick_wsi.choices import LOOK_AT_BELOW
@@ -99,6 +99,16 @@ def order_in_files(instance: Instance) -> tuple[int, str]:
     return (instance.class_name or "").count(":"), instance.prompt_id
 
 
+class Instances(Protocol):
+    """Instances that are gone through, or looked at by their place: a million of them are on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Instance]: ...
+
+    def __getitem__(self, place: int, /) -> Instance: ...
+
+
 class InstancesInOrder(Collection[Instance]):
     """Instances that are gone through in the order of files, so that nobody has to sort them or look what there is."""
 
@@ -106,6 +116,10 @@ class InstancesInOrder(Collection[Instance]):
     @abstractmethod
     def kinds(self) -> Set[ObjectKind]:
         """What kinds of object are among them."""
+
+    @abstractmethod
+    def __getitem__(self, place: int, /) -> Instance:
+        """Return the instance that has a place in the order of files."""
 
 
 def unsure(instances: Iterable[Instance], limit: float = LOOK_AT_BELOW) -> list[Instance]:

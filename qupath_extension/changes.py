@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 import orjson
 import shapely
@@ -19,6 +20,8 @@ from nuclick_wsi.runs.written_objects import WrittenObject
 from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 from qupath_extension.qpdata.rois import Roi, RoiKind
 
+Packed: TypeAlias = bytes
+"""A feature as text: hundreds of thousands of them as values would take several times as much."""
 _NEARLY_PX = 0.02
 """How far apart two outlines may be that are the same: QuPath keeps most vertices in single precision."""
 
@@ -41,7 +44,7 @@ class Changes:
     Attributes
     ----------
     add, replace
-        Features to write; an object of the same id that is there goes.
+        Packed features to write, by id; an object of the same id that is there goes.
     remove
         Ids of objects whose prompts have no outline any more.
     kept
@@ -50,34 +53,44 @@ class Changes:
         The records to keep of all objects that are neither added nor replaced.
     """
 
-    add: list[Json] = field(default_factory=list)
-    replace: list[Json] = field(default_factory=list)
+    add: dict[str, Packed] = field(default_factory=dict)
+    replace: dict[str, Packed] = field(default_factory=dict)
     remove: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     kept: dict[str, Why] = field(default_factory=dict)
     written: dict[str, list[WrittenObject]] = field(default_factory=dict)
 
     @property
-    def new(self) -> list[Json]:
+    def new(self) -> dict[str, Packed]:
         """All features to write."""
-        return self.add + self.replace
+        return self.add | self.replace
+
+    def new_content(self) -> bytes:
+        """Return them as a GeoJSON FeatureCollection."""
+        return b'{"type":"FeatureCollection","features":[' + b",".join(self.new.values()) + b"]}"
 
     @property
     def obsolete(self) -> list[str]:
         """The ids of all objects that go."""
-        return self.remove + [feature["id"] for feature in self.replace]
+        return [*self.remove, *self.replace]
 
 
-def written_object_of(one: PathObject, feature: Json | None) -> WrittenObject:
+def packed(feature: Json) -> Packed:
+    """Return a feature as text."""
+    # Copied: what orjson returns keeps the room of several times its length from being used again.
+    return bytes(memoryview(orjson.dumps(feature)))
+
+
+def written_object_of(one: PathObject, feature: Packed | None) -> WrittenObject:
     """Return the record of an object as it is now, written for a feature."""
     properties = json.dumps([one.type.value, one.class_name, one.name, one.is_locked])
     shape = _shape(one.roi) if one.nucleus is None else _shape(one.roi) + _shape(one.nucleus)
     return WrittenObject(shape, properties, digest(feature) if feature else b"")
 
 
-def digest(feature: Json) -> bytes:
-    """Return a digest of a feature."""
-    return hashlib.sha256(orjson.dumps(feature, option=orjson.OPT_SORT_KEYS)).digest()
+def digest(feature: Packed) -> bytes:
+    """Return a digest of a feature, in whatever order it says things."""
+    return hashlib.sha256(orjson.dumps(orjson.loads(feature), option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def plan_changes(
@@ -95,12 +108,12 @@ def plan_changes(
     written
         The records of what earlier runs wrote, by id.
     features
-        What there is to be, each with its prompt's id.
+        What there is to be, each with its prompt's id; gone through once, and packed at once.
     spared
         Prompts that are there but were not asked for: what was written for them stays.
     """
     plan = _Plan(objects, written)
-    wanted = {feature["id"]: feature for feature in features}
+    wanted = {feature["id"]: packed(feature) for feature in features}
     for identity, feature in wanted.items():
         plan.want(identity, feature)
     for identity in written.keys() - wanted.keys():
@@ -122,15 +135,15 @@ class _Plan:
             if one.type is PathObjectType.ANNOTATION and one.id not in written:
                 self._regions.add(_shape(one.roi))
 
-    def want(self, identity: str, feature: Json) -> None:
+    def want(self, identity: str, feature: Packed) -> None:
         """Have an object for a feature."""
         found, written = self._found.get(identity, []), list(self._written.get(identity, ()))
         matches = [_matching(one, written) for one in found]
         if not found and any(one.shape in self._regions for one in written):
             self._keep(identity, Why.CONVERTED)  # QuPath gives the annotation that it makes of a detection a new id
         elif not found:
-            self.changes.add.append(feature)
-        elif not written and all(_looks_like(one, feature) for one in found):
+            self.changes.add[identity] = feature
+        elif not written and _all_look_like(found, orjson.loads(feature)):
             self.changes.unchanged.append(identity)  # imported, or from before the journal was lost
             self.changes.written[identity] = [written_object_of(one, feature) for one in found]
         elif None in matches:
@@ -139,7 +152,7 @@ class _Plan:
             self.changes.unchanged.append(identity)
             self.changes.written[identity] = written
         else:
-            self.changes.replace.append(feature)
+            self.changes.replace[identity] = feature
 
     def want_gone(self, identity: str, spared: bool) -> None:
         """Have no object for a prompt that has no outline, unless it was not asked for."""
@@ -184,6 +197,10 @@ def _shape(roi: Roi | None) -> bytes:
         return b""
     outline = shapely.to_wkb(roi.geometry) if roi.geometry is not None else roi.vertices.tobytes()
     return hashlib.sha256(repr(roi.plane).encode() + outline).digest()
+
+
+def _all_look_like(found: Iterable[PathObject], feature: Json) -> bool:
+    return all(_looks_like(one, feature) for one in found)
 
 
 def _looks_like(one: PathObject, feature: Json) -> bool:

@@ -6,14 +6,10 @@ The image's data.qpdata is replaced whole or not at all.
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
-import orjson
-
 from nuclick_wsi.choices import ObjectType
 from nuclick_wsi.errors import ProjectError
 from nuclick_wsi.files import temporary_beside
-from nuclick_wsi.formats.earlier_results import NUCLEI
-from nuclick_wsi.formats.geojson import feature_collection
-from nuclick_wsi.json_values import Json
+from nuclick_wsi.formats.geojson import ResultFeatures
 from nuclick_wsi.leftovers import remove_leftovers
 from nuclick_wsi.prompts import ObjectChoice, cell_id
 from nuclick_wsi.runs.jobs import NO_PROMPTS_LEFT, Results, Written
@@ -116,29 +112,30 @@ class HierarchyEntry:
         known: Mapping[str, Sequence[WrittenObject]],
         stale: Set[str],
     ) -> Changes:
-        instances = [one for one in results.instances if one.prompt_id not in stale]
+        instances = results.instances
+        if stale:
+            instances = [one for one in instances if one.prompt_id not in stale]
         apart: set[str] = set()
         while True:
-            collection = feature_collection(instances, self._as_type, results.class_colors, apart)
-            changes = plan_changes(objects, known, collection["features"], {*self._spared, *stale})
+            features = ResultFeatures.of(instances, self._as_type, results.class_colors, apart)
+            changes = plan_changes(objects, known, features.features(), {*self._spared, *stale})
             # A nucleus that the user has changed stays as it is: its cell gets none inside.
             staying = {one.id for one in objects} - set(changes.remove)
-            theirs = {nucleus for nucleus in collection.get(NUCLEI, {}).values() if nucleus in staying}
+            theirs = {nucleus for nucleus in features.nuclei_by_cell.values() if nucleus in staying}
             if not theirs:
                 return changes
             apart |= theirs
 
     def _rewrite(self, changes: Changes, is_first: bool) -> None:
         assert self._read is not None, "a file is read before it is written"
-        content = orjson.dumps({"type": "FeatureCollection", "features": changes.new})
         with temporary_beside(self._path) as temporary:
-            self._qupath.rewrite(self._path, temporary, changes.obsolete, content)
+            self._qupath.rewrite(self._path, temporary, changes.obsolete, changes.new_content())
             # Only a file that our own reader finds whole is put in place.
             objects = read_image_data(temporary).objects
             written = {one.id: one for one in objects if one.id is not None}
             made = {
-                feature["id"]: written_object_of(_made(written, feature, self._path), feature)
-                for feature in changes.new
+                identity: written_object_of(_made(written, identity, self._path), feature)
+                for identity, feature in changes.new.items()
             }
             self._written.add(made)
             stamp = stamp_of(temporary)
@@ -148,10 +145,10 @@ class HierarchyEntry:
         update_summary(self._path, objects)
 
 
-def _made(written: dict[str, PathObject], feature: Json, path: Path) -> PathObject:
-    found = written.get(feature["id"])
+def _made(written: dict[str, PathObject], identity: str, path: Path) -> PathObject:
+    found = written.get(identity)
     if found is None:
-        raise ProjectError(f"{path}: QuPath left out the object {feature['id']}, so the file is left as it was.")
+        raise ProjectError(f"{path}: QuPath left out the object {identity}, so the file is left as it was.")
     return found
 
 

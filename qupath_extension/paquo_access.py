@@ -98,7 +98,8 @@ class QuPath:
         with self._guarded(source):
             head, contents = self._read_all(source)
             hierarchy = self._hierarchy_in(contents)
-            gone = [one for one in hierarchy.getAllObjects(False) if str(one.getID()) in obsolete] if obsolete else []
+            ids = set(obsolete)
+            gone = [one for one in hierarchy.getAllObjects(False) if str(one.getID()) in ids] if ids else []
             hierarchy.removeObjects(self._list(gone), True)
             self._add(hierarchy, self._objects_of(features))
             is_hierarchy = self.java_class("qupath.lib.objects.hierarchy.PathObjectHierarchy")

@@ -275,5 +275,8 @@ class Quiet:
     def prompts_done(self, count: int) -> None:
         pass
 
+    def step_done(self, what: str, done: int, total: int) -> None:
+        pass
+
     def image_ended(self, report: ImageReport) -> None:
         pass

@@ -5,7 +5,8 @@ import random
 import stat
 import threading
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -213,7 +214,7 @@ def test_the_file_is_backed_up_once_before_the_first_change(file: Path) -> None:
     assert (file.parent / "slide.xml.backup").read_bytes() == before
 
 
-@pytest.mark.parametrize("step", ["back_up", "replace_if_unchanged"])
+@pytest.mark.parametrize("step", ["back_up", "write_if_unchanged"])
 def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
     file: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +231,41 @@ def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
     write(file, instance(0))
     assert len(ours(Asap(file))) == 1
     assert (file.parent / "slide.xml.backup").read_bytes() == before
+
+
+class Made(Collection[Instance]):
+    """Instances that are made when they are gone through, as those of a run come from a file."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, one: object) -> bool:
+        return one in list(self)
+
+    def __iter__(self) -> Iterator[Instance]:
+        turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+        circle = 9 * np.column_stack((np.cos(turn), np.sin(turn)))
+        for number in range(self._count):
+            polygon = Polygon((circle + 30 * number).round(2))
+            name = f"00000000-0000-4000-8000-{number:012d}"
+            yield Instance(name, ObjectKind.NUCLEUS, polygon, "Tumor", Plane(), 1.0, 0.9)
+
+
+def test_results_are_not_in_memory_as_a_whole(file: Path) -> None:
+    sink = AsapSink(file, lambda: FIRST)
+    tracemalloc.start()
+    try:
+        sink.write(Results(Made(1500), {}, [MODEL], {}))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(names(file, "NuClick: Tumor")) == 1500
+    assert most < file.stat().st_size / 5
+    assert AsapSink(file, lambda: SECOND).write(Results(Made(1500), {}, [MODEL], {})).remarks == ()
+    assert "2027-01-01" not in file.read_text(), "nothing is new, so nothing is written"
 
 
 def save_in_pieces(path: Path, content: bytes) -> None:
@@ -291,14 +327,14 @@ def test_results_come_into_what_was_saved_since_the_run_read_it_and_the_run_says
 def test_a_file_that_is_saved_again_and_again_is_refused_in_words_and_keeps_the_last_save(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace, saves = sink_module.replace_if_unchanged, []
+    replace, saves = sink_module.write_if_unchanged, []
 
-    def saved_first(path: Path, content: bytes, seen: Stamp) -> None:
+    def saved_first(path: Path, content: Callable[[Path], object], seen: Stamp) -> None:
         saves.append(len(saves))
         by_asap(path, lambda opened: opened.annotations[0].update(Name=f"save {len(saves)}"))
         replace(path, content, seen)
 
-    monkeypatch.setattr(sink_module, "replace_if_unchanged", saved_first)
+    monkeypatch.setattr(sink_module, "write_if_unchanged", saved_first)
     with pytest.raises(ResultError, match=r"slide\.xml: was saved by another program again .*Close the slide in ASAP"):
         write(file, instance(0))
     assert Asap(file).annotations[0]["Name"] == f"save {len(saves)}"

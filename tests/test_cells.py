@@ -20,6 +20,7 @@ from test_run import NUCLEI, clicks, record, results
 from nuclick_wsi.choices import ObjectType, ProjectAccess
 from nuclick_wsi.cli.convert import ConvertRequest, convert
 from nuclick_wsi.cli.run import RunRequest, run_target
+from nuclick_wsi.formats import cells as cells_module
 from nuclick_wsi.formats.cells import nuclei_of_cells
 from nuclick_wsi.formats.drawings import Drawing, Mark, prompts_of_drawings
 from nuclick_wsi.formats.geojson import feature_collection
@@ -77,6 +78,34 @@ def test_a_cell_has_the_one_nucleus_of_which_it_holds_more_than_half(
 ) -> None:
     assert pairs([cell("c", 0, 0, 10, 10), *others]) == found
     assert pairs([*others[::-1], cell("c", 0, 0, 10, 10)]) == found
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 500])
+def test_pairs_are_those_of_looking_at_each_cell_and_each_nucleus(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells_module, "_AT_ONCE", at_once)
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(160):
+        x, y = rng.uniform(0, 1500, 2).round(2)
+        kind, side = ((ObjectKind.CELL, 40), (ObjectKind.NUCLEUS, 24))[number % 2]
+        middle = (x, y) if number % 2 == 0 else np.add(made[-1].polygon.centroid.coords[0], rng.uniform(-30, 30, 2))
+        edges = (*np.subtract(middle, side / 2), *np.add(middle, side / 2))
+        plane, name = Plane(z=int(rng.integers(2))), "ab"[int(rng.integers(5)) // 4]
+        made.append(outline(f"{number:03}", kind, edges, plane=plane, class_name=name))
+    expected = {}
+    for one in made:
+        inner = [
+            other
+            for other in made
+            if (one.kind, other.kind, other.plane) == (ObjectKind.CELL, ObjectKind.NUCLEUS, one.plane)
+            and other.polygon.intersection(one.polygon).area > other.polygon.area / 2
+        ]
+        if len(inner) == 1 and inner[0].class_name == one.class_name:
+            expected[one.prompt_id] = inner[0].prompt_id
+    assert len(expected) > 10
+    assert pairs(made) == expected
 
 
 def test_a_nucleus_ends_where_its_cell_ends_and_its_area_too() -> None:

@@ -1,8 +1,11 @@
 """What becomes of our objects in a hierarchy, by what is there and what we remember; no QuPath is needed."""
 
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 import shapely
 
@@ -12,7 +15,7 @@ from nuclick_wsi.instances import Instance
 from nuclick_wsi.json_values import Json
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.runs.written_objects import WrittenObject
-from qupath_extension.changes import Changes, Why, plan_changes, written_object_of
+from qupath_extension.changes import Changes, Why, packed, plan_changes, written_object_of
 from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 from qupath_extension.qpdata.rois import Roi, RoiKind
 
@@ -32,6 +35,11 @@ def drawn(one: Json) -> PathObject:
     name = one["properties"].get("classification", {}).get("name")
     roi = Roi(RoiKind.POLYGON, Plane(), ring[:, 0], ring[:, 1])
     return PathObject(PathObjectType.DETECTION, one["id"], None, None, name, False, {}, roi)
+
+
+def text(one: Json) -> dict[str, bytes]:
+    """A feature as a plan of changes holds it."""
+    return {one["id"]: orjson.dumps(one)}
 
 
 def cell(reach: float = 2) -> Json:
@@ -57,24 +65,24 @@ def plan(
     return plan_changes(objects, written, features, spared)
 
 
-WRITTEN = {ID: [written_object_of(drawn(feature()), feature())]}
+WRITTEN = {ID: [written_object_of(drawn(feature()), packed(feature()))]}
 
 
 def test_what_is_not_there_is_added() -> None:
     changes = plan([], {}, [feature()])
-    assert (changes.add, changes.obsolete, changes.kept) == ([feature()], [], {})
+    assert (changes.add, changes.obsolete, changes.kept) == (text(feature()), [], {})
 
 
 def test_what_is_there_as_it_should_be_is_left_alone() -> None:
     changes = plan([drawn(feature())], WRITTEN, [feature()])
-    assert (changes.new, changes.obsolete, changes.unchanged, changes.written) == ([], [], [ID], WRITTEN)
+    assert (changes.new, changes.obsolete, changes.unchanged, changes.written) == ({}, [], [ID], WRITTEN)
 
 
 def test_what_changed_is_replaced_and_what_is_gone_is_removed() -> None:
     changes = plan([drawn(feature())], WRITTEN, [feature(shift=1)])
-    assert (changes.replace, changes.obsolete, changes.written) == ([feature(shift=1)], [ID], {})
+    assert (changes.replace, changes.obsolete, changes.written) == (text(feature(shift=1)), [ID], {})
     changes = plan([drawn(feature())], WRITTEN, [])
-    assert (changes.new, changes.obsolete, changes.written) == ([], [ID], {})
+    assert (changes.new, changes.obsolete, changes.written) == ({}, [ID], {})
 
 
 def test_what_was_written_for_prompts_that_were_not_asked_for_stays() -> None:
@@ -83,7 +91,7 @@ def test_what_was_written_for_prompts_that_were_not_asked_for_stays() -> None:
 
 
 def test_what_the_user_deleted_comes_back() -> None:
-    assert plan([], WRITTEN, [feature()]).add == [feature()]
+    assert plan([], WRITTEN, [feature()]).add == text(feature())
 
 
 @pytest.mark.parametrize(
@@ -100,24 +108,24 @@ def test_what_the_user_changed_is_kept_whether_its_prompt_changed_or_went(change
     changed = replace(drawn(feature()), **change)
     for wanted in ([feature()], [feature(shift=1)], []):
         changes = plan([changed], WRITTEN, wanted)
-        assert (changes.new, changes.obsolete, changes.kept) == ([], [], {ID: why})
+        assert (changes.new, changes.obsolete, changes.kept) == ({}, [], {ID: why})
         assert changes.written == (WRITTEN if wanted else {})
 
 
 def test_an_annotation_made_of_our_detection_is_kept_under_its_new_id() -> None:
     converted = replace(drawn(feature()), type=PathObjectType.ANNOTATION, id=OTHER)
     changes = plan([converted], WRITTEN, [feature(shift=1)])
-    assert (changes.new, changes.kept) == ([], {ID: Why.CONVERTED})
+    assert (changes.new, changes.kept) == ({}, {ID: Why.CONVERTED})
     assert plan([converted], WRITTEN, []).obsolete == []
 
 
 def test_an_object_with_our_id_of_which_nothing_is_known_is_taken_over_only_if_it_is_what_we_would_write() -> None:
     same = plan([drawn(feature())], {}, [feature()])
-    assert (same.unchanged, same.new, same.kept) == ([ID], [], {})
+    assert (same.unchanged, same.new, same.kept) == ([ID], {}, {})
     assert same.written == WRITTEN
     for other in (feature(shift=1), feature(class_name="Stroma"), feature(class_name=None)):
         changes = plan([drawn(feature())], {}, [other])
-        assert (changes.new, changes.obsolete, changes.kept) == ([], [], {ID: Why.UNKNOWN})
+        assert (changes.new, changes.obsolete, changes.kept) == ({}, [], {ID: Why.UNKNOWN})
 
 
 def test_two_objects_of_one_id_are_replaced_only_if_both_are_ours() -> None:
@@ -128,16 +136,16 @@ def test_two_objects_of_one_id_are_replaced_only_if_both_are_ours() -> None:
 
 def test_a_run_that_was_killed_while_it_wrote_knows_its_objects_whichever_file_is_there() -> None:
     old, new = feature(), feature(shift=1)
-    both = {ID: [written_object_of(drawn(old), old), written_object_of(drawn(new), new)]}
+    both = {ID: [written_object_of(drawn(one), packed(one)) for one in (old, new)]}
     assert plan([drawn(new)], both, [new]).unchanged == [ID]
-    assert plan([drawn(old)], both, [new]).replace == [new]
-    assert plan([], both, [new]).add == [new]
+    assert plan([drawn(old)], both, [new]).replace == text(new)
+    assert plan([], both, [new]).add == text(new)
 
 
 def test_a_cell_is_what_its_outline_and_its_nucleus_are() -> None:
-    written = {ID: [written_object_of(drawn_cell(cell()), cell())]}
+    written = {ID: [written_object_of(drawn_cell(cell()), packed(cell()))]}
     assert plan([drawn_cell(cell())], written, [cell()]).unchanged == [ID]
-    assert plan([drawn_cell(cell())], written, [cell(reach=3)]).replace == [cell(reach=3)]
+    assert plan([drawn_cell(cell())], written, [cell(reach=3)]).replace == text(cell(reach=3))
     assert plan([drawn_cell(cell(reach=3))], written, [cell()]).kept == {ID: Why.EDITED}
     for other in (drawn_cell(cell(reach=3)), replace(drawn_cell(cell()), nucleus=None)):
         assert plan([other], {}, [cell()]).kept == {ID: Why.UNKNOWN}
@@ -146,6 +154,31 @@ def test_a_cell_is_what_its_outline_and_its_nucleus_are() -> None:
 
 def test_a_detection_becomes_a_cell_and_the_nucleus_beside_it_goes() -> None:
     alone = feature(identity=OTHER)
-    before = {**WRITTEN, OTHER: [written_object_of(drawn(alone), alone)]}
+    before = {**WRITTEN, OTHER: [written_object_of(drawn(alone), packed(alone))]}
     changes = plan([drawn(feature()), drawn(alone)], before, [cell()])
-    assert (changes.replace, changes.remove, changes.kept) == ([cell()], [OTHER], {})
+    assert (changes.replace, changes.remove, changes.kept) == (text(cell()), [OTHER], {})
+
+
+def test_what_is_new_is_a_collection_in_the_order_of_the_features_and_of_their_entries() -> None:
+    wanted = [feature(), feature(shift=40, identity=OTHER)]
+    changes = plan([], {}, wanted)
+    assert changes.new_content() == orjson.dumps({"type": "FeatureCollection", "features": wanted})
+    assert plan([], {}, []).new_content() == orjson.dumps({"type": "FeatureCollection", "features": []})
+
+
+def test_features_are_not_held_as_values() -> None:
+    """Packed as it comes, a feature takes a part of what its lists of numbers take."""
+    alive = []
+
+    class Watched(dict):  # type: ignore[type-arg]
+        pass
+
+    def features() -> Iterator[Json]:
+        for number in range(50):
+            one = Watched(feature(identity=f"{number}"))
+            alive.append(weakref.ref(one))
+            yield one
+
+    changes = plan_changes((), {}, features(), ())
+    assert len(changes.add) == 50
+    assert sum(each() is not None for each in alive) <= 1

@@ -309,11 +309,17 @@ def test_a_torn_tile_of_a_real_file_costs_only_the_prompts_that_see_it(reader: R
     assert outcome.instances == tuple(one for one in undisturbed.instances if one.prompt_id not in rejected)
 
 
-def test_progress_counts_every_prompt_that_goes_through_the_network(make_slide: MakeSlide) -> None:
+def test_progress_counts_every_prompt_and_those_first_that_are_rejected_before_anything_is_read(
+    make_slide: MakeSlide,
+) -> None:
+    (x, y), *_ = CENTRES
+    places = [*CENTRES, (x + 0.01, y), (x, y + 0.01), (999, 999)]
     seen: list[int] = []
     with open_slide(make_slide(discs(256, CENTRES))) as slide:
-        segment(slide, PromptSet(tuple(click(x, y) for x, y in CENTRES)), NUCLEI, FINE, on_progress=seen.append)
-    assert sum(seen) == len(CENTRES)
+        outcome = segment(slide, PromptSet(tuple(click(*one) for one in places)), NUCLEI, FINE, on_progress=seen.append)
+    assert len(outcome.rejections) == 3
+    assert sum(seen) == len(places)
+    assert seen[:2] == [1, 2]
 
 
 def test_one_prompt_with_the_others_as_neighbours_gets_the_outline_that_it_gets_among_them(

@@ -26,7 +26,6 @@ from nuclick_wsi.models.weights import save_model
 from nuclick_wsi.prompts import ObjectKind, Plane
 from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
-from nuclick_wsi.segmentation.engine import Outcome
 from nuclick_wsi.shared_files import Stamp
 from nuclick_wsi.slides.readers import open_slide
 from qupath_extension.import_script import NAME, offer_import_script
@@ -116,7 +115,7 @@ def test_a_preview_goes_under_a_free_name_that_is_said(put: Callable[[Path], Non
     free = [f"{Path(name).stem} 2{Path(name).suffix}" for name in names]
     for _ in range(2):
         with open_slide(tmp_path / "a.png") as slide:
-            pictured = Pictured("a", slide, (), Outcome((outline,), (), ()), {}, tmp_path / "a.geojson")
+            pictured = Pictured("a", slide, (), (outline,), (), (), {}, tmp_path / "a.geojson")
             made = write_preview(tmp_path, "Präparat", pictured)
         assert [path.name for path in (made.overview, *made.sheets, made.page)] == free
         assert all(name in " ".join(made.remarks) for name in free)

@@ -1,5 +1,6 @@
 """Instances come out of a spool as they went in, in the order of files, however many there are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,21 @@ def test_a_file_written_from_a_spool_has_the_same_bytes_as_one_from_a_list(as_ty
     assert place.path.read_bytes() == (tmp_path / "spool.geojson").read_bytes()
 
 
+def test_cells_with_nuclei_from_a_spool_have_the_same_bytes_as_those_from_a_list(tmp_path: Path) -> None:
+    instances = made_instances(300)
+    for one in instances[:200]:
+        around = shapely.transform(one.polygon.buffer(6), lambda corners: corners.round(2))
+        instances.append(replace(one, prompt_id=f"c{one.prompt_id}", kind=ObjectKind.CELL, polygon=around))
+    with InstanceSpool(tmp_path) as spool:
+        for one in instances:
+            spool.add(one)
+        write_results(tmp_path / "list.geojson", instances, source="a")
+        write_results(tmp_path / "spool.geojson", spool, source="a")
+    content = (tmp_path / "spool.geojson").read_bytes()
+    assert content == (tmp_path / "list.geojson").read_bytes()
+    assert content.count(b"nucleusGeometry") > 100
+
+
 def test_writing_a_file_of_nuclei_goes_through_a_spool_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked: list[bytes] = []
     true = spool_module._unpacked
@@ -71,3 +87,13 @@ def test_writing_a_file_of_nuclei_goes_through_a_spool_once(tmp_path: Path, monk
             spool.add(one)
         put_results(results_place(tmp_path / "a.geojson", "a"), spool, ObjectType.DETECTION, {})
     assert len(unpacked) == 50
+
+
+def test_going_through_many_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "_BETWEEN_STEPS", 20)
+    said: list[tuple[int, int]] = []
+    with InstanceSpool(tmp_path, lambda done, total: said.append((done, total))) as spool:
+        for one in made_instances(50):
+            spool.add(one)
+        assert len(list(spool)) == 50
+    assert said == [(20, 50), (40, 50)]

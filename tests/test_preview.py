@@ -16,12 +16,13 @@ from nuclick_wsi.errors import SlideError
 from nuclick_wsi.geometry import Point, Region
 from nuclick_wsi.instances import Instance, Reason, Rejection
 from nuclick_wsi.prompts import Click, ObjectKind, Plane, Prompt
+from nuclick_wsi.runs.instance_spool import InstanceSpool
 from nuclick_wsi.runs.preview.canvas import Canvas
 from nuclick_wsi.runs.preview.crops import SIDE, Cropper
 from nuclick_wsi.runs.preview.files import Preview, write_preview
 from nuclick_wsi.runs.preview.overview import draw_overview
-from nuclick_wsi.runs.preview.pictured import Pictured, by_class, least_sure, told_sureness
-from nuclick_wsi.segmentation.engine import Outcome, Reading
+from nuclick_wsi.runs.preview.pictured import Pictured, Survey, told_sureness
+from nuclick_wsi.segmentation.engine import Reading
 from nuclick_wsi.slides.readers import open_slide
 from nuclick_wsi.slides.slide import Slide
 
@@ -40,8 +41,9 @@ def outline(
 def pictured(slide: Slide, *made: tuple[Prompt, Instance], rejections: tuple[Rejection, ...] = ()) -> Pictured:
     readings = (Reading(ObjectKind.NUCLEUS, 0, 1.0),)
     prompts = [prompt for prompt, _ in made]
-    outcome = Outcome(tuple(instance for _, instance in made), rejections, readings)
-    return Pictured("a <slide>", slide, prompts, outcome, {"Tumor": (250, 0, 0)}, Path("results") / "a & b #1.geojson")
+    instances = [instance for _, instance in made]
+    result = Path("results") / "a & b #1.geojson"
+    return Pictured("a <slide>", slide, prompts, instances, rejections, readings, {"Tumor": (250, 0, 0)}, result)
 
 
 class Page(HTMLParser):
@@ -74,7 +76,7 @@ def test_every_part_of_an_outline_and_its_holes_are_drawn(make_slide: Callable[.
     instance = Instance("1", ObjectKind.GLAND, shape, "Tumor", Plane(), 1.0, 0.9)
     prompt = Prompt("1", ObjectKind.GLAND, Click(Point(30, 30)), "Tumor")
     with open_slide(make_slide(WHITE[:180, :180])) as slide:
-        drawn = np.asarray(draw_overview(pictured(slide, (prompt, instance))).picture())
+        drawn = np.asarray(draw_overview(pictured(slide, (prompt, instance)), Survey.of([instance])).picture())
     scale = drawn.shape[1] / 180
     for x, y in ((20, 55), (40, 55), (120, 140), (160, 140)):
         column, row = round(x * scale), round(y * scale)
@@ -99,7 +101,7 @@ def test_a_crop_has_the_networks_pixels_and_a_large_object_fits_in(make_slide: C
     picture[:, 200:] = 0
     made = outline("small", 200, 200), outline("large", 200, 200, side=300)
     with open_slide(make_slide(picture)) as slide:
-        cropper = Cropper(pictured(slide, *made))
+        cropper = Cropper(pictured(slide, *made), Survey.of(instance for _, instance in made))
         small, large = (np.asarray(cropper.outline(instance).picture) for _, instance in made)
         rejected = cropper.rejection(Rejection("r", Reason.NO_OBJECT, "", position=Point(200, 200)))
         assert cropper.rejection(Rejection("r", Reason.OUTSIDE_SLIDE, "", position=Point(900, 200))) is None
@@ -137,13 +139,38 @@ def test_the_page_links_outlines_rejections_places_and_files(make_slide: Callabl
         assert words in " ".join(page.words)
 
 
+def test_of_thousands_in_any_order_the_least_sure_and_the_first_ids_are_found() -> None:
+    rng = np.random.default_rng(0)
+    instances = [outline(f"{n:04}", 30 + n, 30, "ab"[n % 2], sure)[1] for n, sure in enumerate(rng.uniform(0, 1, 3000))]
+    survey = Survey.of(instances[place] for place in rng.permutation(3000))
+    by_doubt = sorted(instances, key=lambda one: one.mean_probability)
+    assert survey.least_sure == by_doubt[:24]
+    assert survey.classes == {"a": (1500, instances[0:48:2]), "b": (1500, instances[1:49:2])}
+
+
+def test_pictures_of_outlines_on_disk_are_those_of_outlines_in_memory(
+    make_slide: Callable[..., Path], tmp_path: Path
+) -> None:
+    made = [outline(f"{n:03}", 20 + 9 * (n % 40), 20 + 30 * (n // 40), "ab"[n % 2], n / 300) for n in range(300)]
+    with open_slide(make_slide(WHITE)) as slide, InstanceSpool(tmp_path) as spool:
+        for _, instance in reversed(made):
+            spool.add(instance)
+        both = pictured(slide, *made), replace(pictured(slide, *made), instances=spool)
+        written = [write_preview(tmp_path / name, "a", one) for name, one in zip("lm", both, strict=True)]
+    for one, other in zip(*((each.overview, *each.sheets, each.page) for each in written), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
 def test_the_least_sure_come_first_and_large_classes_too(make_slide: Callable[..., Path]) -> None:
     made = [outline(f"{n}", 30, 30, "many" if n else "one", 0.99 - n / 100) for n in range(40)]
     instances = [instance for _, instance in made]
-    assert [one.prompt_id for one in least_sure(instances)] == [str(n) for n in range(39, 15, -1)]
-    assert list(by_class(instances)) == ["many", "one"]
+    assert [one.prompt_id for one in Survey.of(instances).least_sure] == [str(n) for n in range(39, 15, -1)]
+    classes = Survey.of(instances).classes
+    assert [(name, count) for name, (count, _) in classes.items()] == [("many", 39), ("one", 1)]
+    assert [one.prompt_id for one in classes["many"][1]] == sorted(str(n) for n in range(1, 40))[:24]
     told = [replace(one, sureness=1 - one.mean_probability) for one in instances]
-    assert [one.prompt_id for one in least_sure(told)] == [str(n) for n in range(24)], "where there is a calibration"
+    least_sure = [one.prompt_id for one in Survey.of(told).least_sure]
+    assert least_sure == [str(n) for n in range(24)], "where there is a calibration"
     assert (told_sureness(instances[1]), told_sureness(told[1])) == ("probability 0.98", "sureness 0.02")
 
 

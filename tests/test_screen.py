@@ -1,5 +1,6 @@
 """What commands show: quiet, verbose and for programs, progress where nobody watches, and what is wrong use."""
 
+import io
 import json
 import os
 import re
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from test_cli import nuclick, said
 
 from nuclick_wsi.cli import app as cli
-from nuclick_wsi.cli.progress import SECONDS_BETWEEN_LINES, Lines
+from nuclick_wsi.cli.progress import SECONDS_BETWEEN_LINES, Bars, Lines
 
 SLIDE = np.full((96, 96, 3), 215, np.uint8)
 
@@ -232,6 +234,51 @@ def test_lines_of_progress_are_not_closer_than_they_should_be_and_say_how_long_i
     assert len(lines) == 26
     assert lines[0] == "image 1 of 2, a.svs: 1000 prompts"
     assert lines[1] == "image 1 of 2, a.svs: 20 of 1000 prompts, 2 per second, about 8 min left in this image"
+
+
+def test_the_time_that_is_left_is_that_of_the_speed_now() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    with Lines(1, lines.append, lambda: now[0]) as watcher:
+        watcher.image_started("a.svs", 1000)
+        watcher.prompts_done(900)  # rejected as soon as they were read
+        for _ in range(3):
+            now[0] += SECONDS_BETWEEN_LINES
+            watcher.prompts_done(10)
+    assert lines[-1] == "image 1 of 1, a.svs: 930 of 1000 prompts, 1 per second, about 70 s left in this image"
+
+
+def test_what_comes_after_the_network_is_told_too() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    with Lines(2, lines.append, lambda: now[0]) as watcher:
+        watcher.image_started("a.svs", 1000)
+        for done in range(0, 1000, 100):
+            now[0] += SECONDS_BETWEEN_LINES / 4
+            watcher.step_done("overlaps, round 3", done, 900)
+    assert lines[1:] == [f"image 1 of 2, a.svs: overlaps, round 3, {done} of 900" for done in (300, 700)]
+
+
+def test_bars_show_what_comes_after_the_network_until_prompts_go_on_or_the_image_ends() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+
+    def shown() -> str:
+        with console.capture() as capture:
+            console.print(watcher._progress)
+        return capture.get()
+
+    watcher = Bars(console, 2)
+    watcher.image_started("a.svs", 1000)
+    watcher.step_done("overlaps, round 3", 250, 900)
+    watcher.step_done("overlaps, round 4", 30, 800)
+    assert "overlaps, round 4" in shown()
+    assert "30/800" in shown()
+    assert "overlaps, round 3" not in shown()
+    watcher.prompts_done(5)
+    assert "overlaps" not in shown()
+    watcher.step_done("outlines gone through", 1, 2)
+    watcher.image_ended(None)
+    assert "outlines" not in shown()
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -12,6 +12,7 @@ from nuclick_wsi.geometry import Point
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role
 from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation import contest, settling
 from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.settling import Settler
@@ -102,3 +103,28 @@ def test_a_chain_of_overlapping_masks_does_not_have_to_be_held(step: int) -> Non
         most = max(most, settler.waiting)
     assert found == len(patches)
     assert most <= 16
+
+
+def test_what_is_settled_at_once_says_how_far_each_round_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "_WORTH_TELLING", 20)
+    monkeypatch.setattr(contest, "_BETWEEN_STEPS", 8)
+    patches = random_patches(np.random.default_rng(1), 120, 40)
+    said: list[tuple[str, int, int]] = []
+    settler = Settler(5, lambda *step: said.append(step))
+    settler.add(patches, np.zeros(len(patches), np.int64))
+    settler.advance(0)
+    rounds = [what for what, _, _ in said if what.removeprefix("overlaps, round ").isdecimal()]
+    assert len(set(rounds)) > 2, "more than one round"
+    first = [(done, total) for what, done, total in said if what == rounds[0]]
+    assert len(first) > 3, "more than once in a round"
+    assert all(0 <= done < total for _, done, total in said)
+
+
+def test_few_masks_are_settled_without_a_word() -> None:
+    def speak(*_: object) -> None:
+        raise AssertionError
+
+    settler = Settler(5, speak)
+    patches = random_patches(np.random.default_rng(1), 120, 40)
+    settler.add(patches, np.zeros(len(patches), np.int64))
+    assert settler.advance(0).wanted

@@ -287,6 +287,31 @@ def test_distances_of_many_signals_at_once_are_those_of_each(counts: list[int]) 
     np.testing.assert_allclose(at_once, [distances_to(pixels, 34) for pixels in signals], rtol=3e-7)
 
 
+def test_distances_to_a_signal_are_the_same_to_the_bit_beside_one_of_a_thousand_pixels() -> None:
+    """Beside it they are found column by column."""
+    rng = np.random.default_rng(0)
+    signals = [rng.integers(0, 34, (count, 2)) for count in (0, 1, 7, 34)]
+    crowd = rng.integers(0, 34, (1000, 2))
+    alone = distances_in(torch.from_numpy(stacked(signals)), 34).numpy()
+    beside = distances_in(torch.from_numpy(stacked([*signals, crowd])), 34).numpy()
+    np.testing.assert_array_equal(beside[:-1], alone)
+    one_by_one = [distances_in(torch.from_numpy(stacked([crowd[[n]]])), 34).numpy()[0] for n in range(len(crowd))]
+    np.testing.assert_array_equal(beside[-1], np.min(one_by_one, axis=0))
+
+
+def test_distances_to_thousands_of_clicks_are_found_in_as_many_steps_as_a_crop_has_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = []
+    minimum = torch.minimum
+    monkeypatch.setattr(torch, "minimum", lambda *given, **out: steps.append(1) or minimum(*given, **out))
+    rng = np.random.default_rng(0)
+    for count in (1_000, 20_000):
+        steps.clear()
+        distances_in(torch.from_numpy(stacked([rng.integers(0, 34, (count, 2))])), 34)
+        assert len(steps) <= 34 + 1
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("precision", "tolerance"), [(Precision.SINGLE, 5e-3), (Precision.HALF, 2e-2)])

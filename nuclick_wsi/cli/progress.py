@@ -40,6 +40,9 @@ class ProgressWatcher(Protocol):
     def prompts_done(self, count: int) -> None:
         """`count` more of the image's prompts are done."""
 
+    def step_done(self, what: str, done: int, total: int) -> None:
+        """So much is done of what comes after the network."""
+
     def image_ended(self, report: object) -> None:
         """An image has been worked on, with success or without."""
 
@@ -68,7 +71,9 @@ class Lines:
         self._images, self._say, self._clock = images, say, clock
         self._ended = 0
         self._said: float | None = None
-        self._name, self._prompts, self._done, self._began = "", 0, 0, 0.0
+        self._name, self._prompts, self._done = "", 0, 0
+        self._before = 0.0, 0
+        """When a line was said before in this image, and how many of its prompts were done then."""
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +85,19 @@ class Lines:
 
     def image_started(self, name: str, prompts: int) -> None:
         """Say which image it is."""
-        self._name, self._prompts, self._done, self._began = name, prompts, 0, self._clock()
+        self._name, self._prompts, self._done = name, prompts, 0
+        self._before = self._clock(), 0
         self._now_and_then(lambda: f"image {self._ended + 1} of {self._images}, {name}: {prompts} prompts")
 
     def prompts_done(self, count: int) -> None:
         """Say how many are done."""
         self._done += count
         self._now_and_then(self._far)
+
+    def step_done(self, what: str, done: int, total: int) -> None:
+        """Say what is being done, and how much of it is."""
+        image = f"image {self._ended + 1} of {self._images}, {self._name}"
+        self._now_and_then(lambda: f"{image}: {what}, {done} of {total}")
 
     def image_ended(self, report: object) -> None:
         """Say how many images are done."""
@@ -100,7 +111,10 @@ class Lines:
             self._say(line())
 
     def _far(self) -> str:
-        speed = self._done / max(self._clock() - self._began, 1e-9)
+        # Since the line before: many prompts may be rejected in no time, and others take as long as they take.
+        (then, done), now = self._before, self._clock()
+        self._before = now, self._done
+        speed = (self._done - done) / max(now - then, 1e-9)
         left = (self._prompts - self._done) / max(speed, 1e-9)
         return (
             f"image {self._ended + 1} of {self._images}, {self._name}: {self._done} of {self._prompts} prompts, "
@@ -123,7 +137,7 @@ class _ClicksPerSecond(ProgressColumn):
 
 
 class Bars:
-    """One bar for the images and one for the prompts of the current image."""
+    """One bar for the images, one for the prompts of the current image, and one for what comes after the network."""
 
     def __init__(self, console: Console, images: int) -> None:
         self._progress = Progress(
@@ -136,6 +150,7 @@ class Bars:
         )
         self._images = self._progress.add_task("images", total=images)
         self._prompts: TaskID | None = None
+        self._step: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -148,18 +163,30 @@ class Bars:
 
     def image_started(self, name: str, prompts: int) -> None:
         """Show a bar for the image's prompts, in place of the one that was there."""
-        if self._prompts is not None:
-            self._progress.remove_task(self._prompts)
+        self._without_image()
         self._prompts = self._progress.add_task(name, total=prompts, counts_prompts=True)
 
     def prompts_done(self, count: int) -> None:
         """Move the bar on."""
         assert self._prompts is not None, "prompts are done only in an image that has started"
+        if self._step is not None:
+            self._progress.remove_task(self._step)
+            self._step = None
         self._progress.advance(self._prompts, count)
 
+    def step_done(self, what: str, done: int, total: int) -> None:
+        """Have a bar of its own say what is being done, and how much of it is."""
+        if self._step is None:
+            self._step = self._progress.add_task(what)
+        self._progress.update(self._step, description=what, completed=done, total=total)
+
     def image_ended(self, report: object) -> None:
-        """Take the image's bar away."""
-        if self._prompts is not None:
-            self._progress.remove_task(self._prompts)
-            self._prompts = None
+        """Take the image's bars away."""
+        self._without_image()
         self._progress.advance(self._images)
+
+    def _without_image(self) -> None:
+        for task in (self._prompts, self._step):
+            if task is not None:
+                self._progress.remove_task(task)
+        self._prompts = self._step = None

@@ -3,7 +3,7 @@
 A cell with its nucleus inside is one feature, under the id of the cell's prompt.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -16,11 +16,11 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from nuclick_wsi.accepted import all_of, one_of
 from nuclick_wsi.choices import ObjectType
-from nuclick_wsi.formats.cells import nuclei_of_cells
+from nuclick_wsi.formats.cells import NucleiOfCells, nuclei_of_cells
 from nuclick_wsi.formats.colors import Color, color_of
 from nuclick_wsi.formats.earlier_results import GENERATOR, NOTHING, NUCLEI, Earlier
 from nuclick_wsi.formats.marks import MARK, mark_of
-from nuclick_wsi.instances import Instance, InstancesInOrder, order_in_files
+from nuclick_wsi.instances import Instance, Instances, InstancesInOrder, order_in_files
 from nuclick_wsi.ownership import Origin, ResultPlace, choose_place, find_ours, origin_of
 from nuclick_wsi.prompts import Plane
 from nuclick_wsi.seals import SealedContent, write_sealed
@@ -50,7 +50,7 @@ def feature_collection(
     apart
         Prompt ids of nuclei that are put into no cell.
     """
-    written = ResultFeatures.of(_in_order(list(instances)), one_of(ObjectType, as_type, _AS_TYPE), colors, apart)
+    written = ResultFeatures.of(list(instances), one_of(ObjectType, as_type, _AS_TYPE), colors, apart)
     collection = {"type": "FeatureCollection", "generator": GENERATOR, "features": list(written.features())}
     return {**collection, NUCLEI: written.nuclei_by_cell} if written.nuclei else collection
 
@@ -109,7 +109,7 @@ def put_results(
     earlier
         What stays of an earlier run; none of `instances` answers the same prompt.
     """
-    written = ResultFeatures.of(_in_order(instances), one_of(ObjectType, as_type, _AS_TYPE), colors)
+    written = ResultFeatures.of(instances, one_of(ObjectType, as_type, _AS_TYPE), colors)
     write_if_unchanged(place.path, lambda path: write_sealed(path, _parts(written, place.seal, earlier)), place.seen)
 
 
@@ -136,13 +136,13 @@ class ResultFeatures:
     instances
         In the order in which files hold them; gone through again each time that the features are.
     nuclei
-        The nucleus inside of each cell that has one, by the cell's prompt id.
+        Those inside of cells.
     """
 
-    instances: Collection[Instance]
+    instances: Instances
     as_type: ObjectType
     colors: Mapping[str, Color]
-    nuclei: Mapping[str, Instance]
+    nuclei: NucleiOfCells
 
     @classmethod
     def of(
@@ -152,19 +152,20 @@ class ResultFeatures:
         colors: Mapping[str, Color],
         apart: Collection[str] = (),
     ) -> "ResultFeatures":
-        """Return the features of instances; as detections, cells have their nuclei inside."""
+        """Return the features of instances in any order; as detections, cells have their nuclei inside."""
         # To QuPath a cell is a detection: no annotation has a nucleus.
-        nuclei = nuclei_of_cells(instances, apart) if as_type is ObjectType.DETECTION else {}
-        return cls(instances, as_type, colors, nuclei)
+        ordered = _in_order(instances)
+        nuclei = nuclei_of_cells(ordered, apart) if as_type is ObjectType.DETECTION else NucleiOfCells()
+        return cls(ordered, as_type, colors, nuclei)
 
     @property
     def nuclei_by_cell(self) -> dict[str, str]:
         """The prompt id of the nucleus in each cell that has one, by that of the cell."""
-        return {cell: self.nuclei[cell].prompt_id for cell in sorted(self.nuclei)}
+        return {cell: self.nuclei.names[cell] for cell in sorted(self.nuclei)}
 
     def features(self) -> Iterator[dict[str, Any]]:
         """Yield one feature for each instance, but for nuclei that are inside of a cell's."""
-        inside = {nucleus.prompt_id for nucleus in self.nuclei.values()}
+        inside = set(self.nuclei.names.values())
         for one in self.instances:
             if one.prompt_id in self.nuclei:
                 yield _cell(one, self.nuclei[one.prompt_id], self.colors)
@@ -172,12 +173,14 @@ class ResultFeatures:
                 yield _feature(one, self.as_type, self.colors)
 
 
-def _in_order(instances: Collection[Instance]) -> Collection[Instance]:
+def _in_order(instances: Collection[Instance]) -> Instances:
     """Return instances in the order in which files hold them; a million that are, stay where they are."""
     if isinstance(instances, InstancesInOrder):
         return instances
     keys = map(order_in_files, instances)
-    return instances if all(one <= other for one, other in pairwise(keys)) else sorted(instances, key=order_in_files)
+    if isinstance(instances, Sequence) and all(one <= other for one, other in pairwise(keys)):
+        return instances
+    return sorted(instances, key=order_in_files)
 
 
 def _origin(content: SealedContent, source: str) -> Origin:

@@ -5,7 +5,7 @@ A million outlines take a GB; here they take the bytes of their ids' places.
 
 import pickle
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -19,6 +19,7 @@ from nuclick_wsi.prompts import ObjectKind, Plane
 
 _IN_MEMORY = 16 << 20
 """Bytes that are kept in memory before there is a file."""
+_BETWEEN_STEPS = 1000
 
 
 class InstanceSpool(InstancesInOrder):
@@ -28,10 +29,12 @@ class InstanceSpool(InstancesInOrder):
     ----------
     folder
         Where the file is made when there are many; it has no name there, or loses it when the program ends.
+    on_step
+        Called now and then while many instances are gone through, with how many of how many are.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, on_step: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+        self._folder, self._on_step = folder, on_step
         self._file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by `close`
         self._ids: list[str] = []
         self._kinds: set[ObjectKind] = set()
@@ -79,12 +82,21 @@ class InstanceSpool(InstancesInOrder):
         return len(self._ids)
 
     def __iter__(self) -> Iterator[Instance]:
-        for number in self._in_order():
-            self._file.seek(self._begins[number])
-            yield _unpacked(self._file.read(self._begins[number + 1] - self._begins[number]))
+        for done, number in enumerate(self._in_order(), 1):
+            if done % _BETWEEN_STEPS == 0:
+                self._on_step(done, len(self))
+            yield self._read(number)
+
+    def __getitem__(self, place: int, /) -> Instance:
+        """Return the instance that has a place in the order of files."""
+        return self._read(self._in_order()[place])
 
     def __contains__(self, one: object) -> bool:
         return isinstance(one, Instance) and any(one == other for other in self)
+
+    def _read(self, number: int) -> Instance:
+        self._file.seek(self._begins[number])
+        return _unpacked(self._file.read(self._begins[number + 1] - self._begins[number]))
 
     def _in_order(self) -> "array[int]":
         if len(self._order) != len(self._ids):

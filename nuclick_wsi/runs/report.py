@@ -3,7 +3,7 @@
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -130,7 +130,9 @@ class ImageReport:
 
     def as_end(self) -> dict[str, Any]:
         """Return how the image has ended, in short, and when that was."""
-        said = self.as_json()
+        # What there may be a million of is not made into values for it.
+        bare = replace(self, unsure={}, rejections=())
+        said = {**bare.as_json(), "rejections_by_reason": dict(self.reasons)}
         short = {key: said[key] for key in _OF_AN_END if key in said}
         return {**short, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
 

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -27,7 +28,6 @@ from nuclick_wsi.runs.preview.files import write_preview
 from nuclick_wsi.runs.preview.pictured import Pictured
 from nuclick_wsi.runs.rejections_csv import rejections_csv
 from nuclick_wsi.runs.report import ImageReport, RunReport, Status
-from nuclick_wsi.segmentation.engine import Outcome
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.prompt_validation import refuse_misplaced
 from nuclick_wsi.segmentation.settings import Settings
@@ -65,6 +65,9 @@ class RunWatcher(Protocol):
 
     def prompts_done(self, count: int) -> None:
         """`count` more prompts are done."""
+
+    def step_done(self, what: str, done: int, total: int) -> None:
+        """So much is done of what comes after the network, such as a round of overlaps, or outlines in a file."""
 
     def image_ended(self, report: ImageReport) -> None:
         """An image has been worked on, with success or without."""
@@ -182,9 +185,9 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
     image, registry = opened.image, line.registry
     line.watcher.image_started(job.name, image.wanted.total())
     cache = line.journal.image(job.identity, opened.context_keys(registry))
-    settings, on_progress = line.options.settings, line.watcher.prompts_done
-    work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress)
-    with InstanceSpool(line.journal.path.parent) as spool:
+    settings, on_progress, on_step = line.options.settings, line.watcher.prompts_done, line.watcher.step_done
+    work = SlideWork(opened.slide, registry, opened.pixel_size, settings, cache, on_progress, on_step)
+    with InstanceSpool(line.journal.path.parent, partial(on_step, "outlines gone through")) as spool:
         ended = EndedPrompts.of(work.ends_of(image.prompts), spool, line.options.look_at_below)
         _require_unchanged(opened, cache)
         models = [used for used in _models_used(registry) if used.kind in image.wanted]
@@ -196,8 +199,7 @@ def _segmented(line: _Line, job: Job, opened: OpenedImage, report: ImageReport) 
         report = _with_exports(report, line.options, job, opened, spool)
         if not line.options.preview:
             return report
-        outcome = Outcome.of(spool, ended.rejections, opened.readings)
-        return _with_preview(report, written, line.options.out, job, opened, outcome)
+        return _with_preview(report, written, line.options.out, job, opened, spool)
 
 
 def _require_unchanged(opened: OpenedImage, cache: ImageResultCache) -> None:
@@ -229,12 +231,21 @@ def _with_exports(
 
 
 def _with_preview(
-    report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, outcome: Outcome
+    report: ImageReport, written: Written, out: Path, job: Job, opened: OpenedImage, spool: InstanceSpool
 ) -> ImageReport:
     # Pictures are named as their result is, which may have had to take another name.
     stem = written.path.stem if written.path.suffix == ".geojson" else job.stem
     image = opened.image
-    pictured = Pictured(job.name, opened.slide, image.prompts.prompts, outcome, image.class_colors, written.path)
+    pictured = Pictured(
+        job.name,
+        opened.slide,
+        image.prompts.prompts,
+        spool,
+        report.rejections,
+        opened.readings,
+        image.class_colors,
+        written.path,
+    )
     try:
         preview = write_preview(out, stem, pictured)
     except NuclickError as error:  # the results are there

@@ -4,8 +4,10 @@ It takes patches and what some of them give up, and ranks, for each such pixel, 
 gives the pixels away by it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,22 @@ from nuclick_wsi.segmentation.winners import ON_SIGNAL
 
 Numbers = NDArray[np.int64]
 
+PackedMask: TypeAlias = NDArray[np.uint8]
+"""A mask in bits: thousands of patches give up a part of themselves in one round."""
+_MOST = np.iinfo(np.int32).max
 _TOGETHER = 1_000_000
 """Claims that are ranked at once, about: memory grows with it, and no result depends on it."""
+
+
+def packed(mask: Mask) -> PackedMask:
+    """Return a mask in bits."""
+    return np.packbits(mask)
+
+
+def unpacked(bits: PackedMask, shape: tuple[int, ...]) -> Mask:
+    """Return the mask of a shape that was packed."""
+    mask: Mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(np.bool_)
+    return mask
 
 
 @dataclass(slots=True, eq=False)
@@ -32,14 +48,14 @@ class Claims:
     ----------
     owners
         Of each claim, the number of its patch, int32.
-    places
-        Of each claim, its pixel as a flat index into its patch's window, int32.
+    positions
+        Of each pixel, its row and column on the grid, int32 (n, 2).
     starts
         Where the claims of each pixel begin, and the end of the last.
     """
 
     owners: NDArray[np.int32]
-    places: NDArray[np.int32]
+    positions: NDArray[np.int32]
     starts: Numbers
     _best: Numbers = field(init=False)
     """Of each pixel, the claim that it goes to; the one before its first, as long as nobody has it."""
@@ -83,7 +99,7 @@ class Ranking:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_frame", _Frame.around(self.patches))
 
-    def below(self, given_up: Mapping[int, Mask]) -> Iterator[Claims]:
+    def below(self, given_up: Mapping[int, PackedMask], on_step: Callable[[int, int], None]) -> Iterator[Claims]:
         """Yield the claims on pixels that their first winners give up, without those of the winners.
 
         A pixel goes first to the one whose own signal it is, then to the higher probability, then to the nearer signal,
@@ -93,10 +109,13 @@ class Ranking:
         ----------
         given_up
             By the number of the patch, what it gives up, in its window.
+        on_step
+            Called with the squares that are done and those that there are.
         """
         waiting: list[Numbers] = []
         corners = dict.fromkeys(corner for index in given_up for corner in corners_of(self.patches[index].window))
-        for corner in corners:
+        for done, corner in enumerate(corners):
+            on_step(done, len(corners))
             waiting += self._keys(corner, given_up)
             if sum(map(len, waiting)) > _TOGETHER:
                 yield self._ranked(np.concatenate(waiting))
@@ -104,20 +123,21 @@ class Ranking:
         if waiting:
             yield self._ranked(np.concatenate(waiting))
 
-    def _keys(self, corner: Corner, given_up: Mapping[int, Mask]) -> list[Numbers]:
+    def _keys(self, corner: Corner, given_up: Mapping[int, PackedMask]) -> list[Numbers]:
         """Return the keys of the claims on what is given up in a square."""
         parts = self.squares.parts[corner]
         givers = [place for place, part in enumerate(parts) if part.index in given_up]
         free = np.zeros((SIDE, SIDE), np.bool_)
         for place in givers:
-            free[parts[place].there] |= given_up[parts[place].index][parts[place].own]
+            part = parts[place]
+            free[part.there] |= unpacked(given_up[part.index], self.patches[part.index].mask.shape)[part.own]
         if not free.any():
             return []
         keys = []
         for part in self.squares.meeting(corner, givers):
             claimed = self.patches[part.index].mask[part.own] & free[part.there]
             if part.index in given_up:
-                claimed &= ~given_up[part.index][part.own]
+                claimed &= ~unpacked(given_up[part.index], self.patches[part.index].mask.shape)[part.own]
             if claimed.any():
                 keys.append(self._frame.keys(self.patches[part.index], part, claimed))
         return keys
@@ -127,15 +147,17 @@ class Ranking:
         patches, frame = self.patches, self._frame
         owners = frame.owners_of(keys)
         rows, columns = frame.rows_and_columns(keys)
-        strengths = _strengths(patches, frame, keys)
         pixels = frame.pixels_of(keys)
-        distances = _distances_of_ties(patches, owners, np.stack([rows, columns], axis=1), pixels, strengths)
-        order = np.lexsort((self.ranks[owners], distances, -strengths, pixels))
-        corners = np.array([(patch.window.y, patch.window.x, patch.window.width) for patch in patches])
-        top, left, width = corners[owners].T
-        places = (rows - top) * width + columns - left
-        starts = np.append(np.flatnonzero(np.append(True, pixels[1:] != pixels[:-1])), len(pixels))
-        return Claims(owners[order].astype(np.int32), places[order].astype(np.int32), starts)
+        is_first = np.append(True, pixels[1:] != pixels[:-1])
+        by_strength = _by_strength(np.cumsum(is_first), _strengths(patches, frame, keys))
+        order = np.argsort(by_strength)
+        tied = _tied(by_strength[order])
+        equals = order[tied]
+        distances = _distances(patches, owners[equals], np.stack([rows[equals], columns[equals]], axis=1))
+        order[tied] = equals[np.lexsort((self.ranks[owners[equals]], distances, by_strength[equals]))]
+        starts = np.append(np.flatnonzero(is_first), len(pixels))
+        positions = np.stack([rows[is_first], columns[is_first]], axis=1).astype(np.int32)
+        return Claims(owners[order].astype(np.int32), positions, starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +222,39 @@ def _strengths(patches: Sequence[Patch], frame: _Frame, keys: Numbers) -> NDArra
     return strengths
 
 
-def _distances_of_ties(
-    patches: Sequence[Patch], owners: Numbers, positions: Numbers, pixels: Numbers, strengths: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return how far claims are from their signals, in pixels, where another claim on the pixel is as strong; else 0.
+def _by_strength(pixels: Numbers, strengths: NDArray[np.float32]) -> Numbers:
+    """Return one number for each claim: they sort by pixel, the strongest first; equal where claims are as strong.
+
+    Parameters
+    ----------
+    pixels
+        Numbers of the pixels, less than 2^31.
+    strengths
+        None below 0, so that their bits rise with them; a sum with 0 has no sign.
+    """
+    bits = (strengths + np.float32(0)).view(np.int32).astype(np.int64)
+    return (pixels << 32) | (_MOST - bits)
+
+
+def _tied(numbers: Numbers) -> NDArray[np.bool_]:
+    """Return which of sorted numbers are there more than once."""
+    as_next = numbers[1:] == numbers[:-1]
+    none = np.zeros(min(len(numbers), 1), np.bool_)
+    tied: NDArray[np.bool_] = np.append(as_next, none) | np.append(none, as_next)
+    return tied
+
+
+def _distances(patches: Sequence[Patch], owners: Numbers, positions: Numbers) -> NDArray[np.float64]:
+    """Return how far claims are from their signals, in pixels.
 
     Parameters
     ----------
     positions
         Of the claims, as row and column on the grid.
     """
-    order = np.lexsort((strengths, pixels))
-    as_next = (pixels[order][1:] == pixels[order][:-1]) & (strengths[order][1:] == strengths[order][:-1])
-    tied = order[np.append(as_next, False)[: len(order)] | np.append(False, as_next)[: len(order)]]
     distances = np.zeros(len(owners))
-    tied = tied[np.argsort(owners[tied], kind="stable")]
-    indices, begins = np.unique(owners[tied], return_index=True)
-    for index, of_patch in zip(indices.tolist(), np.split(tied, begins[1:]), strict=False):
+    order = np.argsort(owners, kind="stable")
+    indices, begins = np.unique(owners[order], return_index=True)
+    for index, of_patch in zip(indices.tolist(), np.split(order, begins[1:]), strict=False):
         distances[of_patch] = patches[index].distances_to_signal(positions[of_patch])
     return distances

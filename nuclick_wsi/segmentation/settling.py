@@ -1,6 +1,6 @@
 """Patches that come region by region are settled, and leave, as soon as nothing that is still to come can touch them.
 
-The result is the one that settling all at once gives. What makes that possible: in `stitch`, a patch that can keep all
+The result is the one that settling all at once gives. What makes that possible: in a contest, a patch that can keep all
 that it wins at first never gives up more than what another gave up before it. So a patch that cannot is settled with
 all that share a pixel with it, and on from those among them that cannot either; any other patch holds what it won at
 first. Such a group is held until its last member is known, and it ends where everybody can keep what they win.
@@ -18,11 +18,15 @@ from scipy.sparse.csgraph import connected_components
 from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.segmentation.arrays import Mask
+from nuclick_wsi.segmentation.contest import Contest
 from nuclick_wsi.segmentation.groups import joined
 from nuclick_wsi.segmentation.patch import Patch
-from nuclick_wsi.segmentation.stitch import Contest
+from nuclick_wsi.segmentation.steps import OnStep, nobody
 
 Numbers = NDArray[np.int64]
+
+_WORTH_TELLING = 1000
+"""Patches that are settled at once: fewer take less than some seconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,10 +83,13 @@ class Settler:
     ----------
     smallest_px
         As `settle_overlaps` takes it.
+    on_step
+        Is told how far the rounds are in which many patches are settled at once.
     """
 
-    def __init__(self, smallest_px: int) -> None:
+    def __init__(self, smallest_px: int, on_step: OnStep = nobody) -> None:
         self._smallest_px = smallest_px
+        self._on_step = on_step
         self._held: list[_Held] = []
         self._pairs: list[tuple[_Held, _Held]] = []
         """Patches that are settled together."""
@@ -171,7 +178,9 @@ class Settler:
             return [], None
         others = near.to_any(moving) & ~moving
         members = [self._held[index] for index in (*np.flatnonzero(moving), *np.flatnonzero(others))]
-        return members, Contest([one.patch for one in members], self._smallest_px, int(moving.sum()))
+        count = int(moving.sum())
+        on_step = self._on_step if count > _WORTH_TELLING else nobody
+        return members, Contest([one.patch for one in members], self._smallest_px, count, on_step)
 
     def _patches(self, chosen: Mask) -> list[Patch]:
         """Return what is left of some settled patches."""

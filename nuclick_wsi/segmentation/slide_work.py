@@ -27,6 +27,7 @@ from nuclick_wsi.segmentation.route import AT_ONCE, Numbers, Route
 from nuclick_wsi.segmentation.segmenter import Segmenter, SegmenterSource
 from nuclick_wsi.segmentation.settings import Settings, mask_rule
 from nuclick_wsi.segmentation.settling import Settled, Settler
+from nuclick_wsi.segmentation.steps import OnStep, nobody
 from nuclick_wsi.segmentation.sureness import expected_dice, sureness
 from nuclick_wsi.slides.resample import grid_for
 from nuclick_wsi.slides.slide import Slide
@@ -44,6 +45,8 @@ class SlideWork:
 
     Attributes
     ----------
+    on_step
+        Is told how far the settling of many overlaps is, for which the last prompts that are done have to wait.
     at_once
         Prompts of a region: memory grows with it, and no result depends on it.
     """
@@ -54,16 +57,23 @@ class SlideWork:
     settings: Settings
     cache: ResultCache
     on_progress: Progress
+    on_step: OnStep = nobody
     at_once: int = AT_ONCE
 
     def ends_of(self, prompts: PromptSet) -> Iterator[End]:
         """Yield one instance or one rejection for every prompt that asks for an outline, in no certain order."""
         kept, misplaced = refuse_misplaced(prompts.prompts, self.slide.info)
         yield from prompts.rejections
-        yield from misplaced
+        yield from self._done(misplaced)
         for kind in _kinds_of(kept):
             of_kind = [prompt for prompt in kept if prompt.kind is kind]
             yield from self._ends_of_kind(of_kind, self.segmenters.segmenter(kind))
+
+    def _done(self, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
+        """Return rejections of prompts that are done before anything is read."""
+        if rejections:
+            self.on_progress(len(rejections))
+        return rejections
 
     def kinds_of(self, prompts: PromptSet) -> list[ObjectKind]:
         """Return the kinds of object of which an outline is asked for on the slide."""
@@ -73,13 +83,13 @@ class SlideWork:
         grid = grid_for(self.slide.info, self.pixel_size, segmenter.card.mpp)
         short, too_long = refuse_long_lines(prompts, grid, segmenter.card.crop_size)
         kept, duplicates = refuse_duplicates(short, grid)
-        yield from too_long
-        yield from duplicates
+        yield from self._done([*too_long, *duplicates])
         rule = mask_rule(segmenter.card, self.settings.masks, grid)
         signals = SignalField(kept)
         predictor = MaskPredictor(self.slide, segmenter, self.settings, signals, grid, rule, self.cache)
         drawing = _Drawing(predictor, self.slide.info.size, self.pixel_size.area_um2)
-        yield from _KindWork(predictor, drawing, self.on_progress, self.at_once).ends()
+        settler = Settler(rule.smallest_px, self.on_step)
+        yield from _KindWork(predictor, drawing, settler, self.on_progress, self.at_once).ends()
 
 
 def _kinds_of(prompts: Sequence[Prompt]) -> list[ObjectKind]:
@@ -89,13 +99,15 @@ def _kinds_of(prompts: Sequence[Prompt]) -> list[ObjectKind]:
 class _KindWork:
     """The way of one kind's prompts through the regions of the slide."""
 
-    def __init__(self, predictor: MaskPredictor, drawing: "_Drawing", on_progress: Progress, at_once: int) -> None:
+    def __init__(
+        self, predictor: MaskPredictor, drawing: "_Drawing", settler: Settler, on_progress: Progress, at_once: int
+    ) -> None:
         signals, grid = predictor.signals, predictor.grid
         wanted = np.array(signals.having(Role.SEGMENT), np.int64)
         reach = signals.reach(wanted, grid, predictor.spec, wider_looks=predictor.looks_again)
-        self._predictor, self._drawing, self._on_progress = predictor, drawing, on_progress
+        self._predictor, self._drawing, self._settler = predictor, drawing, settler
+        self._on_progress = on_progress
         self._route = Route.through(wanted, reach, grid.downsample, at_once)
-        self._settler = Settler(predictor.rule.smallest_px)
         self._neighbours = Neighbours.of(
             signals, grid, predictor.spec, predictor.views, wider_looks=predictor.looks_again
         )

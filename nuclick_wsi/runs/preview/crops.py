@@ -1,6 +1,5 @@
 """Crops around outlines and rejections, at the pixel size at which the network saw them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from nuclick_wsi.instances import Instance, Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt
 from nuclick_wsi.runs.preview.canvas import Canvas, square_around
 from nuclick_wsi.runs.preview.overview import REJECTED
-from nuclick_wsi.runs.preview.pictured import Pictured
+from nuclick_wsi.runs.preview.pictured import Pictured, Survey
 
 SIDE = 240
 """Pixels of a crop."""
@@ -39,14 +38,18 @@ class Crop:
 
 
 class Cropper:
-    """Cuts crops out of one image."""
+    """Cuts crops out of one image.
 
-    def __init__(self, pictured: Pictured) -> None:
-        self._pictured = pictured
+    Parameters
+    ----------
+    survey
+        Of its outlines.
+    """
+
+    def __init__(self, pictured: Pictured, survey: Survey) -> None:
+        self._pictured, self._survey = pictured, survey
         self._prompts = {prompt.id: prompt for prompt in pictured.prompts}
-        self._instances: Sequence[Instance] = pictured.outcome.instances
-        self._near = shapely.STRtree([one.polygon for one in self._instances])
-        self._downsample = {reading.kind: reading.downsample for reading in pictured.outcome.readings}
+        self._downsample = {reading.kind: reading.downsample for reading in pictured.readings}
 
     def outline(self, instance: Instance) -> Crop:
         """Return the crop of an outline, with its prompt and the outlines around it."""
@@ -79,10 +82,10 @@ class Cropper:
         region = square_around(marks, _LEAST_GRID_PIXELS * downsample, _MARGIN, self._pictured.slide.info.size)
         read = max(downsample, region.width / (SIDE * _COARSEST))
         canvas = Canvas(self._pictured.slide, region, read, SIDE * read / region.width)
-        box = shapely.box(region.x, region.y, region.x + region.width, region.y + region.height)
-        for number in sorted(self._near.query(box)):
-            one = self._instances[number]
-            if one is not except_for and one.kind is kind:
+        own = None if except_for is None else except_for.prompt_id
+        for place in self._survey.near(region.x, region.y, region.x + region.width, region.y + region.height):
+            one = self._pictured.instances[place]
+            if one.prompt_id != own and one.kind is kind:
                 canvas.draw_outline(one.polygon, self._pictured.color(one.class_name), 1)
         return canvas
 

@@ -12,7 +12,7 @@ from nuclick_wsi.runs.jobs import file_stem
 from nuclick_wsi.runs.preview.crops import Crop, Cropper
 from nuclick_wsi.runs.preview.overview import draw_overview
 from nuclick_wsi.runs.preview.page import Page, Sheet
-from nuclick_wsi.runs.preview.pictured import MOST_CLASSES, MOST_OF_A_SHEET, Pictured, by_class, least_sure
+from nuclick_wsi.runs.preview.pictured import MOST_CLASSES, Pictured, Survey
 from nuclick_wsi.runs.preview.sheet import contact_sheet
 
 _MOST_REJECTED = 48
@@ -41,8 +41,9 @@ def write_preview(folder: Path, stem: str, pictured: Pictured) -> Preview:
         If one of them cannot be written.
     """
     source = source_name(folder, pictured.slide.info.path)
-    overview, cropper = draw_overview(pictured), Cropper(pictured)
-    sheets = list(_sheets(pictured, cropper))
+    survey = Survey.of(pictured.instances)
+    overview, cropper = draw_overview(pictured, survey), Cropper(pictured, survey)
+    sheets = list(_sheets(survey, cropper))
     rejected = _rejected(pictured, cropper)
     places = [write_picture(folder / f"{stem}.png", _png(overview.picture()), source)]
     named = _named([*sheets, *([rejected] if rejected.crops else [])], stem)
@@ -61,18 +62,17 @@ def _preview(places: Sequence[ResultPlace]) -> Preview:
     return Preview(overview, page, sheets, [remark for place in places for remark in place.remarks])
 
 
-def _sheets(pictured: Pictured, cropper: Cropper) -> Iterator[Sheet]:
-    instances = pictured.outcome.instances
-    if not instances:
+def _sheets(survey: Survey, cropper: Cropper) -> Iterator[Sheet]:
+    if not survey.classes:
         return
-    yield Sheet("Least sure", [cropper.outline(one) for one in least_sure(instances)], len(instances))
-    for class_name, members in list(by_class(instances).items())[:MOST_CLASSES]:
+    yield Sheet("Least sure", [cropper.outline(one) for one in survey.least_sure], len(survey.boxes))
+    for class_name, (count, some) in list(survey.classes.items())[:MOST_CLASSES]:
         title = "No class" if class_name is None else f"Class {class_name}"
-        yield Sheet(title, [cropper.outline(one) for one in members[:MOST_OF_A_SHEET]], len(members))
+        yield Sheet(title, [cropper.outline(one) for one in some], count)
 
 
 def _rejected(pictured: Pictured, cropper: Cropper) -> Sheet:
-    rejections = pictured.outcome.rejections
+    rejections = pictured.rejections
     crops: list[Crop] = []
     for one in rejections:
         if len(crops) < _MOST_REJECTED and (crop := cropper.rejection(one)) is not None:

@@ -63,15 +63,15 @@ class Page:
         ).encode()
 
     def _head(self, folder: Path) -> Iterator[str]:
-        outcome, info = self.pictured.outcome, self.pictured.slide.info
+        pictured, info = self.pictured, self.pictured.slide.info
         yield f"<h1>{escape(self.pictured.name)}</h1>"
         yield (
-            f"<p>{len(outcome.instances)} outlines, {len(outcome.rejections)} rejected prompts. "
+            f"<p>{len(pictured.instances)} outlines, {len(pictured.rejections)} rejected prompts. "
             f"Outlines: {_file_link(self.pictured.result, folder)}. Slide: {escape(info.path.name)}, "
             f"{info.size.width} x {info.size.height} px. Places are x and y in its pixels, from the top left.</p>"
         )
         links = [f'<a href="#s{number}">{escape(sheet.heading)}</a>' for number, sheet in enumerate(self.sheets)]
-        links += ['<a href="#rejections">Rejected prompts</a>'] if outcome.rejections else []
+        links += ['<a href="#rejections">Rejected prompts</a>'] if pictured.rejections else []
         yield f"<nav>{' '.join(links)}</nav>"
 
     def _map(self) -> Iterator[str]:
@@ -100,7 +100,7 @@ class Page:
             yield "</div>"
 
     def _rejections(self) -> Iterator[str]:
-        rejections = self.pictured.outcome.rejections
+        rejections = self.pictured.rejections
         if not rejections:
             return
         yield f'<h2 id="rejections">Rejected prompts: {len(rejections)}</h2>\n<div class="sheet">'
