@@ -17,13 +17,14 @@ from scipy import ndimage
 from skimage import morphology
 
 from nuclick_wsi.geometry import Point, Size
-from nuclick_wsi.instances import Reason
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
+from nuclick_wsi.segmentation.clicked_parts import decode_clicks
+from nuclick_wsi.segmentation.compute import batches_of
 from nuclick_wsi.segmentation.contours.draw import ContourRule, draw_contours
 from nuclick_wsi.segmentation.contours.outlines import outline
-from nuclick_wsi.segmentation.masks import MaskRule, decode_mask
+from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.stitch import settle_overlaps
 
@@ -34,6 +35,7 @@ GRID = Grid(downsample=1.07, pixel_area_um2=0.0625)
 SLIDE = Size(100_000, 100_000)
 TOLERANCE = 0.1
 PLAIN_OBJECTS = 200
+TOGETHER = 32
 CENTRE: Pixels = np.array([[CROP // 2, CROP // 2]])
 
 
@@ -103,12 +105,15 @@ def plain_settle(patches: Sequence[Patch]) -> dict[tuple[int, int], str]:
 
 
 def decoded(predictions: Sequence[Prediction]) -> list[Patch]:
+    """Decode as many together as a run does."""
     patches = []
-    for prediction in predictions:
-        mask = decode_mask(prediction.probabilities, CENTRE, RULE)
-        if not isinstance(mask, Reason):
-            signal = CENTRE + np.array([prediction.window.y, prediction.window.x])
-            patches.append(Patch.cropped(prediction.prompt, prediction.window, mask, prediction.probabilities, signal))
+    for some in batches_of(predictions, TOGETHER):
+        parts = decode_clicks([one.probabilities for one in some], np.repeat(CENTRE, len(some), axis=0), RULE)
+        for one, part in zip(some, parts, strict=True):
+            if part is not None:
+                window = Window(one.window.x + part.column, one.window.y + part.row, *part.mask.shape[::-1])
+                signal = CENTRE + np.array([one.window.y, one.window.x])
+                patches.append(Patch(one.prompt, window, part.mask, part.probabilities, signal))
     return patches
 
 

@@ -19,11 +19,13 @@ from nuclick_wsi.formats.geojson import write_results
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import prompt_id
 from nuclick_wsi.scale import Window
+from nuclick_wsi.segmentation.compute import batches_of
 from nuclick_wsi.segmentation.crops import SignalField, View
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Segmenter, TileImage
 from nuclick_wsi.slides.pyramid import write_pyramid
 
 TILES = 4
+BATCH = 16
 CLICKS = 1000
 PIXEL_SIZE = nw.PixelSize(0.25, 0.25)
 ONE_CORE = nw.Settings(workers=0)
@@ -52,7 +54,7 @@ class Recorder:
 
 
 class Playback:
-    """A recorder's answers; the five channels of every crop are still made."""
+    """A recorder's answers; pixels and signals of every crop are still found, as segmenters do."""
 
     def __init__(self, card: ModelCard, answers: dict[int, NDArray[np.float32]]) -> None:
         self.card = card
@@ -63,11 +65,12 @@ class Playback:
 
     def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:
-            for view in tile.tile.views:
-                crop = tile.image[view.window.slices_in(tile.tile.window)].astype(np.float32) / 255
-                field.signals(view)
-                assert crop.shape[0] == view.window.height
-                yield view, self._answers[view.prompt]
+            for views in batches_of(tile.tile.views, BATCH):
+                field.marks(views)
+                for view in views:
+                    crop = tile.image[view.window.slices_in(tile.tile.window)].astype(np.float32) / 255
+                    assert crop.shape[0] == view.window.height
+                    yield view, self._answers[view.prompt]
 
 
 def clicks(side: int) -> nw.PromptSet:

@@ -78,7 +78,7 @@ class Changes:
 def packed(feature: Json) -> Packed:
     """Return a feature as text."""
     # Copied: what orjson returns keeps the room of several times its length from being used again.
-    return bytes(memoryview(orjson.dumps(feature)))
+    return bytes(memoryview(orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY)))
 
 
 def written_object_of(one: PathObject, feature: Packed | None) -> WrittenObject:

@@ -64,14 +64,18 @@ def test_a_run_for_one_click_loads_only_what_it_needs(tmp_path: Path) -> None:
     slide = make_demo(tmp_path / "demo").parent / SLIDE
     (tmp_path / "clicks.csv").write_text("x,y\n421.2,46.3\n", encoding="utf-8")
     script = (
-        "import sys, torch\n"
-        "torch.set_num_threads(2)\n"
-        "from nuclick_wsi.cli.app import app\n"
-        "try:\n    app(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "import gc, sys\n"
+        "whole, threshold = [], gc.get_threshold()\n"
+        "gc.callbacks.append(lambda phase, about: whole.append(phase) if about['generation'] == 2 else None)\n"
+        "from nuclick_wsi.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert (whole, gc.get_threshold()) == ([], threshold)\n"
+        "import torch\n"
         "print(torch.get_num_threads(), *(name for name in sys.modules if '.' not in name))\n"
     )
     command = [sys.executable, "-c", script, "run", str(tmp_path / "clicks.csv"), "--slide", str(slide)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     threads, *loaded = result.stdout.splitlines()[-1].split()
     assert threads == "1", "threads inside of layers take half a second to load a model"
     assert "openslide" in loaded

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nuclick_wsi.choices import GlandMode
@@ -10,6 +10,7 @@ from nuclick_wsi.geometry import Point
 from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Role, Squiggle
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
+from nuclick_wsi.segmentation.marks import packed
 from nuclick_wsi.segmentation.signals import REACH, guiding_signals
 from nuclick_wsi.segmentation.tiles import plan_tiles
 
@@ -126,3 +127,35 @@ def test_views_far_apart_in_a_cell_are_read_apart_and_near_ones_together() -> No
     everywhere = [(x, y) for x in range(64, 1024, 128) for y in range(64, 1024, 128)]
     views = plan_views(SignalField([click(x, y) for x, y in everywhere]), GRID, SPEC, GlandMode.CROP)
     assert len(plan_tiles(views, 1024)) == 1
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    clicks=st.integers(0, 60),
+    lines=st.integers(0, 4),
+    mode=st.sampled_from(GlandMode),
+    size=st.sampled_from([33, 64]),
+)
+@settings(deadline=None)
+def test_the_marks_and_the_bits_of_many_views_are_those_of_their_maps(
+    seed: int, clicks: int, lines: int, mode: GlandMode, size: int
+) -> None:
+    rng, grid = np.random.default_rng(seed), Grid(1.3, 1.0)
+    roles = [Role.SEGMENT, Role.SEGMENT, Role.NEIGHBOUR, Role.EXCLUDE_ONLY]
+    # On a coarse raster, so that some lie on one pixel and some on a crop's edge.
+    spots = [
+        click(*(rng.integers(-20, 140, 2) * 1.3).tolist(), str(number), roles[rng.integers(4)])
+        for number in range(clicks)
+    ]
+    drawn = [
+        squiggle(*(rng.uniform(0, 180, 2) + rng.normal(0, 30, (4, 2)).cumsum(axis=0)).tolist()) for _ in range(lines)
+    ]
+    field = SignalField([click(50, 50), *spots, *drawn])
+    views = plan_views(field, grid, CropSpec(size, 1.3), mode)
+    maps = [field.signals(view) for view in views]
+    found = field.marks(views)
+    for number, marks in enumerate(found):
+        for pixels, drawn_map in zip(marks.of_each(len(views)), maps, strict=True):
+            assert np.array_equal(np.unique(pixels, axis=0), np.argwhere(drawn_map[number]))
+    bits = packed(found, len(views), size)
+    assert all(np.array_equal(row, np.packbits(of_view > 0)) for row, of_view in zip(bits, maps, strict=True))

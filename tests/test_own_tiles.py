@@ -30,11 +30,12 @@ class Counted:
 
     def __init__(self, source: Source) -> None:
         self.about = source.about
-        self.reads = 0
+        self.reads = self.pixels = 0
         self._source = source
 
     def read_inside(self, level: int, x: int, y: int, size: Size) -> Any:
         self.reads += 1
+        self.pixels += size.width * size.height
         return self._source.read_inside(level, x, y, size)
 
     def close(self) -> None:
@@ -91,6 +92,23 @@ def test_a_level_that_comes_out_otherwise_is_left_to_the_library(
 
     monkeypatch.setattr(JpegPicture, "pixels", others)
     assert compared(tmp_path / "a.svs", ReaderChoice.OPENSLIDE) == {0: 12, 1: 12, 2: 12}
+
+
+@pytest.mark.parametrize("true_part", [True, False])
+def test_of_a_large_window_the_library_reads_a_part_unless_that_comes_out_otherwise(
+    true_part: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pyramid(tmp_path / "a.svs", smooth_image(1300, 1300), PixelSize(0.25, 0.25))
+    library = Counted(opened(tmp_path / "a.svs", ReaderChoice.OPENSLIDE))
+    expected = library.read_inside(0, 30, 20, Size(1000, 1200))
+    if not true_part:
+        true = JpegPicture.pixels
+        monkeypatch.setattr(JpegPicture, "pixels", lambda *given: true(*given) ^ 1)
+    own = OwnTiles(tmp_path / "a.svs", library)
+    library.pixels = 0
+    np.testing.assert_array_equal(own.read_inside(0, 30, 20, Size(1000, 1200)), expected)
+    own.close()
+    assert library.pixels == 512 * 512 + (0 if true_part else 1000 * 1200)
 
 
 def test_a_window_of_one_colour_proves_nothing(tmp_path: Path) -> None:

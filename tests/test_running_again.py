@@ -1,11 +1,13 @@
 """Running again: only what changed goes through the network, and the result is that of a fresh run."""
 
+import hashlib
 import os
 import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,18 @@ from scipy.ndimage import distance_transform_edt
 from test_engine import click, discs, squiggle
 from test_run import FILES, NUCLEI, clicks, record, results
 
+from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.cli.run import RunRequest, run_target
 from nuclick_wsi.instances import PromptSet, Reason, Rejection
-from nuclick_wsi.prompts import ObjectKind, Prompt
+from nuclick_wsi.prompts import ObjectKind, Prompt, Role
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.patch_codec import decode, encode
-from nuclick_wsi.scale import PixelSize, Window
-from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.scale import Grid, PixelSize, Window
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views
 from nuclick_wsi.segmentation.engine import Outcome, segment
+from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
+from nuclick_wsi.segmentation.result_cache import input_digests
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
 from nuclick_wsi.slides.readers import open_slide
 
@@ -162,6 +167,27 @@ def test_what_came_of_a_prompt_is_kept_without_loss(seed: int) -> None:
 def test_bytes_that_are_no_result_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each says something else
         decode(click(1, 1), content)
+
+
+def test_digests_are_those_of_hashing_the_maps_of_each_prompt_by_itself() -> None:
+    rng, grid, rule = np.random.default_rng(5), Grid(1.07, 0.25), MaskRule(0.5, 30, 20, 3)
+    places = rng.uniform(0, 400, (70, 2)).tolist()
+    prompts = [
+        replace(click(*place), role=Role.EXCLUDE_ONLY if n % 9 == 8 else Role.SEGMENT) for n, place in enumerate(places)
+    ]
+    field = SignalField([*prompts, squiggle([(50, 50), (300, 90)]), squiggle([(20, 200), (60, 210)])])
+    views = plan_views(field, grid, CropSpec(64, 0.25), GlandMode.TILED)
+    by_prompt: dict[int, list[View]] = {}
+    for view in views:
+        by_prompt.setdefault(view.prompt, []).append(view)
+    for own, found in zip(by_prompt.values(), input_digests(field, list(by_prompt.values()), grid, rule), strict=True):
+        digest = hashlib.sha256(repr((grid, rule)).encode())
+        digest.update(field.pixels(own[0].prompt, grid).tobytes())
+        for view in own:
+            digest.update(repr((view.grid, view.window)).encode())
+            digest.update(np.packbits(field.signals(view) > 0).tobytes())
+            digest.update(field.excluded(view, grid).tobytes())
+        assert found == digest.digest()
 
 
 def test_nothing_is_made_before_the_journal_is_asked(tmp_path: Path) -> None:

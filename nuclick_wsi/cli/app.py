@@ -21,6 +21,7 @@ from nuclick_wsi.choices import (
     ReaderChoice,
 )
 from nuclick_wsi.cli.groups import ClicksGroup, SquigglesGroup, asap_app, dataset_app, qupath_app, weights_app
+from nuclick_wsi.cli.loading import loading
 from nuclick_wsi.cli.local_commands import demo, doctor, serve, view
 from nuclick_wsi.cli.model_commands import compare, evaluate, train
 from nuclick_wsi.cli.options import (
@@ -179,11 +180,12 @@ def run(
     Exit code: 0 all well (prompts that have no outline are listed, with the reason), 1 an image failed or was
     refused, 2 wrong use.
     """
-    from nuclick_wsi.cli.run import mask_settings, run_target
-    from nuclick_wsi.cli.run_request import RunRequest
-    from nuclick_wsi.cli.screen import Screen
-    from nuclick_wsi.exports.export import ExportChoice
-    from nuclick_wsi.segmentation.settings import OutlineSettings
+    with loading():
+        from nuclick_wsi.cli.run import mask_settings, run_target
+        from nuclick_wsi.cli.run_request import RunRequest
+        from nuclick_wsi.cli.screen import Screen
+        from nuclick_wsi.exports.export import ExportChoice
+        from nuclick_wsi.segmentation.settings import OutlineSettings
 
     asked = RunRequest(
         target=target,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, Precision, ReaderChoice
+from nuclick_wsi.cli.loading import loading
 from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, PrecisionChoice, Quiet, TermsChoice, Threads
 from nuclick_wsi.prompts import ObjectChoice
 
@@ -63,8 +64,9 @@ def view(
 
     What is marked is saved as you go, and there again when you come back.
     """
-    from nuclick_wsi.cli.view import run_viewer
-    from nuclick_wsi.server.server import ServerRequest
+    with loading():
+        from nuclick_wsi.cli.view import run_viewer
+        from nuclick_wsi.server.server import ServerRequest
 
     asked = ServerRequest(port, (), tuple(model or ()), terms, device, threads, reader)
     run_viewer(slide, prompts, objects, mpp, asked, opens_browser=not no_browser)
@@ -87,8 +89,9 @@ def serve(
 
     Requests need the token in the file that it names, and only slides below --allow are opened.
     """
-    from nuclick_wsi.server import server
-    from qupath_extension.requested_image import read_image
+    with loading():
+        from nuclick_wsi.server import server
+        from qupath_extension.requested_image import read_image
 
     models, allowed = tuple(model or ()), tuple(allow or ())
     asked = server.ServerRequest(port, allowed, models, terms, device, threads, reader, idle, precision)

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import orjson
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from nuclick_wsi.accepted import all_of, one_of
@@ -51,7 +53,11 @@ def feature_collection(
         Prompt ids of nuclei that are put into no cell.
     """
     written = ResultFeatures.of(list(instances), one_of(ObjectType, as_type, _AS_TYPE), colors, apart)
-    collection = {"type": "FeatureCollection", "generator": GENERATOR, "features": list(written.features())}
+    features = list(written.features())
+    for feature in features:
+        for name in feature.keys() & {"geometry", "nucleusGeometry"}:
+            feature[name]["coordinates"] = _listed(feature[name]["coordinates"])
+    collection = {"type": "FeatureCollection", "generator": GENERATOR, "features": features}
     return {**collection, NUCLEI: written.nuclei_by_cell} if written.nuclei else collection
 
 
@@ -119,7 +125,7 @@ def _parts(written: "ResultFeatures", seal: str, earlier: Earlier) -> Iterator[b
     yield head[:-1] + b',"features":['
     features, is_first = chain(written.features(), earlier.features), True
     while few := list(islice(features, _AT_ONCE)):
-        yield (b"" if is_first else b",") + orjson.dumps(few)[1:-1]
+        yield (b"" if is_first else b",") + orjson.dumps(few, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
         is_first = False
     yield b"]"
     if nuclei := {**written.nuclei_by_cell, **earlier.nuclei}:
@@ -164,7 +170,7 @@ class ResultFeatures:
         return {cell: self.nuclei.names[cell] for cell in sorted(self.nuclei)}
 
     def features(self) -> Iterator[dict[str, Any]]:
-        """Yield one feature for each instance, but for nuclei that are inside of a cell's."""
+        """Yield one feature for each instance, but for nuclei that are inside of a cell's; each ring is an array."""
         inside = set(self.nuclei.names.values())
         for one in self.instances:
             if one.prompt_id in self.nuclei:
@@ -243,8 +249,13 @@ def _geometry(polygon: Polygon | MultiPolygon, plane: Plane) -> dict[str, Any]:
     return geometry
 
 
-def _rings(polygon: Polygon) -> list[Any]:
-    return [shapely.get_coordinates(ring).tolist() for ring in (polygon.exterior, *polygon.interiors)]
+def _rings(polygon: Polygon) -> list[NDArray[np.float64]]:
+    return [shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def _listed(coordinates: Any) -> list[Any]:
+    """Return nested lists of rings with the rings as lists too, which take the time of a file and more."""
+    return [ring.tolist() if isinstance(ring, np.ndarray) else _listed(ring) for ring in coordinates]
 
 
 def importable(class_name: str | None) -> str:

@@ -1,5 +1,7 @@
 """Which of very many boxes meet a window: points in sorted bands, a few bytes each, and all others in a tree."""
 
+from typing import Any
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -31,10 +33,23 @@ class BoxIndex:
         edges
             Left, top, right and bottom.
         """
-        points = self._points.inside(edges)
+        return np.sort(self.meeting_each(edges[None])[1])
+
+    def meeting_each(self, edges: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return of each pair of a window and a box that meet both numbers, by window.
+
+        Parameters
+        ----------
+        edges
+            Left, top, right and bottom of each window, shape (n, 4).
+        """
+        windows, points = self._points.inside_each(edges)
         if not len(self._wide):
-            return np.sort(points)
-        return np.sort(np.concatenate([points, self._wide[self._tree.query(shapely.box(*edges))]]))
+            return windows, points
+        further, found = self._tree.query(shapely.box(*edges.T))
+        windows, boxes = np.append(windows, further), np.append(points, self._wide[found])
+        order = np.argsort(windows, kind="stable")
+        return windows[order], boxes[order]
 
 
 class _Points:
@@ -44,9 +59,12 @@ class _Points:
         bands = np.floor((positions[:, 1] - top) / height).astype(np.int64)
         order = np.lexsort((positions[:, 0], bands))
         self._numbers = numbers[order]
-        self._x, self._y = np.ascontiguousarray(positions[order].T)
+        # Complex numbers are in order by their first part, then by their second: one search finds band and column.
+        self._places = np.empty(len(order), np.complex128)
+        self._places.real, self._places.imag = bands[order], positions[order, 0]
+        self._y = positions[order, 1]
         self._top, self._height = top, height
-        self._starts = np.searchsorted(bands[order], np.arange(int(bands.max(initial=-1)) + 2))
+        self._last = int(bands.max(initial=-1))
 
     @classmethod
     def of(cls, positions: NDArray[np.float64], numbers: NDArray[np.intp]) -> "_Points":
@@ -58,16 +76,24 @@ class _Points:
         height = max(np.sqrt(area * _PER_BAND / max(len(own), 1)), (bottom - top) / 2**20, 1e-6)
         return cls(numbers, own, float(top), float(height))
 
-    def inside(self, edges: NDArray[np.float64]) -> NDArray[np.intp]:
-        left, top, right, bottom = edges.tolist()
-        last = len(self._starts) - 2
-        first_band = max(0, int((top - self._top) // self._height))
-        last_band = min(last, int((bottom - self._top) // self._height))
-        found = []
-        for band in range(first_band, last_band + 1):
-            begin, end = self._starts[band], self._starts[band + 1]
-            columns = self._x[begin:end]
-            begin, end = begin + columns.searchsorted(left), begin + columns.searchsorted(right, side="right")
-            rows = self._y[begin:end]
-            found.append(self._numbers[begin:end][(rows >= top) & (rows <= bottom)])
-        return np.concatenate(found) if found else np.empty(0, np.intp)
+    def inside_each(self, edges: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return of each pair of a window and a point in it both numbers, by window."""
+        bands = np.floor((edges[:, 1::2] - self._top) / self._height)
+        first, last = np.maximum(bands[:, 0], 0), np.minimum(bands[:, 1], self._last)
+        counts = np.maximum(last - first + 1, 0).astype(np.intp)
+        windows = np.repeat(np.arange(len(edges)), counts)
+        ends = np.empty((2, len(windows)), np.complex128)
+        ends.real = _counted_on(first, counts)
+        ends.imag = edges[windows, 0], edges[windows, 2]
+        begin, end = self._places.searchsorted(ends[0]), self._places.searchsorted(ends[1], side="right")
+        counts = end - begin
+        windows, points = np.repeat(windows, counts), _counted_on(begin, counts)
+        rows = self._y[points]
+        inside = (rows >= edges[windows, 1]) & (rows <= edges[windows, 3])
+        return windows[inside], self._numbers[points[inside]]
+
+
+def _counted_on(firsts: NDArray[Any], counts: NDArray[np.intp]) -> NDArray[Any]:
+    """Return numbers that go on from each first one by one, so many from each."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(firsts - before, counts) + np.arange(counts.sum())

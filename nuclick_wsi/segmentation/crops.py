@@ -16,6 +16,7 @@ from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 from nuclick_wsi.segmentation.box_index import BoxIndex
 from nuclick_wsi.segmentation.lines import Lines
+from nuclick_wsi.segmentation.marks import Marks, marks_of
 from nuclick_wsi.segmentation.signals import REACH, guiding_signals, middle_of, rasterize
 
 WIDER = (1.5, 4 / 3)
@@ -101,9 +102,14 @@ class SignalField:
             found.update(others.tolist())
         return found
 
+    @property
+    def has_excluding(self) -> bool:
+        """Whether any prompt only excludes."""
+        return bool(self._excludes.any())
+
     def excluded(self, view: View, grid: Grid) -> Pixels:
         """Return the pixels of what only excludes near a view: int (N, 2), row and column on a grid."""
-        if not self._excludes.any():
+        if not self.has_excluding:
             return np.empty((0, 2), np.int64)
         near = self._others_near(view)
         window = grid.window_of(view.window, view.grid)
@@ -115,6 +121,15 @@ class SignalField:
         if self._is_click[index]:
             return rasterize([self._low[index : index + 1] / grid.downsample])
         return self._lines.pixels(index, grid)
+
+    def spots(self, clicks: Sequence[int] | NDArray[np.intp], grid: Grid) -> Pixels:
+        """Return the one pixel of each of some clicks on the grid, as `pixels` does."""
+        spots: Pixels = np.floor(self._low[clicks, ::-1] / grid.downsample).astype(np.int64)
+        return spots
+
+    def are_clicks(self, indices: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which of these prompts are clicks."""
+        return np.asarray(self._is_click[np.asarray(indices, np.intp)])
 
     def _pixels_near(self, index: int, grid: Grid, window: Window) -> Pixels:
         return self.pixels(index, grid) if self._is_click[index] else self._lines.pixels_near(index, grid, window)
@@ -137,6 +152,26 @@ class SignalField:
         one_each = np.concatenate([spots, whole])
         return guiding_signals(own, [line for line in lines if len(line)], view.window.width, one_each)
 
+    def marks(self, views: Sequence[View]) -> tuple[Marks, Marks]:
+        """Return the pixels that are 1 in the inclusion and in the exclusion maps of some views, at least one."""
+        prompts = np.array([view.prompt for view in views])
+        scales = np.array([view.grid.downsample for view in views])[:, None]
+        edges = np.array([view.window.edges for view in views])
+        of_view, near = self._places.meeting_each(edges * scales)
+        is_drawn = ~self._is_click[prompts]
+        is_drawn[of_view[~self._is_click[near]]] = True
+        own = np.floor(self._low[prompts, ::-1] / scales).astype(np.int64) - edges[:, 1::-1]
+        spots = np.floor(self._low[near, ::-1] / scales[of_view]).astype(np.int64) - edges[of_view, 1::-1]
+        side = edges[:, 2:3] - edges[:, :1]
+        has_own = ~is_drawn & ((own >= 0) & (own < side)).all(axis=1)
+        left = ~is_drawn[of_view] & ((spots >= 0) & (spots < side[of_view])).all(axis=1)
+        left &= (near != prompts[of_view]) & (spots != own[of_view]).any(axis=1)
+        marks = Marks(np.flatnonzero(has_own), own[has_own]), Marks(of_view[left], spots[left])
+        if not is_drawn.any():
+            return marks
+        drawn = marks_of({number: self.signals(views[number]) for number in np.flatnonzero(is_drawn).tolist()})
+        return marks[0].joined(drawn[0]), marks[1].joined(drawn[1])
+
     def _lies_in(self, indices: NDArray[np.intp], view: View) -> NDArray[np.bool_]:
         """Return which prompts have all their pixels in a view."""
         low, high = (np.floor(corner[indices] / view.grid.downsample) for corner in (self._low, self._high))
@@ -158,8 +193,15 @@ def plan_views(
     field: SignalField, grid: Grid, spec: CropSpec, mode: GlandMode, prompts: Iterable[int] | None = None
 ) -> list[View]:
     """Return the views of prompts, in their order: of those with these indices, or of all that want an outline."""
-    indices = field.having(Role.SEGMENT) if prompts is None else prompts
-    return [view for index in indices for view in _views_of(field, index, grid, spec, mode)]
+    indices = field.having(Role.SEGMENT) if prompts is None else list(prompts)
+    corners = (field.spots(indices, grid) - spec.size // 2).tolist()
+    views: list[View] = []
+    for index, (top, left), is_click in zip(indices, corners, field.are_clicks(indices).tolist(), strict=True):
+        if is_click:
+            views.append(View(index, grid, Window(left, top, spec.size, spec.size)))
+        else:
+            views += _views_of(field, index, grid, spec, mode)
+    return views
 
 
 def _views_of(field: SignalField, index: int, grid: Grid, spec: CropSpec, mode: GlandMode) -> Iterator[View]:

@@ -66,8 +66,11 @@ def on_object(probabilities: Probabilities, signal: Pixels, rule: MaskRule) -> P
     near = np.argwhere(probabilities[low[0] : high[0], low[1] : high[1]] >= rule.threshold) + low
     if not len(near):
         return signal
-    # All pairs of a long line's pixels and an object's would take gigabytes.
-    squared = np.rint(cKDTree(signal).query(near)[0] ** 2).astype(np.int64)
+    if len(signal) == 1:
+        squared = ((near - signal) ** 2).sum(axis=1)
+    else:
+        # All pairs of a long line's pixels and an object's would take gigabytes.
+        squared = np.rint(cKDTree(signal).query(near)[0] ** 2).astype(np.int64)
     nearest = squared.argmin()
     return near[[nearest]] if squared[nearest] <= rule.reach_px**2 else signal
 
@@ -102,7 +105,11 @@ def decode_mask(probabilities: Probabilities, signal: Pixels, rule: MaskRule) ->
         return Reason.NO_OBJECT
     # Labelling is most of the work, so each step works in the box around what is left.
     parts, inner = above[box], inside_box(signal, box)
+    if not len(inner):
+        return Reason.NO_OBJECT
     if not parts[tuple(inner.T)].any():
+        if len(inner) == 1 and not _may_lie_in_hole(parts, inner[0], rule.fill_holes_px):
+            return Reason.NO_OBJECT
         parts = fill_small_holes(parts, rule.fill_holes_px)
     touched = keep_touched(parts, inner)
     tight = bounding_box(touched)
@@ -260,9 +267,18 @@ def inside_box(signal: Pixels, box: tuple[slice, slice]) -> Pixels:
     return inside
 
 
+def _may_lie_in_hole(mask: Mask, pixel: Pixels, largest_px: int) -> bool:
+    """Whether a mask lies around a pixel of background, so near that a hole of so many pixels may be there."""
+    row, column = pixel.tolist()
+    sides = (mask[row, :column][::-1], mask[row, column + 1 :], mask[:row, column][::-1], mask[row + 1 :, column])
+    # A hole has the background up to the first pixel on each of the four sides.
+    return all(side.any() for side in sides) and sum(int(side.argmax()) for side in sides) < largest_px
+
+
 def _require_inside(signal: Pixels, shape: tuple[int, ...]) -> None:
     """Refuse a signal that leaves its map: NumPy would read a negative row from the other end."""
     if signal.ndim != 2 or signal.shape[1] != 2 or len(signal) == 0:
         raise ValueError(f"a signal has at least one pixel as (row, column), not shape {signal.shape}")
-    if (signal < 0).any() or (signal >= shape).any():
+    low, high = signal.min(0).tolist(), signal.max(0).tolist()
+    if min(low) < 0 or high[0] >= shape[0] or high[1] >= shape[1]:
         raise ValueError(f"the signal reaches {signal.min(0)} to {signal.max(0)}, outside its map of shape {shape}")

@@ -1,5 +1,6 @@
 """Work in threads, some items ahead of the consumer, with results in the order of the items."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,3 +40,24 @@ def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], workers: 
         finally:
             for future in pending:
                 future.cancel()
+
+
+def gathered(items: Iterable[Item], most: int, seconds: float) -> Iterator[list[Item]]:
+    """Yield items together that come soon after each other: at most so many, and none later than the next one.
+
+    Parameters
+    ----------
+    seconds
+        From the first item of a group; what comes later is the group's last.
+    """
+    group: list[Item] = []
+    begun = 0.0
+    for item in items:
+        if not group:
+            begun = time.monotonic()
+        group.append(item)
+        if len(group) == most or time.monotonic() - begun > seconds:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -9,17 +9,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 
-import numpy as np
-
 from nuclick_wsi.choices import GlandMode
 from nuclick_wsi.errors import SlideError
 from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.scale import Grid, Window
-from nuclick_wsi.segmentation.arrays import Mask, Pixels, Probabilities
+from nuclick_wsi.segmentation.arrays import Probabilities
 from nuclick_wsi.segmentation.blend import blend, resample_probabilities
-from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views, wider_view
-from nuclick_wsi.segmentation.masks import MaskRule, decode_mask, on_object, with_added, without_excluded
+from nuclick_wsi.segmentation.crops import CropSpec, SignalField, View, plan_views
+from nuclick_wsi.segmentation.decoding import Decoder, Merged
+from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.pipeline import ordered_map
 from nuclick_wsi.segmentation.result_cache import CacheLookup, Decoded, Result, ResultCache
@@ -39,15 +38,6 @@ class Predictions:
 
     patches: list[Patch]
     rejections: list[Rejection]
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    """The probabilities of one prompt from all of its views, in a window of the kind's own grid; `view` is the last."""
-
-    view: View
-    window: Window
-    probabilities: Probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +64,11 @@ class MaskPredictor:
     def spec(self) -> CropSpec:
         """The crop that the network takes."""
         return CropSpec(self.segmenter.card.crop_size, self.segmenter.card.mpp)
+
+    @property
+    def _decoder(self) -> Decoder:
+        extent = self.grid.extent(self.slide.info.size)
+        return Decoder(self.signals, self.grid, extent, self.rule, self.settings.workers, self.looks_again)
 
     @property
     def looks_again(self) -> bool:
@@ -112,7 +107,7 @@ class MaskPredictor:
         probabilities = self.segmenter.predict(_readable(tiles, unread), self.signals)
         wider: list[View] = []
         with closing(self._merged(probabilities, views)) as merged:
-            for result in ordered_map(self._decode, merged, self.settings.workers):
+            for result in self._decoder.decoded(merged):
                 if isinstance(result, View):
                     wider.append(result)
                 else:
@@ -133,7 +128,7 @@ class MaskPredictor:
 
     def _merged(
         self, predictions: Iterable[tuple[View, Probabilities]], views: Sequence[View]
-    ) -> Generator[_Merged, None, None]:
+    ) -> Generator[Merged, None, None]:
         """Yield each prompt once the probabilities of all of its views are there, on the kind's own grid."""
         expected = Counter(view.prompt for view in views)
         waiting: dict[int, list[tuple[Window, Probabilities]]] = {}
@@ -145,52 +140,7 @@ class MaskPredictor:
             parts = waiting.setdefault(view.prompt, [])
             parts.append((window, fine))
             if len(parts) == expected[view.prompt]:
-                yield _Merged(view, *blend(waiting.pop(view.prompt)))
-
-    def _decode(self, merged: _Merged) -> Result | View:
-        """Turn probabilities into a mask cropped to its bounding box, cut off where the slide ends.
-
-        A gland that goes on beyond its crop gets a wider view instead, as long as there is one.
-        """
-        view = merged.view
-        prompt = self.signals.prompts[view.prompt]
-        window = merged.window.intersection(self.grid.extent(self.slide.info.size))
-        assert window is not None, "a prompt that has a point on the slide has a crop there"
-        probabilities = merged.probabilities[window.slices_in(merged.window)]
-        drawn = _inside(self.signals.pixels(view.prompt, self.grid), window) - (window.y, window.x)
-        excluded = _inside(self.signals.excluded(view, self.grid), window) - (window.y, window.x)
-        probabilities = with_added(probabilities, drawn, self.rule)
-        probabilities = without_excluded(probabilities, excluded, drawn, self.rule)
-        signal = on_object(probabilities, drawn, self.rule)
-        mask = decode_mask(probabilities, signal, self.rule)
-        if isinstance(mask, Reason):
-            why = _why_not(mask, probabilities, self.rule)
-            return Result(prompt, Rejection.of(prompt, mask, why), looked_again=view.look > 0)
-        if wider := self._wider(view, mask, merged.window, window):
-            return wider
-        patch = Patch.cropped(prompt, window, mask, probabilities, np.add(signal, (window.y, window.x)))
-        return Result(prompt, patch, looked_again=view.look > 0)
-
-    def _wider(self, view: View, mask: Mask, seen: Window, window: Window) -> View | None:
-        """Return a wider view of a gland whose mask reaches the border of what was seen of the slide.
-
-        Parameters
-        ----------
-        mask
-            Fills `window`, which is what the slide has of `seen`.
-        """
-        if not self.looks_again:
-            return None
-        pixels = np.add(np.argwhere(mask), (window.y, window.x))
-        low, high = pixels.min(axis=0), pixels.max(axis=0)
-        touched = (low[1] == window.x, low[0] == window.y, high[1] + 1 == window.right, high[0] + 1 == window.bottom)
-        ends = self.grid.extent(self.slide.info.size).edges
-        goes_on = (own == cut != end for own, cut, end in zip(window.edges, seen.edges, ends, strict=True))
-        if not any(touches and more for touches, more in zip(touched, goes_on, strict=True)):
-            return None
-        drawn = self.signals.pixels(view.prompt, self.grid)
-        box = np.array([np.minimum(low, drawn.min(axis=0)), np.maximum(high, drawn.max(axis=0))])
-        return wider_view(view, (box + 0.5) * self.grid.downsample)
+                yield Merged(view, *blend(waiting.pop(view.prompt)))
 
     def _unread(self, unread: Iterable[_UnreadTile]) -> Iterator[Rejection]:
         """Yield a rejection for every prompt with a view in a tile that could not be read."""
@@ -206,18 +156,3 @@ def _readable(tiles: Iterable[TileImage | _UnreadTile], unread: list[_UnreadTile
             yield tile
         else:
             unread.append(tile)
-
-
-def _why_not(reason: Reason, probabilities: Probabilities, rule: MaskRule) -> str:
-    if reason is Reason.TOO_SMALL:
-        return f"fewer than {rule.smallest_px} px of the network's grid"
-    highest = probabilities.max()
-    beside = f" or {rule.reach_px} px beside it" if rule.reach_px else ""
-    sought = f"no probability of {rule.threshold:.2f} under the prompt{beside}"
-    return f"{sought}; the highest in its crop is {highest:.2f}"
-
-
-def _inside(pixels: Pixels, window: Window) -> Pixels:
-    """Return the pixels, row and column on the grid, that lie in a window."""
-    low, high = (window.y, window.x), (window.bottom, window.right)
-    return pixels[((pixels >= low) & (pixels < high)).all(axis=1)]

@@ -9,20 +9,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nuclick_wsi.instances import Rejection
 from nuclick_wsi.prompts import ObjectKind, Prompt
 from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.marks import packed
 from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.slides.slide import Frame
 
 _RULES = 2
 """Raised where the same inputs come to give another mask, so that results of earlier programs are not taken."""
+
+_DRAWN_AT_ONCE = 32
+"""Views whose maps are made together: few, as each may show thousands of other prompts."""
 
 Decoded = Patch | Rejection
 """The result of one prompt before overlaps are settled."""
@@ -88,7 +94,7 @@ class CacheLookup:
         by_prompt: dict[int, list[View]] = {}
         for view in views:
             by_prompt.setdefault(view.prompt, []).append(view)
-        digests = [_digests(signals, own, grid, rule) for own in by_prompt.values()]
+        digests = list(_digests(signals, list(by_prompt.values()), grid, rule))
         # One after the other: among digests, which go through much memory, each look-up would cost three times as much.
         for (index, own), (digest, wide) in zip(by_prompt.items(), digests, strict=True):
             prompt = signals.prompts[index]
@@ -108,15 +114,17 @@ class CacheLookup:
             yield result.decoded
 
 
-def _digests(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> tuple[bytes, bytes]:
-    """Return the input digests of one prompt: as long as the first look is enough, and else."""
-    digest = input_digest(signals, views, grid, rule)
-    is_gland = signals.prompts[views[0].prompt].kind is ObjectKind.GLAND
-    return digest, digest_of_wider_looks(digest, signals, views) if is_gland else digest
+def _digests(
+    signals: SignalField, views: Sequence[Sequence[View]], grid: Grid, rule: MaskRule
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the input digests of each prompt: as long as the first look is enough, and else."""
+    for own, digest in zip(views, input_digests(signals, views, grid, rule), strict=True):
+        is_gland = signals.prompts[own[0].prompt].kind is ObjectKind.GLAND
+        yield digest, digest_of_wider_looks(digest, signals, own) if is_gland else digest
 
 
-def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: MaskRule) -> bytes:
-    """Return a digest of all that a prompt's mask depends on, beside the slide's pixels and the model.
+def input_digests(signals: SignalField, views: Sequence[Sequence[View]], grid: Grid, rule: MaskRule) -> Iterator[bytes]:
+    """Yield a digest for each prompt of all that its mask depends on, beside the slide's pixels and the model.
 
     That is where its views are, every pixel of their inclusion and exclusion maps, and the rule of its mask. A
     neighbour counts exactly where it is drawn in a map.
@@ -124,17 +132,27 @@ def input_digest(signals: SignalField, views: Sequence[View], grid: Grid, rule: 
     Parameters
     ----------
     views
-        All of one prompt.
+        Of each prompt, all that it has.
     grid, rule
         Those of its kind.
     """
-    digest = hashlib.sha256(repr((grid, rule)).encode())
-    digest.update(signals.pixels(views[0].prompt, grid).tobytes())
-    for view in views:
-        digest.update(repr((view.grid, view.window)).encode())
-        digest.update(np.packbits(signals.signals(view) > 0).tobytes())
-        digest.update(signals.excluded(view, grid).tobytes())
-    return digest.digest()
+    begin = hashlib.sha256(repr((grid, rule)).encode())
+    maps = _packed_maps(signals, [view for own in views for view in own])
+    for own in views:
+        digest = begin.copy()
+        digest.update(signals.pixels(own[0].prompt, grid).tobytes())
+        for view in own:
+            digest.update(repr((view.grid, view.window)).encode())
+            digest.update(next(maps).data)
+            digest.update(signals.excluded(view, grid).tobytes())
+        yield digest.digest()
+
+
+def _packed_maps(signals: SignalField, views: Iterable[View]) -> Iterator[NDArray[np.uint8]]:
+    """Yield both maps of each view as bits."""
+    left = iter(views)
+    while some := list(islice(left, _DRAWN_AT_ONCE)):
+        yield from packed(signals.marks(some), len(some), some[0].window.width)
 
 
 def digest_of_wider_looks(digest: bytes, signals: SignalField, views: Sequence[View]) -> bytes:

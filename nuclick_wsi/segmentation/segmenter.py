@@ -99,8 +99,8 @@ class CropSegmenter:
         views = ((view, tile) for tile in tiles for view in tile.tile.views)
 
         def predicted(batch: Sequence[tuple[View, TileImage]]) -> list[tuple[View, Probabilities]]:
-            crops = [_network_input(view, tile, field) for view, tile in batch]
-            found = chain.from_iterable(self._portions.each(self._probabilities, crops))
+            crops = _network_inputs(batch, field)
+            found = chain.from_iterable(self._portions.each(self._probabilities, list(crops)))
             return list(zip((view for view, _ in batch), found, strict=True))
 
         for found in self._compute.map(predicted, batches_of(views, self._batch_size)):
@@ -116,13 +116,15 @@ class CropSegmenter:
             return probabilities_of(self._networks[device](batch))
 
 
-def _network_input(view: View, tile: TileImage, field: SignalField) -> NDArray[np.uint8]:
-    """Return the five channels of a view, last: red, green and blue, and its two maps of zeros and ones.
+def _network_inputs(batch: Sequence[tuple[View, TileImage]], field: SignalField) -> NDArray[np.uint8]:
+    """Return the five channels of views, last: red, green and blue, and their two maps of zeros and ones.
 
-    uint8 (size, size, 5).
+    uint8 (N, size, size, 5).
     """
-    size = view.window.width
-    crop = np.empty((size, size, 5), np.uint8)
-    crop[..., :3] = tile.image[view.window.slices_in(tile.tile.window)]
-    crop[..., 3], crop[..., 4] = field.signals(view)
-    return crop
+    views = [view for view, _ in batch]
+    crops = np.zeros((len(batch), *views[0].window.shape, 5), np.uint8)
+    for crop, (view, tile) in zip(crops, batch, strict=True):
+        crop[..., :3] = tile.image[view.window.slices_in(tile.tile.window)]
+    for channel, marks in enumerate(field.marks(views), start=3):
+        crops[marks.views, *marks.pixels.T, channel] = 1
+    return crops

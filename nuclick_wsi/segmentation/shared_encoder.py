@@ -22,6 +22,7 @@ from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
 from nuclick_wsi.segmentation.blocks import BlockPlace, distances_in, stacked
 from nuclick_wsi.segmentation.compute import BATCH_PIXELS, Compute, Portions, batches_of, probabilities_of
 from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.marks import Marks
 from nuclick_wsi.segmentation.segmenter import TileImage
 
 _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
@@ -57,10 +58,6 @@ class _Crop:
     def corner(self) -> tuple[int, int]:
         """Row and column of the crop's first pixel in its block."""
         return _corner(self.window, self.block)
-
-    def signals(self, field: SignalField) -> list[Pixels]:
-        """Return the pixels of the view's two signals: int (N, 2), row and column in the crop."""
-        return [np.argwhere(drawn) + _corner(self.view.window, self.window) for drawn in field.signals(self.view)]
 
 
 class _Encoding:
@@ -189,9 +186,11 @@ def _pixels(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
-def _by_map(crops: Sequence[_Crop], field: SignalField) -> list[tuple[Pixels, ...]]:
-    """Return the signals of crops, all that include and all that exclude."""
-    return list(zip(*(crop.signals(field) for crop in crops), strict=True))
+def _by_map(crops: Sequence[_Crop], field: SignalField) -> Iterator[list[Pixels]]:
+    """Yield the signals of crops, all that include and all that exclude: row and column in the crop."""
+    moved = np.array([_corner(crop.view.window, crop.window) for crop in crops])
+    for marks in field.marks([crop.view for crop in crops]):
+        yield Marks(marks.views, marks.pixels + moved[marks.views]).of_each(len(crops))
 
 
 def _fused(model: Model) -> Glance:

@@ -15,6 +15,7 @@ from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Pixels
 from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.marks import Marks, marks_of
 from nuclick_wsi.segmentation.segmenter import Segmenter, TileImage
 from nuclick_wsi.segmentation.tiles import Tile
 
@@ -95,7 +96,14 @@ class EightWays(_Wrapper):
             yield original[view], _turned_back(probabilities, turn)
 
 
-class _LonelySignals(SignalField):
+class _ChangedSignals(SignalField):
+    """Prompts whose maps are not what is drawn of them."""
+
+    def marks(self, views: Sequence[View]) -> tuple[Marks, Marks]:
+        return marks_of({number: self.signals(view) for number, view in enumerate(views)})
+
+
+class _LonelySignals(_ChangedSignals):
     """The same prompts with empty exclusion maps."""
 
     def signals(self, view: View) -> NDArray[np.float32]:
@@ -104,7 +112,7 @@ class _LonelySignals(SignalField):
         return signals
 
 
-class _SteadySignals(SignalField):
+class _SteadySignals(_ChangedSignals):
     """The same prompts, with the others in the exclusion maps where they were before."""
 
     def __init__(self, field: SignalField, before: SignalField) -> None:
@@ -117,7 +125,7 @@ class _SteadySignals(SignalField):
         return signals
 
 
-class _TurnedSignals(SignalField):
+class _TurnedSignals(_ChangedSignals):
     """The same prompts on a grid that is turned about its origin."""
 
     def __init__(self, field: SignalField, turn: int) -> None:

@@ -48,7 +48,7 @@ def straighten(paths: Paths, tolerance: float) -> tuple[Vectors, Numbers]:
     tolerance
         In the unit of the places.
     """
-    gates = _Gates.of(paths, tolerance)
+    gates = _Gates.of(paths, tolerance).in_rows()
     lines = _Lines.along(paths)
     vertices, of_path = [lines.here], [lines.path]
     while len(lines.path):
@@ -94,8 +94,15 @@ class _Gates:
         reach = _ratio(tolerance * np.sqrt(_dot(tangent, tangent)), away, np.inf)
         return cls(paths.places, least, along, own, reach)
 
-    def at(self, places: Numbers) -> "_Gates":
-        return _Gates(*(getattr(self, name).take(places, axis=-1) for name in self.__slots__))
+    def in_rows(self) -> Vectors:
+        """Return all that is known of each gate side by side, shape (N, 8): it is looked up at one place in memory."""
+        return np.concatenate([self.place, self.least, self.along, self.own[None], self.reach[None]]).T.copy()
+
+    @classmethod
+    def at(cls, rows: Vectors, places: Numbers) -> "_Gates":
+        """Return the gates at some places of `in_rows`."""
+        found = rows.take(places, axis=0).T.copy()
+        return cls(found[:2], found[2:4], found[4:6], found[6], found[7])
 
 
 @dataclass(slots=True, eq=False)
@@ -125,9 +132,9 @@ class _Lines:
     def only(self, chosen: Flags) -> "_Lines":
         return _Lines(*(getattr(self, name).compress(chosen, axis=-1) for name in self.__slots__))
 
-    def pass_gates(self, gates: _Gates, tolerance: float) -> Flags:
+    def pass_gates(self, gates: Vectors, tolerance: float) -> Flags:
         """Go on to the next gates, where some direction leads there; return where one does."""
-        gate = gates.at(self.at)
+        gate = _Gates.at(gates, self.at)
         first = self.is_new
         ahead = gate.least - self.here
         leads = self._narrow(ahead, ahead + gate.along, first)
