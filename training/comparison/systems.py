@@ -1,7 +1,7 @@
 """The systems of the bench by name, and the choices of their parameters; see docs/comparison.md.
 
-What a system uses for nuclei and glands was chosen on validation images, by
-`python -m nuclick_training.comparison choose`.
+What a system uses was chosen by `nuclick-wsi compare choose`: on validation images for nuclei, and for cells on the
+composed pictures that others learn from.
 """
 
 import itertools
@@ -47,10 +47,10 @@ NUCLEI: Sequence[Entry] = (
 )
 CELLS: Sequence[Entry] = (
     Entry(Disc(7.0), {"radius_um": (5.0, 6.0, 7.0, 8.0)}),
-    Entry(Watershed(1.0, 12.0), {"smoothing_um": (0.5, 1.0), "reach_um": (9.0, 12.0), "pale": (0.4, 0.6, 0.8)}),
-    Entry(RegionGrowing(), {"smoothing_um": (0.5, 1.0), "tolerance": (0.1, 0.2, 0.3)}),
+    Entry(Watershed(1.0, 12.0, 0.4), {"smoothing_um": (0.5, 1.0), "reach_um": (9.0, 12.0), "pale": (0.4, 0.6, 0.8)}),
+    Entry(RegionGrowing(1.0, 0.3), {"smoothing_um": (0.5, 1.0), "tolerance": (0.1, 0.2, 0.3)}),
     Entry(ActiveContour(0.5, 12.0, 60), {"reach_um": (9.0, 12.0), "iterations": (30, 60)}),
-    Entry(GrabCut(), {"margin": (0.2, 0.5), "iterations": (2, 5)}),
+    Entry(GrabCut(0.2, 2), {"margin": (0.2, 0.5), "iterations": (2, 5)}),
     Entry(NuClick("cells", ObjectKind.CELL), {}),
 )
 GLANDS: Sequence[Entry] = (
