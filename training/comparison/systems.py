@@ -1,7 +1,7 @@
 """The systems of the bench by name, and the choices of their parameters; see docs/comparison.md.
 
-What a system uses was chosen by `nuclick-wsi compare choose`: on validation images for nuclei, and for cells on the
-composed pictures that others learn from.
+What a system uses was chosen by `nuclick-wsi compare choose`: on validation images for nuclei and glands, and for cells
+on the composed pictures that others learn from.
 """
 
 import itertools
@@ -55,9 +55,11 @@ CELLS: Sequence[Entry] = (
 )
 GLANDS: Sequence[Entry] = (
     Entry(Disc(50.0), {"radius_um": (30.0, 40.0, 50.0, 60.0)}),
-    Entry(Watershed(3.0, 60.0), {"smoothing_um": (2.0, 5.0), "reach_um": (40.0, 60.0, 80.0), "pale": (0.6, 0.8, 1.0)}),
     Entry(
-        RegionGrowing(3.0, rounds=120), {"smoothing_um": (2.0, 5.0), "tolerance": (0.1, 0.2, 0.3), "rounds": (60, 120)}
+        Watershed(5.0, 60.0, 0.6), {"smoothing_um": (2.0, 5.0), "reach_um": (40.0, 60.0, 80.0), "pale": (0.6, 0.8, 1.0)}
+    ),
+    Entry(
+        RegionGrowing(2.0, 0.3, 120), {"smoothing_um": (2.0, 5.0), "tolerance": (0.1, 0.2, 0.3), "rounds": (60, 120)}
     ),
     Entry(ActiveContour(3.0, 60.0, 100), {"reach_um": (40.0, 60.0), "iterations": (50, 100)}),
     Entry(GrabCut(0.1, 2), {"margin": (0.1, 0.2, 0.5), "iterations": (2, 5)}),

@@ -28,7 +28,7 @@ _SECOND_LOOKS = 0.6
 when it has found that they do not."""
 _ASTRAY = 0.08
 """Share of the squiggles that are drawn on glass or on the palest ground, where there is no gland."""
-_AT_THE_BORDER = 0.12
+_AT_THE_BORDER = 0.25
 """Share of the examples beside whose gland the tissue ends."""
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
 
