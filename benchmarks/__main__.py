@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--sizes", action="store_true", help="table: also 1,000 to 1,000,000 clicks, which takes long")
     named = list(itertools.takewhile(lambda given: given in (*NAMES, ALL), sys.argv[1:]))
     arguments = sys.argv[1 + len(named) :]
-    if not named and (unknown := parser.parse_args(arguments).names):
+    unknown = arguments[:1] if arguments and arguments[0].isidentifier() else []
+    if unknown or (not named and (unknown := parser.parse_args(arguments).names)):
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}, and {ALL}")
     # What follows the names is for the benchmark itself.
     sys.argv[1:] = arguments

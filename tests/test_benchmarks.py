@@ -23,8 +23,9 @@ def test_help_names_every_benchmark_with_what_it_is() -> None:
         assert path.stem.startswith("_") or f"{path.stem:16}{first}".rstrip('"') in done.stdout
 
 
-def test_a_name_that_is_none_is_refused_with_those_that_are() -> None:
-    done = benchmarks("fly")
+@pytest.mark.parametrize("names", [["fly"], ["engine", "fly"]])
+def test_a_name_that_is_none_is_refused_with_those_that_are(names) -> None:
+    done = benchmarks(*names)
     assert done.returncode == 2
     assert "no benchmark fly; there are" in done.stderr
     assert "table" in done.stderr
