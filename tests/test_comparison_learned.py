@@ -238,6 +238,13 @@ def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> 
         list(trained_systems(ObjectKind.NUCLEUS, tmp_path / "models"))
 
 
+def test_a_set_without_validation_images_gives_a_fifth_of_its_training_images_to_choose_the_threshold(tmp_path) -> None:
+    data = tmp_path / "gbm40"  # its images are for training, but for the last ten: those are for testing
+    folder_of([tissue(seed) for seed in range(3, 8)], data)
+    settings = dataclasses.replace(SETTINGS, minutes=0, steps=1, batch=2, random_start=True)
+    assert train(NUCLEI[0], ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", settings).is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("design", [*NUCLEI, *ON_OWN], ids=lambda design: design.slug)
 def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, tmp_path) -> None:

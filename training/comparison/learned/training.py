@@ -16,7 +16,7 @@ from torch import nn
 from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
 from nuclick_training.comparison.learned.sampler import MarkedSampler
-from nuclick_training.datasets.data import Picture, read_picture
+from nuclick_training.datasets.data import read_picture
 from nuclick_training.datasets.folders import names_of
 from nuclick_training.fitting.fit import fit, mean_dice
 from nuclick_training.fitting.pretrained import start_from_imagenet
@@ -57,8 +57,10 @@ def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path
         run.load(place / CHECKPOINT)
     recipe = RECIPES[_RECIPE[kind]]
     learning, judging = (
-        CropBatches(MarkedSampler(_pictures(data, part, recipe.mpp / mpp), design.look, recipe.crop))
-        for part in ("train", "validation")
+        CropBatches(
+            MarkedSampler([read_picture(data, name, recipe.mpp / mpp) for name in names], design.look, recipe.crop)
+        )
+        for names in _parts(data)
     )
     rng = np.random.default_rng(0)
     validation = [judging.batch(rng, 10, plain=True) for _ in range(_JUDGED // 10)]
@@ -108,5 +110,10 @@ def _keep(design: Design, network: nn.Module, run: Path, validation: Sequence[Ba
     return path
 
 
-def _pictures(data: Path, part: str, step: float) -> list[Picture]:
-    return [read_picture(data, name, step) for name in names_of(data, part)]
+def _parts(data: Path) -> tuple[list[str], list[str]]:
+    """Return the images to learn from, and those that choose the threshold: a fifth, where a set names none."""
+    learning, judging = names_of(data, "train"), names_of(data, "validation")
+    if not judging:
+        kept = len(learning) - len(learning) // 5
+        learning, judging = learning[:kept], learning[kept:]
+    return learning, judging
