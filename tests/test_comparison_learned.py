@@ -29,9 +29,10 @@ from nuclick_training.comparison.learned.mask_branch import _box_of as box_of
 from nuclick_training.comparison.learned.own_networks import ContextNet, PNet
 from nuclick_training.comparison.learned.refining import refined
 from nuclick_training.comparison.learned.sampler import MarkedSampler
-from nuclick_training.comparison.learned.training import SETTINGS, file_of, train, trained_systems
+from nuclick_training.comparison.learned.training import file_of, train, trained, trained_systems
 from nuclick_training.comparison.marks import Mark, marks_of
 from nuclick_training.comparison.systems import SYSTEMS
+from nuclick_training.comparison.training_budget import TrainingBudget
 from nuclick_training.sampling.sampling import OBJECT
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
@@ -40,6 +41,13 @@ from nuclick_wsi.prompts import ObjectKind
 NUCLEI = DESIGNS[ObjectKind.NUCLEUS]
 ON_OWN = ON_OWN_NETWORKS[ObjectKind.NUCLEUS]
 SIGHT = Sight(64, 1.0)
+
+
+def budget_of(steps: int, batch: int = 12, device: str = "cpu") -> TrainingBudget:
+    """Return what a short training from random weights gets."""
+    plain = TrainingBudget()
+    changed = {"minutes": 0, "steps": steps, "batch": batch, "device": device, "random_start": True}
+    return dataclasses.replace(plain, settings=dataclasses.replace(plain.settings, **changed))
 
 
 def mark_of_a_box() -> Mark:
@@ -186,12 +194,14 @@ def test_every_way_to_mark_an_object_has_an_effort() -> None:
 
 @pytest.mark.parametrize("design", ON_OWN, ids=lambda design: design.slug)
 def test_a_network_of_another_paper_draws_the_window_whatever_its_size(design) -> None:
-    network = design.network().eval()
+    network = design.network(0.25).eval()
     for height, width in ((64, 64), (96, 128)):
         assert network(torch.rand(1, 5, height, width)).shape == (1, 1, height, width)
 
 
-@pytest.mark.parametrize(("network", "reach"), [(ContextNet(), 128), (PNet(), 90)], ids=["context", "p-net"])
+@pytest.mark.parametrize(
+    ("network", "reach"), [(ContextNet(width=0.25), 128), (PNet(0.25), 90)], ids=["context", "p-net"]
+)
 def test_a_network_at_full_size_sees_as_far_as_its_dilations_add_up_to(network, reach) -> None:
     torch.manual_seed(0)
     seen = torch.rand(1, 5, 2 * reach + 8, 1)
@@ -222,9 +232,8 @@ def test_refining_follows_the_squiggle_and_leaves_the_network_as_it_was() -> Non
 def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> None:
     data = tmp_path / "data"
     folder_of([tissue(seed) for seed in range(3, 9)], data)
-    settings = dataclasses.replace(SETTINGS, minutes=0, steps=2, batch=2, random_start=True)
     design = NUCLEI[0]
-    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", settings)
+    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", budget_of(2, batch=2))
     (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
     assert system.design is design
     assert 0.2 <= system.threshold <= 0.9
@@ -238,11 +247,23 @@ def test_what_was_trained_is_kept_found_again_and_compared(tmp_path, capsys) -> 
         list(trained_systems(ObjectKind.NUCLEUS, tmp_path / "models"))
 
 
+def test_a_width_of_the_papers_own_is_kept_with_what_was_trained(tmp_path) -> None:
+    data = tmp_path / "data"
+    folder_of([tissue(seed) for seed in range(3, 9)], data)
+    (design,) = (design for design in NUCLEI if design.name == "FCN-8s")
+    for width in (0.0625, 0.125):
+        budget = dataclasses.replace(budget_of(1, batch=1), width=width)
+        train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / str(width), budget)
+    half, one = (trained(design, ObjectKind.NUCLEUS, tmp_path / str(width)) for width in (0.0625, 0.125))
+    assert (half.width, one.width) == (0.0625, 0.125)
+    weights = [sum(tensor.numel() for tensor in system.network.parameters()) for system in (half, one)]
+    assert weights[1] > 3 * weights[0]
+
+
 def test_a_set_without_validation_images_gives_a_fifth_of_its_training_images_to_choose_the_threshold(tmp_path) -> None:
     data = tmp_path / "gbm40"  # its images are for training, but for the last ten: those are for testing
     folder_of([tissue(seed) for seed in range(3, 8)], data)
-    settings = dataclasses.replace(SETTINGS, minutes=0, steps=1, batch=2, random_start=True)
-    assert train(NUCLEI[0], ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", settings).is_file()
+    assert train(NUCLEI[0], ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", budget_of(1, batch=2)).is_file()
 
 
 @pytest.mark.slow
@@ -250,13 +271,23 @@ def test_a_set_without_validation_images_gives_a_fifth_of_its_training_images_to
 def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, tmp_path) -> None:
     data = tmp_path / "data"
     folder_of([tissue(seed) for seed in range(4, 14)], data)
-    settings = dataclasses.replace(SETTINGS, minutes=0, steps=120, random_start=True)
-    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", settings)
+    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", budget_of(120))
     (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
     assert isinstance(system, LearnedSystem)
     scene = next(scenes_of([tissue()], MPP, None))
     radius = MPP * float(np.median(np.sqrt([half * tall for half, tall in SIZES])))
     assert score(system, scene)[0].dice.mean() > score(Disc(radius), scene)[0].dice.mean() + 0.05
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("design", [*NUCLEI, *ON_OWN], ids=lambda design: design.slug)
+def test_every_learned_system_is_trained_on_a_gpu_and_outlines_on_the_cpu(design, tmp_path) -> None:
+    data = tmp_path / "data"
+    folder_of([tissue(seed) for seed in range(4, 9)], data)
+    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", budget_of(2, device="cuda"))
+    (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
+    scene = next(scenes_of([tissue()], MPP, None))
+    assert np.isfinite(score(system, scene)[0].dice).all()
 
 
 def test_masks_that_a_system_draws_take_the_place_of_the_true_ones() -> None:

@@ -11,9 +11,9 @@ from made_pictures import folder_of
 from test_comparison import tissue
 
 from nuclick_training.comparison.__main__ import main
-from nuclick_training.comparison.learned.training import SETTINGS
+from nuclick_training.comparison.automatic import designs
 from nuclick_training.comparison.mask_rcnn import MaskRCNN, _targets, learned_mask_rcnn, missing_torchvision
-from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.comparison.training_budget import TrainingBudget
 
 needs_torchvision = pytest.mark.skipif(missing_torchvision() is not None, reason=str(missing_torchvision()))
 
@@ -58,9 +58,19 @@ def test_a_surer_nucleus_has_the_pixels_that_two_want() -> None:
 @needs_torchvision
 def test_mask_rcnn_learns_to_find_nuclei_and_goes_on_where_it_was_stopped(tmp_path) -> None:
     pictures = [tissue(seed) for seed in range(4)]
-    settings: FitSettings = dataclasses.replace(SETTINGS, minutes=0, steps=30, check_steps=10)
-    whole = learned_mask_rcnn(pictures, pictures[:1], tmp_path / "whole", settings)
+    settings = dataclasses.replace(TrainingBudget().settings, minutes=0, steps=30, check_steps=10)
+    budget = TrainingBudget(settings)
+    whole = learned_mask_rcnn(pictures, pictures[:1], tmp_path / "whole", budget)
     found, true = whole.outline(pictures[3].image), pictures[3].labels
     assert 2 * ((found > 0) & (true > 0)).sum() / ((found > 0).sum() + (true > 0).sum()) > 0.6
-    again = learned_mask_rcnn(pictures, pictures[:1], tmp_path / "whole", settings)
+    again = learned_mask_rcnn(pictures, pictures[:1], tmp_path / "whole", budget)
     assert (again.outline(pictures[3].image) == found).all()
+
+
+@pytest.mark.gpu
+def test_networks_that_find_nuclei_are_trained_on_a_gpu_and_outline_on_the_cpu(tmp_path) -> None:
+    pictures = [tissue(seed) for seed in range(4)]
+    settings = dataclasses.replace(TrainingBudget().settings, minutes=0, steps=2, device="cuda", random_start=True)
+    for name, learn in designs(mask_rcnn=missing_torchvision() is None).items():
+        outline = learn(pictures, pictures[:1], tmp_path / name, TrainingBudget(settings))
+        assert outline(pictures[3].image).shape == pictures[3].labels.shape

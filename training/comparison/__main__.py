@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nuclick_training.comparison.bench import score
 from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS
-from nuclick_training.comparison.learned.training import SETTINGS, trained_systems
-from nuclick_training.comparison.length import add_length, with_length
+from nuclick_training.comparison.learned.training import trained_systems
 from nuclick_training.comparison.material import Material, material_of
 from nuclick_training.comparison.paper.command import add_paper
 from nuclick_training.comparison.side_by_side import compare, tested_scenes, train_each
 from nuclick_training.comparison.systems import SYSTEMS
 from nuclick_training.comparison.tables import Row
+from nuclick_training.comparison.training_budget import add_training_options, training_budget
 from nuclick_wsi.errors import NuclickError
 from nuclick_wsi.prompts import ObjectKind
 
@@ -38,17 +38,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
     scoring.add_argument("--models", type=Path, help="folder of trained systems, as `train` wrote it")
     train = commands.add_parser("train", help="train the systems that learn, one after the other")
     train.add_argument("--models", type=Path, required=True, help="folder for what they learn; a run in it goes on")
-    add_length(train)
-    train.add_argument(
-        "--own-networks", action="store_true", help="each on the network of its paper, at a quarter of the width"
-    )
+    add_training_options(train)
+    train.add_argument("--own-networks", action="store_true", help="each on the network of its paper")
     train.set_defaults(run=_train)
     choose = commands.add_parser("choose", help="find each system's best parameters")
     choose.set_defaults(run=_choose, split="validation")
     everything = commands.add_parser("all", help="train and score every system, on 200 nuclei, 60 cells and 30 glands")
     everything.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     everything.add_argument("--out", type=Path, required=True, help="folder of runs and tables; runs in it go on")
-    add_length(everything)
+    add_training_options(everything)
     everything.set_defaults(run=_all)
     add_paper(commands.add_parser("paper", help="a table of the paper again, its figures beside ours"))
     for command in (train, scoring, choose):
@@ -65,7 +63,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace) -> None:
     designs = (ON_OWN_NETWORKS if options.own_networks else DESIGNS)[options.kind]
     chosen = [design for design in designs if _asked(design.name, options.system)]
-    train_each(chosen, options.kind, _material(options), options.models, with_length(SETTINGS, options))
+    train_each(chosen, options.kind, _material(options), options.models, training_budget(options))
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -76,11 +74,11 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _all(options: argparse.Namespace) -> None:
-    settings = with_length(SETTINGS, options)
+    budget = training_budget(options)
     for kind, objects in _OBJECTS.items():
         material = material_of(kind, options.data, options.out)
         models = options.out / str(kind) / material.learning.name
-        train_each(DESIGNS[kind], kind, material, models, settings)
+        train_each(DESIGNS[kind], kind, material, models, budget)
         systems = (*(entry.system for entry in SYSTEMS[kind]), *trained_systems(kind, models))
         compare(systems, kind, list(tested_scenes(material, objects)), options.out / f"{kind}-compared")
 

@@ -19,12 +19,12 @@ from torch import nn
 from nuclick_training.comparison.bench import scenes_of
 from nuclick_training.comparison.mask_rcnn import learned_mask_rcnn
 from nuclick_training.comparison.system import System, painted
+from nuclick_training.comparison.training_budget import TrainingBudget
 from nuclick_training.datasets.data import Labels, Picture, Rgb, read_picture
 from nuclick_training.datasets.folders import names_of
 from nuclick_training.evaluation.metrics import Tally
 from nuclick_training.fitting.fit import fit, mean_dice
 from nuclick_training.fitting.run import CHECKPOINT, kept_weights, new_run
-from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import CropBatches
 from nuclick_training.sampling.sampling import (
     BACKGROUND,
@@ -62,7 +62,7 @@ class Learn(Protocol):
     """Trains a network, or goes on with a run that was begun in a folder."""
 
     def __call__(
-        self, learning: Sequence[Picture], judging: Sequence[Picture], place: Path, settings: FitSettings
+        self, learning: Sequence[Picture], judging: Sequence[Picture], place: Path, budget: TrainingBudget
     ) -> Outliner:
         """Return the trained network.
 
@@ -76,10 +76,10 @@ class Learn(Protocol):
         ...
 
 
-def designs(width: float, mask_rcnn: bool) -> Mapping[str, Learn]:
-    """Return how each network learns; `width` is a factor on the channels of all but Mask R-CNN."""
+def designs(mask_rcnn: bool) -> Mapping[str, Learn]:
+    """Return how each network learns."""
     plain = {"U-Net": "unet", "SegNet": "segnet", "FCN-8s": "fcn"}
-    learn: dict[str, Learn] = {name: partial(_learned, design, width) for name, design in plain.items()}
+    learn: dict[str, Learn] = {name: partial(_learned, design) for name, design in plain.items()}
     return learn | {"Mask R-CNN": _learned_mask_rcnn} if mask_rcnn else learn
 
 
@@ -108,16 +108,12 @@ def tested(outline: Outliner, pictures: Sequence[Picture]) -> list[Tally]:
 
 
 def _learned(
-    design: str,
-    width: float,
-    learning: Sequence[Picture],
-    judging: Sequence[Picture],
-    place: Path,
-    settings: FitSettings,
+    design: str, learning: Sequence[Picture], judging: Sequence[Picture], place: Path, budget: TrainingBudget
 ) -> Outliner:
     """Train a network that says of each pixel whether it is a nucleus; its connected parts are the nuclei."""
+    settings = budget.settings
     torch.manual_seed(settings.seed)
-    run = new_run(build(design, {"width": width}), settings)
+    run = new_run(build(design, {"width": budget.width}), settings, budget.device)
     place.mkdir(parents=True, exist_ok=True)
     if (place / CHECKPOINT).exists():
         run.load(place / CHECKPOINT)
@@ -125,7 +121,7 @@ def _learned(
     rng = np.random.default_rng(0)
     validation = [others.batch(rng, 10, plain=True) for _ in range(_VALIDATION_CROPS // 10)]
     fit(run, batches, validation, settings, place)
-    network = run.network
+    network = run.network.cpu()
     network.load_state_dict(kept_weights(place, settings.keep)[0])
     folded = fused(network)
     dice = mean_dice(folded, validation)
@@ -133,9 +129,9 @@ def _learned(
 
 
 def _learned_mask_rcnn(
-    learning: Sequence[Picture], judging: Sequence[Picture], place: Path, settings: FitSettings
+    learning: Sequence[Picture], judging: Sequence[Picture], place: Path, budget: TrainingBudget
 ) -> Outliner:
-    return learned_mask_rcnn(learning, judging, place, settings).outline
+    return learned_mask_rcnn(learning, judging, place, budget).outline
 
 
 class _AnyPlace:

@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from torch import nn
 
+from nuclick_training.comparison.training_budget import TrainingBudget
 from nuclick_training.datasets.data import Labels, Picture, Rgb
 from nuclick_training.evaluation.metrics import Tally
 from nuclick_training.fitting.fit import fit
 from nuclick_training.fitting.pretrained import start_from_imagenet
 from nuclick_training.fitting.run import CHECKPOINT, kept_weights, new_run
-from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.augment import Image01, augmented
 from nuclick_training.sampling.batches import Batch
 from nuclick_training.sampling.sampling import CropWindow, PaddedPicture
@@ -151,20 +151,21 @@ class _Crops:
 
 
 def learned_mask_rcnn(
-    learning: Sequence[Picture], judging: Sequence[Picture], place: Path, settings: FitSettings
+    learning: Sequence[Picture], judging: Sequence[Picture], place: Path, budget: TrainingBudget
 ) -> MaskRCNN:
     """Train a network, or go on with a run that was begun in a folder; its least score is the best for `judging`."""
+    settings = budget.settings
     torch.manual_seed(settings.seed)
     network = MaskRCNN()
     if not settings.random_start:
         start_from_imagenet(network)
-    run = new_run(network, settings)
+    run = new_run(network, settings, budget.device)
     run.loss = lambda total, wanted, alpha: total
     place.mkdir(parents=True, exist_ok=True)
     if (place / CHECKPOINT).exists():
         run.load(place / CHECKPOINT)
     fit(run, _Crops(learning), [], replace(settings, batch=_CROPS), place)
-    network.load_state_dict(kept_weights(place, "last")[0])
+    network.cpu().load_state_dict(kept_weights(place, "last")[0])
     maps = [network.outlines(one.image, _SCORES) for one in judging]
     network.score = max(_SCORES, key=lambda score: _dice(judging, [each[_SCORES.index(score)] for each in maps]))
     return network
@@ -179,8 +180,12 @@ def _targets(labels: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the boxes (N, 4) and masks (N, S, S) of an instance map's nuclei, as torchvision takes them."""
     numbers, areas = torch.unique(labels[labels > 0], return_counts=True)
     masks = labels == numbers[areas >= _SMALLEST][:, None, None]
-    boxes = _torchvision("ops").masks_to_boxes(masks) + torch.tensor([0, 0, 1, 1])
-    return {"boxes": boxes, "labels": torch.ones(len(boxes), dtype=torch.int64), "masks": masks.to(torch.uint8)}
+    boxes = _torchvision("ops").masks_to_boxes(masks) + torch.tensor([0, 0, 1, 1], device=labels.device)
+    return {
+        "boxes": boxes,
+        "labels": torch.ones(len(boxes), dtype=torch.int64, device=labels.device),
+        "masks": masks.to(torch.uint8),
+    }
 
 
 def _planes(image: Image01) -> torch.Tensor:

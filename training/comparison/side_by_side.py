@@ -9,26 +9,25 @@ from nuclick_training.comparison.bench import Scene, scenes_of, score
 from nuclick_training.comparison.effort import effort_plot
 from nuclick_training.comparison.learned.designs import Design
 from nuclick_training.comparison.learned.training import file_of, train
-from nuclick_training.comparison.length import told_length
 from nuclick_training.comparison.material import Material
 from nuclick_training.comparison.pictures import sheet
 from nuclick_training.comparison.system import System
 from nuclick_training.comparison.tables import Row, csv_of, table_of
+from nuclick_training.comparison.training_budget import TrainingBudget
 from nuclick_training.datasets.data import read_picture
 from nuclick_training.evaluation.evaluate import Evaluation, images_of
-from nuclick_training.fitting.settings import FitSettings
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.prompts import ObjectKind
 
 
 def train_each(
-    designs: Iterable[Design], kind: ObjectKind, material: Material, models: Path, settings: FitSettings
+    designs: Iterable[Design], kind: ObjectKind, material: Material, models: Path, budget: TrainingBudget
 ) -> None:
     """Train designs that have not learned yet, one after the other; a run that was begun goes on."""
     for design in designs:
         if not file_of(design, models).exists():
-            print(f"{design.name}: {told_length(settings)}", flush=True)
-            print(train(design, kind, material.learning, material.mpp, models, settings), flush=True)
+            print(f"{design.name}: {budget.told}", flush=True)
+            print(train(design, kind, material.learning, material.mpp, models, budget), flush=True)
 
 
 def tested_scenes(material: Material, objects: int | None) -> Iterator[Scene]:

@@ -17,7 +17,7 @@ from nuclick_training.comparison.learned.looks import (
     TwoClicks,
 )
 from nuclick_training.comparison.learned.mask_branch import MaskBranch
-from nuclick_training.comparison.learned.own_networks import WIDTH, ContextNet, PNet, PyramidResNet
+from nuclick_training.comparison.learned.own_networks import ContextNet, PNet, PyramidResNet
 from nuclick_training.fitting.loss import Loss, nuclick_loss
 from nuclick_wsi.models.network import build
 from nuclick_wsi.models.network.squiggle import SquiggleConfig, SquiggleNet
@@ -30,13 +30,15 @@ class Design:
 
     Attributes
     ----------
+    network
+        Makes it, given the width of networks of other papers.
     refined
         Whether its masks are refined by fitting the network to the image at hand (BIFSeg).
     """
 
     name: str
     look: Look
-    network: Callable[[], nn.Module]
+    network: Callable[[float], nn.Module]
     loss: Loss = nuclick_loss
     refined: bool = False
 
@@ -46,18 +48,29 @@ class Design:
         return "-".join(re.findall("[a-z0-9]+", self.name.lower().replace("'", "")))
 
 
-def _network() -> nn.Module:
+def _network(_: float) -> nn.Module:
     return SquiggleNet(SquiggleConfig())
 
 
-def _diverse() -> nn.Module:
+def _diverse(_: float) -> nn.Module:
     return DiverseNet(drawing_masks())
 
 
 def network(name: str, architecture: str, kind: ObjectKind, config: Mapping[str, object] | None = None) -> Design:
-    """Return the design of another network that sees NuClick's signals, at `WIDTH` of its width."""
-    built = partial(build, architecture, {"width": WIDTH, **(config or {})})
-    return Design(name, GuidingSignals(kind is ObjectKind.GLAND), built)
+    """Return the design of another network that sees NuClick's signals."""
+    return Design(name, GuidingSignals(kind is ObjectKind.GLAND), partial(_built, architecture, config or {}))
+
+
+def _built(architecture: str, config: Mapping[str, object], width: float) -> nn.Module:
+    return build(architecture, {"width": width, **config})
+
+
+def _diverse_context(width: float) -> nn.Module:
+    return DiverseNet(ContextNet(MASKS, width))
+
+
+def _mask_branch(_: float) -> nn.Module:
+    return MaskBranch()
 
 
 def _designs(kind: ObjectKind) -> Sequence[Design]:
@@ -66,7 +79,7 @@ def _designs(kind: ObjectKind) -> Sequence[Design]:
         Design("Latent Diversity", TwoClicks(), _diverse, diverse_loss),
         Design("Deep GrabCut", BoxDistance(), _network),
         Design("DEXTR", ExtremePoints(), _network),
-        Design("Mask R-CNN", BoxDistance(), MaskBranch),
+        Design("Mask R-CNN", BoxDistance(), _mask_branch),
         Design("BIFSeg", _BOX_AND_SQUIGGLE, _network, refined=True),
         network("U-Net", "unet", kind),
         network("SegNet", "segnet", kind),
@@ -76,10 +89,10 @@ def _designs(kind: ObjectKind) -> Sequence[Design]:
 
 
 def _of_own_network(kind: ObjectKind) -> Sequence[Design]:
-    fcn, encoder_decoder = (partial(build, name, {"width": WIDTH}) for name in ("fcn", "segnet"))
+    fcn, encoder_decoder = (partial(_built, name, {}) for name in ("fcn", "segnet"))
     return (
         Design("iFCN (FCN-8s)", TwoClicks(), fcn),
-        Design("Latent Diversity (context network)", TwoClicks(), lambda: DiverseNet(ContextNet(MASKS)), diverse_loss),
+        Design("Latent Diversity (context network)", TwoClicks(), _diverse_context, diverse_loss),
         Design("Deep GrabCut (encoder-decoder)", BoxDistance(), encoder_decoder),
         Design("DEXTR (ResNet-101)", ExtremePoints(), PyramidResNet),
         Design("BIFSeg (P-Net)", _BOX_AND_SQUIGGLE, PNet, refined=True),
@@ -92,4 +105,4 @@ DESIGNS: Mapping[ObjectKind, Sequence[Design]] = {kind: _designs(kind) for kind 
 """By kind of object. The last one sees what NuClick sees, with the network and the training of the others; three have
 another network, from random weights."""
 ON_OWN_NETWORKS: Mapping[ObjectKind, Sequence[Design]] = {kind: _of_own_network(kind) for kind in ObjectKind}
-"""By kind of object: the same ideas, each on its own paper's network at `WIDTH` of its width, from random weights."""
+"""By kind of object: the same ideas, each on its own paper's network, from random weights."""

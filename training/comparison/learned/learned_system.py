@@ -33,8 +33,8 @@ class LearnedSystem:
         Side of the window in pixels, and microns per pixel where the look does not scale it.
     threshold
         Of probabilities: the best one on validation objects.
-    steps
-        For which it was trained.
+    steps, width
+        For which it was trained, and at which width, if the network is of another paper.
     """
 
     design: Design
@@ -43,6 +43,7 @@ class LearnedSystem:
     mpp: float
     threshold: float
     steps: int
+    width: float
 
     @property
     def name(self) -> str:

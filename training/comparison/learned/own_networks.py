@@ -1,4 +1,4 @@
-"""The networks that the papers of the other systems describe, at a part of their width, from random weights.
+"""The networks that the papers of the other systems describe, from random weights; a width of 1 is the papers'.
 
 Each maps (N, 5, H, W) to (N, outputs, H, W) logits, with sides that are multiples of 8. iFCN has FCN-8s, and Deep
 GrabCut an encoder-decoder as SegNet's: both are in `nuclick_wsi.models.network`.
@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from nuclick_wsi.models.network.blocks import ConvNorm, scaled
 
-WIDTH = 0.25
-"""Of all channels; depth, dilations and strides are the papers'."""
 _INPUTS = 5
 
 
@@ -23,7 +21,7 @@ class ContextNet(nn.Module):
     After Q. Chen, J. Xu and V. Koltun, 2017. Its features of VGG-19, which are an input there, are left out.
     """
 
-    def __init__(self, outputs: int = 1, width: float = WIDTH) -> None:
+    def __init__(self, outputs: int = 1, width: float = 1.0) -> None:
         super().__init__()
         channels = scaled(64, width)
         reaches = (1, 2, 4, 8, 16, 32, 64, 1)
@@ -41,7 +39,7 @@ class ContextNet(nn.Module):
 class PNet(nn.Module):
     """Five blocks at full size, each of more reach, all of which the last layers see (BIFSeg)."""
 
-    def __init__(self, width: float = WIDTH) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         channels = scaled(64, width)
         blocks = ((1, 2), (2, 2), (4, 3), (8, 3), (16, 3))
@@ -70,7 +68,7 @@ class PNet(nn.Module):
 class PyramidResNet(nn.Module):
     """ResNet-101 with dilation from stride 8 on, and a pyramid of averages at its end (DEXTR)."""
 
-    def __init__(self, width: float = WIDTH) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         counts = [scaled(count, width) for count in (64, 256, 512, 1024, 2048)]
         self.stem = ConvNorm(_INPUTS, counts[0], 7)

@@ -16,27 +16,25 @@ from torch import nn
 from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
 from nuclick_training.comparison.learned.sampler import MarkedSampler
+from nuclick_training.comparison.training_budget import TrainingBudget
 from nuclick_training.datasets.data import read_picture
 from nuclick_training.datasets.folders import names_of
 from nuclick_training.fitting.fit import fit, mean_dice
 from nuclick_training.fitting.pretrained import start_from_imagenet
 from nuclick_training.fitting.recipes import RECIPES
 from nuclick_training.fitting.run import CHECKPOINT, kept_weights, new_run
-from nuclick_training.fitting.settings import FitSettings
 from nuclick_training.sampling.batches import Batch, CropBatches
 from nuclick_wsi.errors import ModelError
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.prompts import ObjectKind
 
-SETTINGS = FitSettings(batch=12, rate=1.5e-3, averaging=0.99, corrections=0.0, check_minutes=2.0, keep="last")
-"""One for all, but for the length."""
 _JUDGED = 200
 _RECIPE = {ObjectKind.NUCLEUS: "nuclei", ObjectKind.CELL: "cells", ObjectKind.GLAND: "glands"}
 """Whose window and pixel size the systems have."""
 
 
-def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path, settings: FitSettings) -> Path:
+def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path, budget: TrainingBudget) -> Path:
     """Train a design on the training images of a folder, from the encoder's first weights; return its file.
 
     Parameters
@@ -46,10 +44,10 @@ def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path
     folder
         Of all designs; a run that was begun in it goes on.
     """
-    network = design.network()
+    network, settings = design.network(budget.width), budget.settings
     if not settings.random_start:
         start_from_imagenet(network)
-    run = new_run(network, settings)
+    run = new_run(network, settings, budget.device)
     run.loss = design.loss
     place = folder / design.slug
     place.mkdir(parents=True, exist_ok=True)
@@ -65,7 +63,7 @@ def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path
     rng = np.random.default_rng(0)
     validation = [judging.batch(rng, 10, plain=True) for _ in range(_JUDGED // 10)]
     fit(run, learning, validation, settings, place)
-    return _keep(design, network, place, validation, folder)
+    return _keep(design, network, place, validation, folder, budget)
 
 
 def trained_systems(kind: ObjectKind, folder: Path) -> Iterator[LearnedSystem]:
@@ -82,15 +80,16 @@ def trained(design: Design, kind: ObjectKind, folder: Path) -> LearnedSystem:
     ModelError
         The file does not hold what it should.
     """
-    recipe, path, network = RECIPES[_RECIPE[kind]], file_of(design, folder), design.network()
+    recipe, path = RECIPES[_RECIPE[kind]], file_of(design, folder)
     try:
-        network.load_state_dict(safetensors.torch.load_file(path))
         with safetensors.safe_open(path, "pt") as opened:
             about = json.loads(opened.metadata()["nuclick"])
-            threshold, steps = float(about["threshold"]), int(about["steps"])
+            threshold, steps, width = float(about["threshold"]), int(about["steps"]), float(about["width"])
+        network = design.network(width)
+        network.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} is no trained {design.name} ({error}): delete it and train again.") from error
-    return LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold, steps)
+    return LearnedSystem(design, fused(network), recipe.crop, recipe.mpp, threshold, steps, width)
 
 
 def file_of(design: Design, folder: Path) -> Path:
@@ -98,15 +97,17 @@ def file_of(design: Design, folder: Path) -> Path:
     return folder / f"{design.slug}.safetensors"
 
 
-def _keep(design: Design, network: nn.Module, run: Path, validation: Sequence[Batch], folder: Path) -> Path:
-    weights, step = kept_weights(run, SETTINGS.keep)
+def _keep(
+    design: Design, network: nn.Module, run: Path, validation: Sequence[Batch], folder: Path, budget: TrainingBudget
+) -> Path:
+    weights, step = kept_weights(run, budget.settings.keep)
     network.load_state_dict(weights)
     dice = mean_dice(fused(network), validation)
     threshold = max(dice, key=lambda tried: dice[tried])
-    about = json.dumps({"threshold": threshold, "dice": round(dice[threshold], 4), "steps": step})
+    about = {"threshold": threshold, "dice": round(dice[threshold], 4), "steps": step, "width": budget.width}
     path = file_of(design, folder)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, safetensors.torch.save(tensors, {"nuclick": about}))
+    write_atomically(path, safetensors.torch.save(tensors, {"nuclick": json.dumps(about)}))
     return path
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nuclick_training.fitting.settings import FitSettings
+from nuclick_training.comparison.training_budget import TrainingBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,6 @@ class Budget:
 
     data: Path
     out: Path
-    training: FitSettings
+    training: TrainingBudget
     objects: int | None = None
     own_networks: bool = False

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nuclick_training.comparison.learned.training import SETTINGS
-from nuclick_training.comparison.length import add_length, with_length
 from nuclick_training.comparison.paper.budget import Budget
 from nuclick_training.comparison.paper.masks import learning_from_masks
 from nuclick_training.comparison.paper.rows import PaperRow, csv_of, figure_of, table_of
 from nuclick_training.comparison.paper.shipped import alone, moved, smears
 from nuclick_training.comparison.paper.trained import across, networks, systems
+from nuclick_training.comparison.training_budget import add_training_options, training_budget
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.prompts import ObjectKind
 
@@ -43,13 +42,12 @@ def add_paper(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, help="folder of runs and tables; runs in it go on")
     command.add_argument("--objects", type=int, help="so many test objects at most; default: all")
     command.add_argument("--own-networks", action="store_true", help="tables 2 to 4: also with those networks")
-    add_length(command)
+    add_training_options(command)
     command.set_defaults(run=_paper)
 
 
 def _paper(options: argparse.Namespace) -> None:
-    training = with_length(SETTINGS, options)
-    budget = Budget(options.data, options.out, training, options.objects, options.own_networks)
+    budget = Budget(options.data, options.out, training_budget(options), options.objects, options.own_networks)
     rows = []
     for row in TABLES[options.table](budget):
         print(row.name, flush=True)

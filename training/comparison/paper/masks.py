@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nuclick_training.comparison.automatic import PAPER, TRUE, designs, drawn_by, pictures_of, tested
-from nuclick_training.comparison.learned.own_networks import WIDTH
-from nuclick_training.comparison.length import told_length
 from nuclick_training.comparison.mask_rcnn import missing_torchvision
 from nuclick_training.comparison.material import NUCLEI_MPP
 from nuclick_training.comparison.nuclick import NuClick
@@ -27,16 +25,16 @@ _MODEL = "nuclei-open"
 
 def learning_from_masks(budget: Budget) -> Iterator[PaperRow]:
     """Yield table VII: each network after true masks, after masks of one click each, and after watershed's."""
-    settings = replace(budget.training, batch=8)
+    training = replace(budget.training, settings=replace(budget.training.settings, batch=8))
     data = budget.data / "monuseg"
     true, judging, testing = (pictures_of(data, part) for part in ("train", "validation", "test"))
     if why := missing_torchvision():
         print(why, flush=True)
     for masks, system in _drawing():
         learning = true if system is None else drawn_by(system, true, NUCLEI_MPP)
-        for design, learn in designs(WIDTH, mask_rcnn=not why).items():
+        for design, learn in designs(mask_rcnn=not why).items():
             place = budget.out / "masks" / f"{design}-{masks}".lower().replace(" ", "-")
-            ours = mean_estimates(tested(learn(learning, judging, place, settings), testing))
+            ours = mean_estimates(tested(learn(learning, judging, place, training), testing))
             theirs = PAPER.get((design, masks))
             yield PaperRow(
                 f"{design} on {masks}",
@@ -47,8 +45,10 @@ def learning_from_masks(budget: Budget) -> Iterator[PaperRow]:
 
 
 def _differs(design: str, masks: str, budget: Budget) -> str:
-    length = told_length(budget.training)
-    network = f"{length}, on our encoder" if design == "Mask R-CNN" else f"{length}, {WIDTH:g} of its width"
+    length = budget.training.told
+    network = (
+        f"{length}, on our encoder" if design == "Mask R-CNN" else f"{length}, {budget.training.width:g} of its width"
+    )
     return f"{network}; masks of {_MODEL}" if masks == "NuClick" else network
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from nuclick_training.comparison.bench import score
 from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design, network
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
-from nuclick_training.comparison.learned.own_networks import WIDTH
 from nuclick_training.comparison.learned.training import trained
 from nuclick_training.comparison.material import NUCLEI_MPP, Material, material_of
 from nuclick_training.comparison.nuclick import NuClick
@@ -63,7 +62,7 @@ def networks(budget: Budget) -> Iterator[PaperRow]:
         system = _learned(design, ObjectKind.NUCLEUS, material, budget)
         ours = _side_by_side(system, material, budget)
         paper = dict(zip(("AJI", "Dice", "PQ", "Hausdorff"), figures, strict=True))
-        yield PaperRow(name, paper, only(ours, tuple(paper)), f"{WIDTH:g} of its width; {_differs(system)}")
+        yield PaperRow(name, paper, only(ours, tuple(paper)), f"{system.width:g} of its width; {_differs(system)}")
 
 
 def across(budget: Budget) -> Iterator[PaperRow]:
