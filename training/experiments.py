@@ -7,7 +7,7 @@ users have. All print a table of scores.
 import argparse
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,29 +30,21 @@ from nuclick_training.fitting.settings import PRESETS
 from nuclick_training.fitting.sureness import decoded
 from nuclick_training.fitting.training_log import LOG
 from nuclick_wsi.models.card import read_card
-from nuclick_wsi.models.network import MULTI_SCALE
 from nuclick_wsi.models.weights import load_model
 
-TABLE_I: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "U-Net": ("unet", {}),
-    "FCN-8s": ("fcn", {}),
-    "SegNet": ("segnet", {}),
-    **{f"NuClick, {n} multi-scale": ("nuclick", {"multi_scale": MULTI_SCALE[:n]}) for n in range(5)},
-}
 ENCODERS = ("lite0", "lite1", "lite2")
-NETWORKS: Mapping[str, tuple[str, Mapping[str, object]]] = {"nuclick": ("nuclick", {}), "glance": ("glance", {})}
+NETWORKS = ("nuclick", "glance")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m nuclick_training.experiments", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    trials = {"presets": _presets, "networks": partial(_alike, NETWORKS), "ablation": partial(_alike, TABLE_I)}
     command = commands.add_parser("encoders")
     command.add_argument("--recipe", default="glands")
     command.set_defaults(run=_encoders)
     _add_common(command)
-    for name, run in trials.items():
+    for name, run in {"presets": _presets, "networks": _networks}.items():
         command = commands.add_parser(name)
         command.add_argument("--recipe", default="nuclei-crops")
         command.add_argument("--width", type=float, default=0.25, help="of the networks, as a share of the paper's")
@@ -106,16 +98,13 @@ def _encoders(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
     _print_best(options.out, ENCODERS)
 
 
-def _alike(
-    networks: Mapping[str, tuple[str, Mapping[str, object]]], options: argparse.Namespace, passed_on: Sequence[str]
-) -> None:
-    """Train several networks alike."""
-    for name, (architecture, config) in networks.items():
+def _networks(options: argparse.Namespace, passed_on: Sequence[str]) -> None:
+    """Train two networks alike."""
+    for name in NETWORKS:
         # A draw of glance is a block of several prompts.
-        width, batch = ({}, "6") if architecture == "glance" else ({"width": options.width}, "12")
-        told = json.dumps({**width, **config})
-        _fit(options, name, ["--architecture", architecture, "--config", told, "--batch", batch], passed_on)
-    _print_best(options.out, tuple(networks))
+        config, batch = ({}, "6") if name == "glance" else ({"width": options.width}, "12")
+        _fit(options, name, ["--architecture", name, "--config", json.dumps(config), "--batch", batch], passed_on)
+    _print_best(options.out, NETWORKS)
 
 
 def _fit(options: argparse.Namespace, name: str, how: Sequence[str], passed_on: Sequence[str]) -> None:
