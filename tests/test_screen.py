@@ -248,6 +248,21 @@ def test_the_time_that_is_left_is_that_of_the_speed_now() -> None:
     assert lines[-1] == "image 1 of 1, a.svs: 930 of 1000 prompts, 1 per second, about 70 s left in this image"
 
 
+def test_the_first_prompt_of_an_image_says_nothing_of_the_time_that_is_left() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    with Lines(2, lines.append, lambda: now[0]) as watcher:
+        watcher.image_started("a.svs", 10)
+        now[0] += SECONDS_BETWEEN_LINES
+        watcher.image_started("b.svs", 480)
+        now[0] += SECONDS_BETWEEN_LINES / 2
+        watcher.prompts_done(1)
+        watcher.image_started("c.svs", 480)
+        now[0] += SECONDS_BETWEEN_LINES / 2
+        watcher.prompts_done(1)
+    assert lines[-1] == "image 1 of 2, c.svs: 1 of 480 prompts"
+
+
 def test_what_comes_after_the_network_is_told_too() -> None:
     lines: list[str] = []
     now = [0.0]

@@ -111,15 +111,15 @@ class Lines:
             self._say(line())
 
     def _far(self) -> str:
-        # Since the line before: many prompts may be rejected in no time, and others take as long as they take.
+        line = f"image {self._ended + 1} of {self._images}, {self._name}: {self._done} of {self._prompts} prompts"
         (then, done), now = self._before, self._clock()
+        if now - then < SECONDS_BETWEEN_LINES:
+            return line  # the image has just begun: what its first prompt took says nothing of the others
+        # Since the line before: many prompts may be rejected in no time, and others take as long as they take.
         self._before = now, self._done
-        speed = (self._done - done) / max(now - then, 1e-9)
+        speed = (self._done - done) / (now - then)
         left = (self._prompts - self._done) / max(speed, 1e-9)
-        return (
-            f"image {self._ended + 1} of {self._images}, {self._name}: {self._done} of {self._prompts} prompts, "
-            f"{speed:.0f} per second, about {_time(left)} left in this image"
-        )
+        return f"{line}, {speed:.0f} per second, about {_time(left)} left in this image"
 
 
 def _time(seconds: float) -> str:
