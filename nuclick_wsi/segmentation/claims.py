@@ -1,6 +1,6 @@
 """Claims on pixels that their first winner has given up, in the order of their rank.
 
-It takes patches and what some of them give up, and ranks, for each such pixel, all others that claim it. `stitch`
+It takes patches and what some of them give up, and ranks, for each such pixel, all others that claim it. `contest`
 gives the pixels away by it.
 """
 
