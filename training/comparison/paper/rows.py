@@ -87,7 +87,7 @@ def figure_of(rows: Sequence[PaperRow]) -> bytes:
 
 
 def _scores(rows: Sequence[PaperRow]) -> list[str]:
-    return list(dict.fromkeys(score for row in rows for score in row.paper))
+    return list(dict.fromkeys(score for row in rows for score in (*row.paper, *row.ours)))
 
 
 def _cell(row: PaperRow, score: str) -> str:
