@@ -43,11 +43,11 @@ ON_OWN = ON_OWN_NETWORKS[ObjectKind.NUCLEUS]
 SIGHT = Sight(64, 1.0)
 
 
-def budget_of(steps: int, batch: int = 12, device: str = "cpu") -> TrainingBudget:
+def budget_of(steps: int, batch: int = 12, device: str = "cpu", judged: int = 10) -> TrainingBudget:
     """Return what a short training from random weights gets."""
     plain = TrainingBudget()
     changed = {"minutes": 0, "steps": steps, "batch": batch, "device": device, "random_start": True}
-    return dataclasses.replace(plain, settings=dataclasses.replace(plain.settings, **changed))
+    return dataclasses.replace(plain, settings=dataclasses.replace(plain.settings, **changed), judged=judged)
 
 
 def mark_of_a_box() -> Mark:
@@ -271,7 +271,7 @@ def test_a_set_without_validation_images_gives_a_fifth_of_its_training_images_to
 def test_every_learned_system_becomes_better_than_a_disc_of_median_size(design, tmp_path) -> None:
     data = tmp_path / "data"
     folder_of([tissue(seed) for seed in range(4, 14)], data)
-    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", budget_of(120))
+    train(design, ObjectKind.NUCLEUS, data, MPP, tmp_path / "models", budget_of(120, judged=200))
     (system,) = trained_systems(ObjectKind.NUCLEUS, tmp_path / "models")
     assert isinstance(system, LearnedSystem)
     scene = next(scenes_of([tissue()], MPP, None))

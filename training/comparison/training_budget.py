@@ -22,10 +22,13 @@ class TrainingBudget:
         Alike for all; their end and device are the user's choice.
     width
         Factor on the channels of networks of other papers, where 1 is theirs.
+    judged
+        Objects that choose a learned system's threshold, a multiple of 10.
     """
 
     settings: FitSettings = _SETTINGS
     width: float = 0.25
+    judged: int = 200
 
     @property
     def told(self) -> str:

@@ -29,7 +29,6 @@ from nuclick_wsi.files import write_atomically
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.prompts import ObjectKind
 
-_JUDGED = 200
 _RECIPE = {ObjectKind.NUCLEUS: "nuclei", ObjectKind.CELL: "cells", ObjectKind.GLAND: "glands"}
 """Whose window and pixel size the systems have."""
 
@@ -61,7 +60,7 @@ def train(design: Design, kind: ObjectKind, data: Path, mpp: float, folder: Path
         for names in _parts(data)
     )
     rng = np.random.default_rng(0)
-    validation = [judging.batch(rng, 10, plain=True) for _ in range(_JUDGED // 10)]
+    validation = [judging.batch(rng, 10, plain=True) for _ in range(budget.judged // 10)]
     fit(run, learning, validation, settings, place)
     return _keep(design, network, place, validation, folder, budget)
 
