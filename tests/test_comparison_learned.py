@@ -116,6 +116,8 @@ def test_guiding_signals_are_those_of_the_engine(squiggles: bool) -> None:
     inclusion, exclusion = look.maps(mark, [other], look.window(mark, SIGHT))
     assert inclusion.sum() == 1 if not squiggles else inclusion.sum() > 1
     assert exclusion.sum() == 1
+    alone = GuidingSignals(squiggles, alone=True)
+    assert (alone.maps(mark, [other], alone.window(mark, SIGHT)) == np.stack([inclusion, 0 * exclusion])).all()
     assert not (inclusion * exclusion).any()
 
 

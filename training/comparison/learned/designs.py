@@ -104,5 +104,7 @@ _BOX_AND_SQUIGGLE = BoxCrop(action="a box and a squiggle")
 DESIGNS: Mapping[ObjectKind, Sequence[Design]] = {kind: _designs(kind) for kind in ObjectKind}
 """By kind of object. The last one sees what NuClick sees, with the network and the training of the others; three have
 another network, from random weights."""
+WITHOUT_EXCLUSION = Design("NuClick's signals without exclusion maps", GuidingSignals(alone=True), _network)
+"""For nuclei."""
 ON_OWN_NETWORKS: Mapping[ObjectKind, Sequence[Design]] = {kind: _of_own_network(kind) for kind in ObjectKind}
 """By kind of object: the same ideas, each on its own paper's network, from random weights."""

@@ -146,9 +146,16 @@ class BoxCrop:
 
 @dataclass(frozen=True, slots=True)
 class GuidingSignals:
-    """NuClick's: a click or squiggle of the object, and one pixel of each other object's."""
+    """NuClick's: a click or squiggle of the object, and one pixel of each other object's.
+
+    Attributes
+    ----------
+    alone
+        Whether the exclusion map stays empty.
+    """
 
     squiggles: bool = False
+    alone: bool = False
 
     @property
     def action(self) -> str:
@@ -164,7 +171,8 @@ class GuidingSignals:
 
     def maps(self, mark: Mark, others: Sequence[Mark], window: CropWindow) -> Map:
         """Return the inclusion map and the exclusion map."""
-        pixels = [rasterize([window.crop_points(stroke) for stroke in self._strokes(one)]) for one in (mark, *others)]
+        seen = () if self.alone else others
+        pixels = [rasterize([window.crop_points(stroke) for stroke in self._strokes(one)]) for one in (mark, *seen)]
         return guiding_signals(pixels[0], pixels[1:], window.size)
 
     def anchor(self, mark: Mark) -> Points:

@@ -14,8 +14,8 @@ from rich.console import Console
 from nuclick_training.comparison.paper.budget import Budget
 from nuclick_training.comparison.paper.masks import learning_from_masks
 from nuclick_training.comparison.paper.rows import PaperRow, csv_of, figure_of, table_of
-from nuclick_training.comparison.paper.shipped import alone, moved, smears
-from nuclick_training.comparison.paper.trained import across, networks, systems
+from nuclick_training.comparison.paper.shipped import moved, smears
+from nuclick_training.comparison.paper.trained import across, networks, systems, without_exclusion
 from nuclick_training.comparison.training_budget import add_training_options, training_budget
 from nuclick_wsi.files import write_atomically
 from nuclick_wsi.prompts import ObjectKind
@@ -30,7 +30,7 @@ TABLES: Mapping[int, Callable[[Budget], Iterator[PaperRow]]] = {
     7: learning_from_masks,
     8: partial(moved, ObjectKind.NUCLEUS),
     9: partial(moved, ObjectKind.CELL),
-    10: alone,
+    10: without_exclusion,
 }
 """By the paper's number."""
 

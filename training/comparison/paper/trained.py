@@ -1,4 +1,4 @@
-"""Tables I to V of the paper: systems and networks that are trained alike, each on what the paper gives it.
+"""Tables I to V and X of the paper: systems and networks that are trained alike, each on what the paper gives it.
 
 What is trained already is not trained again, and a run that was begun goes on.
 """
@@ -6,13 +6,20 @@ What is trained already is not trained again, and a run that was begun goes on.
 from collections.abc import Iterator, Mapping, Sequence
 
 from nuclick_training.comparison.bench import score
-from nuclick_training.comparison.learned.designs import DESIGNS, ON_OWN_NETWORKS, Design, network
+from nuclick_training.comparison.learned.designs import (
+    DESIGNS,
+    ON_OWN_NETWORKS,
+    WITHOUT_EXCLUSION,
+    Design,
+    network,
+)
 from nuclick_training.comparison.learned.learned_system import LearnedSystem
 from nuclick_training.comparison.learned.training import trained
 from nuclick_training.comparison.material import NUCLEI_MPP, Material, material_of
 from nuclick_training.comparison.nuclick import NuClick
 from nuclick_training.comparison.paper.budget import Budget
 from nuclick_training.comparison.paper.rows import PaperRow, only
+from nuclick_training.comparison.paper.shipped import SCORES_X, alone
 from nuclick_training.comparison.side_by_side import tested_scenes, train_each
 from nuclick_training.comparison.system import System
 from nuclick_training.comparison.systems import SYSTEMS
@@ -75,6 +82,19 @@ def across(budget: Budget) -> Iterator[PaperRow]:
         paper = dict(zip(("Dice", "SQ"), figures, strict=True))
         differs = f"gbm40 is here what CPM is there; {_differs(system)}"
         yield PaperRow(f"{learning} to {testing}", paper, only(ours, tuple(paper)), differs)
+
+
+def without_exclusion(budget: Budget) -> Iterator[PaperRow]:
+    """Yield table X: trained with exclusion maps, and trained without."""
+    material = material_of(ObjectKind.NUCLEUS, budget.data, budget.out)
+    for design, figures in (
+        (DESIGNS[ObjectKind.NUCLEUS][-1], (0.834, 0.912, 0.839, 0.999, 0.838)),
+        (WITHOUT_EXCLUSION, (0.815, 0.894, 0.801, 0.972, 0.778)),
+    ):
+        system = _learned(design, ObjectKind.NUCLEUS, material, budget)
+        ours = only(_side_by_side(system, material, budget), SCORES_X)
+        yield PaperRow(design.name, dict(zip(SCORES_X, figures, strict=True)), ours, _differs(system))
+    yield from alone(budget)
 
 
 def _learned(design: Design, kind: ObjectKind, material: Material, budget: Budget) -> LearnedSystem:
