@@ -1,5 +1,6 @@
 """Commands that are told to end: what is open is put in order, what was done is kept, and the exit code says why."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import uvicorn
 from projects import Image, write_project
 from test_run import NUCLEI, clicks
 
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.runs.run_lock import FILE_NAME
+from nuclick_wsi.server import stopping
 
 RUN = """
 import sys, time
@@ -76,3 +79,19 @@ def test_signals_that_other_code_in_the_process_has_taken_are_taken_back() -> No
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 143
+
+
+def test_a_signal_while_the_event_loop_is_made_ends_the_server_as_one_later_does(monkeypatch) -> None:
+    made = []
+
+    def make() -> asyncio.AbstractEventLoop:
+        signal.raise_signal(signal.SIGINT)
+        made.append(True)  # nothing was raised where a loop is half made
+        return asyncio.new_event_loop()
+
+    monkeypatch.setattr(uvicorn.Config, "get_loop_factory", lambda _: make)
+    monkeypatch.setattr(stopping, "SECONDS_TO_STOP", 3600)  # it would end this process
+    config = uvicorn.Config(lambda scope, receive, send: None, lifespan="off", log_level="error", port=0)
+    with pytest.raises(KeyboardInterrupt):
+        stopping.StoppingServer(config, asyncio.Event()).run()
+    assert made

@@ -31,6 +31,11 @@ class StoppingServer(uvicorn.Server):
         super().__init__(config)
         self._stopping = stopping
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal; one that comes while the event loop is made, before it is listened to, ends it too."""
+        with self.capture_signals():
+            super().run(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop on a signal; at the latest when the time is over."""
         super().handle_exit(sig, frame)
