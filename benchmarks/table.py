@@ -5,12 +5,14 @@ programs better than milliseconds do. It is compared with the run that the repos
 benchmarks/results/last.json; `--keep` keeps it for later runs.
 """
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +146,7 @@ def cores(tissue: Tissue) -> list[Row]:
         return 1000 * cost_of(lambda: tissue.segment(prompts, threads)).clock / CLICKS
 
     one, quiet = clock(1), clock(every)
+    apart = 1000 * clock_of_programs(tissue.path, every) / CLICKS / every
     with busy_programs():
         one_beside, beside = clock(1), clock(every)
     fair = every / (every + BUSY)
@@ -151,9 +154,23 @@ def cores(tissue: Tissue) -> list[Row]:
     return [
         Row("cores", "one, quiet", one, 1.0, "speed of one, quiet"),
         Row("cores", f"all {every}, quiet", quiet, one / quiet, "speed of one, quiet"),
+        Row("cores", f"{every} programs of one core each", apart, one / apart, "speed of one, quiet"),
         Row("cores", f"one, {programs}", one_beside, one / one_beside, "speed of one, quiet"),
         Row("cores", f"all {every}, {programs}", beside, quiet / beside / fair, f"{fair:.2f} of all {every}, quiet"),
     ]
+
+
+def clock_of_programs(path: Path, count: int) -> float:
+    """Return the mean seconds that programs take side by side, each for all clicks on one core: the machine's limit."""
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        return sum(pool.map(one_program, [path] * count)) / count
+
+
+def one_program(path: Path) -> float:
+    with nw.open_slide(path) as slide:
+        tissue = Tissue(slide, path)
+        tissue.segment(scattered(FEW))  # what is loaded at first use
+        return cost_of(lambda: tissue.segment(clicks_within(SIDE, CLICKS))).clock
 
 
 def places(tissue: Tissue) -> list[Row]:

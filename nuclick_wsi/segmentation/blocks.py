@@ -15,8 +15,8 @@ from nuclick_wsi.models.network import STRIDE
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 
-PITCH = 160
-"""Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks."""
+PITCH = 128
+"""Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks (decision 0007)."""
 
 _NO_SIGNAL = 1e4
 """The distance to a signal that is not there."""

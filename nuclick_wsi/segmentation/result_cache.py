@@ -24,7 +24,7 @@ from nuclick_wsi.segmentation.masks import MaskRule
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.slides.slide import Frame
 
-_RULES = 2
+_RULES = 3
 """Raised where the same inputs come to give another mask, so that results of earlier programs are not taken."""
 
 _DRAWN_AT_ONCE = 32
