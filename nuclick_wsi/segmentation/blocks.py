@@ -16,7 +16,7 @@ from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels
 
 PITCH = 128
-"""Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks (decision 0007)."""
+"""Side of a lattice cell in grid pixels: larger ones cost a lone click more, smaller ones many clicks."""
 
 _NO_SIGNAL = 1e4
 """The distance to a signal that is not there."""
