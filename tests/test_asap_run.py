@@ -31,6 +31,7 @@ from nuclick_wsi.runs.report import ImageReport
 from nuclick_wsi.runs.run import Options
 from nuclick_wsi.runs.run import run as run_jobs
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.segmentation.blocks import PITCH
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.slides.lookup import SlideFolders, find_slide_of
 from nuclick_wsi.slides.pyramid import write_pyramid
@@ -207,7 +208,7 @@ def test_inspection_says_how_each_annotation_is_read(tmp_path: Path) -> None:
 
 def test_positions_are_those_of_the_whole_slide_where_only_a_part_was_scanned(tmp_path: Path) -> None:
     """QuPath counts from the part, ASAP from the corner of the whole: the same clicks give the same outlines."""
-    corner = (448, 320)  # blocks of the encoder lie alike in both
+    corner = (7 * PITCH // 2, 5 * PITCH // 2)  # 7 and 5 cells of the blocks' lattice, at .5 um
     write_leica(tmp_path / "part.scn", tissue(), corner, Size(1024, 768))
     clicks = {"type": "MultiPoint", "coordinates": [list(place) for place in INSIDE]}
     (tmp_path / "part.geojson").write_text(json.dumps({"type": "Feature", "geometry": clicks, "properties": {}}))

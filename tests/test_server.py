@@ -25,6 +25,7 @@ from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import Reason
 from nuclick_wsi.models.card import find_model
 from nuclick_wsi.scale import PixelSize
+from nuclick_wsi.segmentation.blocks import PITCH
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.server.auth import AllowedFolders, Token
 from nuclick_wsi.server.auth_middleware import HOST, AuthMiddleware
@@ -262,7 +263,7 @@ def test_100_clicks_one_by_one_and_together_get_the_outlines_of_the_command_line
 
 def test_positions_are_counted_from_where_qupath_counts_them(server: Running) -> None:
     path = server.folder / "leica.scn"
-    corner = (320, 192)  # blocks of the encoder lie alike in both
+    corner = (5 * PITCH // 2, 3 * PITCH // 2)  # 5 and 3 cells of the blocks' lattice, at .5 um
     write_leica(path, immunohistochemistry(), corner, Size(1024, 1024))
     cropped = asked(path, clicks((446, 37)))
     whole = asked(path, clicks((446 + corner[0], 37 + corner[1])))
