@@ -25,7 +25,7 @@ import nuclick_wsi as nw
 from nuclick_training import curves, scorecard
 from nuclick_training.datasets.data import DataError
 from nuclick_training.datasets.splits import GLAS, SPLITS
-from nuclick_training.evaluation.ablations import EightWays, NeighboursStay, WithoutNeighbours
+from nuclick_training.evaluation.ablations import NeighboursStay, WithoutNeighbours
 from nuclick_training.evaluation.evaluate import Evaluation, evaluate, picture_of
 from nuclick_training.evaluation.evaluation_report import save_findings
 from nuclick_training.evaluation.gallery import worst_first
@@ -50,6 +50,7 @@ from nuclick_wsi.scale import Grid
 from nuclick_wsi.segmentation.blocks import BlockPlace
 from nuclick_wsi.segmentation.compute import Compute
 from nuclick_wsi.segmentation.crops import CropSpec, SignalField, plan_views
+from nuclick_wsi.segmentation.eight_ways import EightWays
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, FixedSegmenters, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.segmentation.tiles import plan_tiles
@@ -319,10 +320,13 @@ def test_eight_ways_shows_any_segmenter_all_that_it_needs_and_turns_signals_with
     for x, y in places:
         image[y, x] = 0
     held = BlockSegmenter(tiny_card())
-    seen, straight = predicted(EightWays(held), image, prompts), predicted(held, image, prompts)
-    for prompt in prompts:
-        assert np.array_equal(seen[prompt.id], straight[prompt.id])
-        assert straight[prompt.id].max() == seen[prompt.id][32, 32] == 7
+    straight = predicted(held, image, prompts)
+    around = (EightWays(held), EightWays(WithoutNeighbours(held)), WithoutNeighbours(EightWays(held)))
+    for wrapped in (*around, NeighboursStay(EightWays(held), prompts)):
+        seen = predicted(wrapped, image, prompts)
+        for prompt in prompts:
+            assert np.array_equal(seen[prompt.id], straight[prompt.id])
+            assert straight[prompt.id].max() == seen[prompt.id][32, 32] == 7
 
 
 def test_without_neighbours_every_prompt_is_seen_as_if_it_were_alone(network):

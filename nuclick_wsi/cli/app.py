@@ -36,6 +36,7 @@ from nuclick_wsi.cli.options import (
     PrecisionChoice,
     Quiet,
     TermsChoice,
+    TestTimeAugmentation,
     Threads,
     Verbose,
 )
@@ -114,6 +115,7 @@ def run(
     reader: Annotated[ReaderChoice, typer.Option(help="Which library opens the slides.")] = ReaderChoice.AUTO,
     device: Device = "auto",
     precision: PrecisionChoice = Precision.SINGLE,
+    tta: TestTimeAugmentation = False,
     batch_size: BatchSize = None,
     threads: Threads = None,
     as_type: Annotated[ObjectType, typer.Option("--as", help="What outlines become in QuPath.")] = ObjectType.DETECTION,
@@ -202,6 +204,7 @@ def run(
         reader=reader,
         device=device,
         precision=precision,
+        tta=tta,
         batch_size=batch_size,
         threads=threads,
         as_type=as_type,

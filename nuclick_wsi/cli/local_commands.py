@@ -10,7 +10,16 @@ import typer
 
 from nuclick_wsi.choices import DEFAULT_PORT, ModelTerms, Precision, ReaderChoice
 from nuclick_wsi.cli.loading import loading
-from nuclick_wsi.cli.options import AsJson, Device, ModelChoice, PrecisionChoice, Quiet, TermsChoice, Threads
+from nuclick_wsi.cli.options import (
+    AsJson,
+    Device,
+    ModelChoice,
+    PrecisionChoice,
+    Quiet,
+    TermsChoice,
+    TestTimeAugmentation,
+    Threads,
+)
 from nuclick_wsi.prompts import ObjectChoice
 
 
@@ -83,6 +92,7 @@ def serve(
     device: Device = "auto",
     threads: Threads = None,
     precision: PrecisionChoice = Precision.SINGLE,
+    tta: TestTimeAugmentation = False,
     idle: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes without a request.")] = None,
 ) -> None:
     """Answer requests of programs on this machine, as QuPath's menu items send them, with models kept loaded.
@@ -94,5 +104,5 @@ def serve(
         from qupath_extension.requested_image import read_image
 
     models, allowed = tuple(model or ()), tuple(allow or ())
-    asked = server.ServerRequest(port, allowed, models, terms, device, threads, reader, idle, precision)
+    asked = server.ServerRequest(port, allowed, models, terms, device, threads, reader, idle, precision, tta)
     server.serve(asked, read_image, lambda text: print(text, flush=True))

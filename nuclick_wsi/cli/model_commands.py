@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nuclick_wsi.choices import ClickAt
-from nuclick_wsi.cli.options import AsJson, BatchSize, Device, Quiet, Threads
+from nuclick_wsi.cli.options import AsJson, BatchSize, Device, Quiet, TestTimeAugmentation, Threads
 from nuclick_wsi.prompts import ObjectKind
 
 
@@ -37,7 +37,7 @@ def evaluate(
     no_exclusion: Annotated[
         bool, typer.Option("--no-exclusion", help="Leave exclusion maps empty: no prompt sees another.")
     ] = False,
-    tta: Annotated[bool, typer.Option("--tta", help="Take the mean of all eight turns and flips.")] = False,
+    tta: TestTimeAugmentation = False,
     registered: Annotated[
         bool,
         typer.Option("--registered", help="First move each map of dark objects onto its image, by the contrast alone."),

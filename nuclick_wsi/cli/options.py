@@ -21,6 +21,14 @@ PrecisionChoice = Annotated[
     Precision,
     typer.Option("--precision", help="half: the network computes with 16 bits, which is faster on a GPU."),
 ]
+TestTimeAugmentation = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Take the mean of all eight turns and flips: outlines and their sureness are a little better, and the "
+        "network takes eight times as long.",
+    ),
+]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]
 ModelChoice = Annotated[
     list[str] | None,

@@ -73,6 +73,7 @@ def run_target(asked: RunRequest, screen: Screen = Screen()) -> int:
         terms=request.terms,
         threads=request.threads,
         precision=request.precision,
+        tta=request.tta,
     )
     if request.objects is not ObjectChoice.AUTO:
         for kind in request.objects.kinds:

@@ -54,6 +54,7 @@ def _setup(request: RunRequest, options: Options, plan: ClusterPlan) -> Setup:
         batch_size=request.batch_size,
         terms=request.terms,
         precision=request.precision,
+        tta=request.tta,
         reader=request.reader,
         settings=options.settings,
     )

@@ -29,6 +29,7 @@ class RunRequest:
     reader: ReaderChoice = ReaderChoice.AUTO
     device: str = "auto"
     precision: Precision = Precision.SINGLE
+    tta: bool = False
     batch_size: int | None = None
     threads: int | None = None
     as_type: ObjectType = ObjectType.DETECTION

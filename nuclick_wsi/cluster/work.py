@@ -36,6 +36,7 @@ class Setup:
     batch_size: int | None = None
     terms: ModelTerms = ModelTerms.ANY
     precision: Precision = Precision.SINGLE
+    tta: bool = False
     reader: ReaderChoice = ReaderChoice.AUTO
     settings: Settings = Settings()
 
@@ -168,7 +169,13 @@ def _worked_on(unit: Unit) -> Done:
 def _registry(setup: Setup) -> ModelRegistry:
     """Return the models of a run, which stay loaded from unit to unit; each unit has one core or the GPU."""
     return ModelRegistry(
-        setup.models, setup.device, setup.batch_size, terms=setup.terms, threads=1, precision=setup.precision
+        setup.models,
+        setup.device,
+        setup.batch_size,
+        terms=setup.terms,
+        threads=1,
+        precision=setup.precision,
+        tta=setup.tta,
     )
 
 

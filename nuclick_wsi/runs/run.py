@@ -259,6 +259,7 @@ def _described(options: Options, registry: ModelRegistry) -> dict[str, Any]:
     return {
         "device": ", ".join(map(str, registry.compute.devices)),
         "precision": registry.compute.precision.value,
+        "tta": registry.tta,
         "batch_size": registry.compute.batch_size,
         "terms": registry.terms.value,
         "look_at_below": options.look_at_below,

@@ -17,6 +17,7 @@ def context_keys(
 
 
 def _network(registry: ModelRegistry, kind: ObjectKind) -> str:
-    """Name the network of a kind: its file, and half precision, whose results are others."""
+    """Name the network of a kind: its file, and half precision and turns, whose results are others."""
     half = registry.compute.precision is Precision.HALF
-    return registry.model(kind).sha256 + (" in half precision" if half else "")
+    seen = (" in half precision" if half else "") + (" in eight ways" if registry.tta else "")
+    return registry.model(kind).sha256 + seen

@@ -12,6 +12,7 @@ from nuclick_wsi.models.devices import choose_devices, stay_on_one_core
 from nuclick_wsi.models.weights import Model, load_model
 from nuclick_wsi.prompts import ObjectKind
 from nuclick_wsi.segmentation.compute import NO_TURN, Compute
+from nuclick_wsi.segmentation.eight_ways import EightWays
 from nuclick_wsi.segmentation.segmenter import CropSegmenter, Segmenter
 from nuclick_wsi.segmentation.shared_encoder import SharedEncoderSegmenter
 
@@ -35,6 +36,8 @@ class ModelRegistry:
         That compute side by side on a CPU; None for all cores that this process may use.
     precision
         Of the network's sums.
+    tta
+        Whether each prompt is seen in all eight turns and flips (test-time augmentation).
 
     Raises
     ------
@@ -53,8 +56,10 @@ class ModelRegistry:
         terms: ModelTerms = ModelTerms.ANY,
         threads: int | None = None,
         precision: Precision | str = Precision.SINGLE,
+        tta: bool = False,
     ) -> None:
         self.terms = terms
+        self.tta = tta
         precision = one_of(Precision, precision, "The precision")
         first, *beside = choose_devices(device)
         self.compute = Compute(first, batch_size, turn, threads, precision, tuple(beside))
@@ -95,7 +100,8 @@ class ModelRegistry:
     def segmenter(self, kind: ObjectKind) -> Segmenter:
         """Return the segmenter that runs the model of a kind."""
         if kind not in self._segmenters:
-            self._segmenters[kind] = segmenter_of(self.model(kind), self.compute)
+            segmenter = segmenter_of(self.model(kind), self.compute)
+            self._segmenters[kind] = EightWays(segmenter) if self.tta else segmenter
         return self._segmenters[kind]
 
 

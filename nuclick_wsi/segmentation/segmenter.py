@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.network import fused
 from nuclick_wsi.models.weights import Model
-from nuclick_wsi.prompts import ObjectKind
-from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.arrays import Probabilities
+from nuclick_wsi.prompts import ObjectKind, Prompt
+from nuclick_wsi.scale import Grid, Window
+from nuclick_wsi.segmentation.arrays import Map, Pixels, Probabilities
 from nuclick_wsi.segmentation.compute import BATCH_PIXELS, Compute, Portions, batches_of, probabilities_of
-from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.crops import View
+from nuclick_wsi.segmentation.marks import Marks
 from nuclick_wsi.segmentation.tiles import Tile
 
 
@@ -30,6 +31,27 @@ class TileImage:
 
     tile: Tile
     image: NDArray[np.uint8]
+
+
+class Signals(Protocol):
+    """What is drawn of prompts in the maps of views; the prompts' own is `crops.SignalField`."""
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts; a view names its own by its index."""
+        ...
+
+    def signals(self, view: View) -> Map:
+        """Return the inclusion and the exclusion map of a view: float32 (2, size, size)."""
+        ...
+
+    def marks(self, views: Sequence[View]) -> tuple[Marks, Marks]:
+        """Return the pixels that are 1 in the inclusion and in the exclusion maps of some views, at least one."""
+        ...
+
+    def pixels(self, index: int, grid: Grid) -> Pixels:
+        """Return a prompt's signal on a grid: int (N, 2), row and column, each pixel once."""
+        ...
 
 
 class Segmenter(Protocol):
@@ -44,7 +66,7 @@ class Segmenter(Protocol):
         """Return the window of the view's grid whose pixels decide the view's probabilities."""
         ...
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
         ...
 
@@ -94,7 +116,7 @@ class CropSegmenter:
         """Return the view's own window: the network sees nothing else."""
         return view.window
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
         views = ((view, tile) for tile in tiles for view in tile.tile.views)
 
@@ -116,7 +138,7 @@ class CropSegmenter:
             return probabilities_of(self._networks[device](batch))
 
 
-def _network_inputs(batch: Sequence[tuple[View, TileImage]], field: SignalField) -> NDArray[np.uint8]:
+def _network_inputs(batch: Sequence[tuple[View, TileImage]], field: Signals) -> NDArray[np.uint8]:
     """Return the five channels of views, last: red, green and blue, and their two maps of zeros and ones.
 
     uint8 (N, size, size, 5).

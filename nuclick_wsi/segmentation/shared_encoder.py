@@ -21,9 +21,9 @@ from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Pixels, Probabilities
 from nuclick_wsi.segmentation.blocks import BlockPlace, distances_in, stacked
 from nuclick_wsi.segmentation.compute import BATCH_PIXELS, Compute, Portions, batches_of, probabilities_of
-from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.crops import View
 from nuclick_wsi.segmentation.marks import Marks
-from nuclick_wsi.segmentation.segmenter import TileImage
+from nuclick_wsi.segmentation.segmenter import Signals, TileImage
 
 _BLOCKS = {"cpu": 1, "mps": 4, "cuda": 16}
 """Blocks that are encoded at once."""
@@ -104,7 +104,7 @@ class SharedEncoderSegmenter:
         """Return the view's block."""
         return BlockPlace.of(view.window).block
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, Probabilities]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, Probabilities]]:
         """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, block by block."""
         blocks = (block for tile in tiles for block in _blocks(tile))
         work = (each for few in batches_of(blocks, _BLOCKS[self._compute.device.type]) for each in self._batches(few))
@@ -119,7 +119,7 @@ class SharedEncoderSegmenter:
             yield encoding, batch
 
     def _predicted(
-        self, field: SignalField, work: tuple["_Encoding", list[_Crop]]
+        self, field: Signals, work: tuple["_Encoding", list[_Crop]]
     ) -> list[tuple[View, NDArray[np.float32]]]:
         """Return the probabilities of a batch of crops, each with its view."""
         encoding, batch = work
@@ -129,7 +129,7 @@ class SharedEncoderSegmenter:
             for crop, probabilities in zip(batch, decoded, strict=True)
         ]
 
-    def _decoded(self, encoded: EncodedBlocks, field: SignalField, crops: Sequence[_Crop]) -> NDArray[np.float32]:
+    def _decoded(self, encoded: EncodedBlocks, field: Signals, crops: Sequence[_Crop]) -> NDArray[np.float32]:
         """Return the probabilities of crops of the blocks: float32 (N, H, W)."""
         places = [torch.tensor([crop.owner for crop in crops]), torch.tensor([crop.corner for crop in crops])]
         signals = [torch.from_numpy(stacked(drawn)) for drawn in _by_map(crops, field)]
@@ -186,7 +186,7 @@ def _pixels(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
-def _by_map(crops: Sequence[_Crop], field: SignalField) -> Iterator[list[Pixels]]:
+def _by_map(crops: Sequence[_Crop], field: Signals) -> Iterator[list[Pixels]]:
     """Yield the signals of crops, all that include and all that exclude: row and column in the crop."""
     moved = np.array([_corner(crop.view.window, crop.window) for crop in crops])
     for marks in field.marks([crop.view for crop in crops]):

@@ -54,6 +54,7 @@ class ServerRequest:
     idle_minutes: float | None = None
     """Stop after so long without a request; None goes on until it is stopped."""
     precision: Precision = Precision.SINGLE
+    tta: bool = False
 
 
 def serve(asked: ServerRequest, read_image: ReadImage, say: Callable[[str], None]) -> None:
@@ -102,6 +103,7 @@ def make_registry(asked: ServerRequest) -> ModelRegistry:
         terms=asked.terms,
         threads=asked.threads,
         precision=asked.precision,
+        tta=asked.tta,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from nuclick_training.datasets.data import Picture, image_path, picture_names, read_picture
 from nuclick_training.datasets.registration import registered
 from nuclick_training.datasets.splits import SPLITS
-from nuclick_training.evaluation.ablations import EightWays, NeighboursStay, WithoutNeighbours
+from nuclick_training.evaluation.ablations import NeighboursStay, WithoutNeighbours
 from nuclick_training.evaluation.results import Findings, ImageResult, Trial
 from nuclick_training.fitting.pixel_sizes import Mpp, pixel_size_of, settled_mpp
 from nuclick_training.sampling.simulate import jittered, simulated_prompts
@@ -22,6 +22,7 @@ from nuclick_wsi.geometry import Size
 from nuclick_wsi.instances import PromptSet
 from nuclick_wsi.models.card import ModelCard, find_model, read_card
 from nuclick_wsi.prompts import ObjectKind
+from nuclick_wsi.segmentation.eight_ways import EightWays
 from nuclick_wsi.segmentation.engine import segment
 from nuclick_wsi.segmentation.model_registry import ModelRegistry
 from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Segmenter
