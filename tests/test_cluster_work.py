@@ -60,16 +60,17 @@ def request(project: Path, cluster: str | None = "host:1", **options: object) ->
     return replace(RunRequest(project, device="cpu", project_access=FILES, cluster=cluster), **options)
 
 
+@pytest.mark.parametrize("tta", [False, True])
 def test_results_are_those_of_a_run_alone_to_the_bit_and_nothing_is_computed_twice(
-    tmp_path: Path, ahead: Callable[[Here], Here], monkeypatch: pytest.MonkeyPatch
+    tta: bool, tmp_path: Path, ahead: Callable[[Here], Here], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nuclick_wsi.cluster.planning._PIXELS", 1)
     monkeypatch.setattr("nuclick_wsi.cluster.planning._CELL", 160)
     drawn = [clicks(*((float(x), float(y)) for x in range(20, 256, 55) for y in range(30, 256, 60)))]
     alone, together = (write_project(tmp_path / name, Image("a.svs", drawn)) for name in ("alone", "together"))
-    run_target(request(alone, None))
+    run_target(request(alone, None, tta=tta))
     pool = ahead(Here())
-    assert run_target(request(together)) == 0
+    assert run_target(request(together, tta=tta)) == 0
     assert len(pool.units) > 3
     assert results(together) == results(alone)
     (image,), (other,) = record(together)["images"], record(alone)["images"]
