@@ -129,16 +129,17 @@ def test_a_network_that_turns_its_crops_is_flipped_only() -> None:
     views = tuple(plan_views(field, grid, CropSpec(card.crop_size, card.mpp), GlandMode.CROP))
     window = views[0].window
     image = np.random.default_rng(0).integers(0, 255, (*window.shape, 3), dtype=np.uint8)
-    batches: list[int] = []
-    said = []
+    said, seen = [], []
     for network, turns in ((once, 1), (often, 4)):
         model = Model(replace(card, config={**card.config, "turns": turns}), network.eval(), "", Path("m"))
         segmenter = CropSegmenter(model, Compute(torch.device("cpu")))
         (own,) = segmenter._networks.values()
-        own.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+        crops: list[int] = []
+        own.register_forward_pre_hook(lambda _, inputs, crops=crops: crops.append(len(inputs[0])))
         ((_, probabilities),) = EightWays(segmenter).predict([TileImage(Tile(grid, window, views), image)], field)
         said.append(probabilities)
-    assert batches == [1] * 8 + [1] * 2
+        seen.append(sum(crops))
+    assert seen == [8, 2]
     # The network takes the mean of its turns before they are probabilities.
     np.testing.assert_allclose(said[0], said[1], atol=1e-3)
     assert np.ptp(said[0]) > 0.02

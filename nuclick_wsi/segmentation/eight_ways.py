@@ -4,14 +4,13 @@ It keeps the engine's `Segmenter` protocol and uses nothing else, so it wraps an
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuclick_wsi.models.card import ModelCard
-from nuclick_wsi.prompts import Prompt
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels, Probabilities
 from nuclick_wsi.segmentation.crops import View
@@ -43,55 +42,83 @@ class EightWays:
 
     def around(self, view: View) -> Window:
         """Return the window that the wrapped segmenter needs in all ways together."""
-        return Window.union(
-            _window_turned_back(self._segmenter.around(_view_turned(view, way)), way) for way in self._ways
-        )
+        return Window.union(self._around(view, way) for way in self._ways)
+
+    def _around(self, view: View, way: int) -> Window:
+        turned = replace(view, window=_window_turned(view.window, way))
+        return _window_turned_back(self._segmenter.around(turned), way)
 
     def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, Probabilities]]:
-        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile, in order."""
+        """Yield (view, float32 (size, size) in [0, 1]) for every view of every tile."""
+        turned = _TurnedSignals(field, self._ways)
+        sums: dict[View, tuple[int, Probabilities]] = {}
+        for view, probabilities in self._segmenter.predict(self._turned(tiles, turned), turned):
+            original, way = turned.original(view)
+            # Ways come one after the other, so sums are always made in the same order.
+            upright: Probabilities = _array_turned_back(probabilities, way)
+            done, total = sums.pop(original, (0, np.zeros_like(upright)))
+            done, total = done + 1, total + upright
+            if done == len(self._ways):
+                yield original, total / np.float32(done)
+            else:
+                sums[original] = done, total
+
+    def _turned(self, tiles: Iterable[TileImage], signals: "_TurnedSignals") -> Iterator[TileImage]:
+        """Yield each tile in all ways: the segmenter works on them side by side, as on any tiles."""
         for tile in tiles:
-            total = {view: np.zeros(view.window.shape, np.float32) for view in tile.tile.views}
+            channels = np.moveaxis(tile.image, 2, 0)
             for way in self._ways:
-                for view, probabilities in self._predict_turned(tile, field, way):
-                    total[view] += probabilities / len(self._ways)
-            yield from total.items()
-
-    def _predict_turned(self, tile: TileImage, field: Signals, way: int) -> Iterator[tuple[View, Probabilities]]:
-        """Yield a tile's views with the probabilities of the turned tile, turned back."""
-        original = {_view_turned(view, way): view for view in tile.tile.views}
-        image = np.ascontiguousarray(np.moveaxis(_array_turned(np.moveaxis(tile.image, 2, 0), way), 0, 2))
-        turned = TileImage(Tile(tile.tile.grid, _window_turned(tile.tile.window, way), tuple(original)), image)
-        for view, probabilities in self._segmenter.predict([turned], _TurnedSignals(field, way)):
-            yield original[view], _array_turned_back(probabilities, way)
+                image = np.ascontiguousarray(np.moveaxis(_array_turned(channels, way), 0, 2))
+                views = tuple(signals.turned(view, way) for view in tile.tile.views)
+                yield TileImage(Tile(tile.tile.grid, _window_turned(tile.tile.window, way), views), image)
 
 
-@dataclass(frozen=True, slots=True)
 class _TurnedSignals:
-    """The same prompts on a grid that is turned about its origin."""
+    """The same prompts once for each way, on grids that are turned about their origin.
 
-    field: Signals
-    way: int
+    A view that is turned belongs to another prompt than before: all prompts come once for each way.
+    """
 
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        return self.field.prompts
+    def __init__(self, field: Signals, ways: Sequence[int]) -> None:
+        self._field, self._ways = field, ways
+        self.prompts = field.prompts * len(ways)
+
+    def turned(self, view: View, way: int) -> View:
+        """Return the view that an upright one is, turned."""
+        number = self._ways.index(way) * len(self._field.prompts) + view.prompt
+        return replace(view, prompt=number, window=_window_turned(view.window, way))
+
+    def original(self, view: View) -> tuple[View, int]:
+        """Return the upright view that a turned one was, and the way that it was turned."""
+        prompt, way = self._upright(view.prompt)
+        return replace(view, prompt=prompt, window=_window_turned_back(view.window, way)), way
 
     def signals(self, view: View) -> Map:
-        return _array_turned(self.field.signals(self._there(view)), self.way)
+        original, way = self.original(view)
+        return _array_turned(self._field.signals(original), way)
 
     def marks(self, views: Sequence[View]) -> tuple[Marks, Marks]:
-        included, excluded = self.field.marks([self._there(view) for view in views])
+        originals, ways = zip(*map(self.original, views), strict=True)
+        included, excluded = self._field.marks(originals)
         sides = np.array([view.window.width for view in views])
-        return self._in_views(included, sides), self._in_views(excluded, sides)
+        return _marks_turned(included, np.array(ways), sides), _marks_turned(excluded, np.array(ways), sides)
 
     def pixels(self, index: int, grid: Grid) -> Pixels:
-        return _pixels_turned(self.field.pixels(index, grid), self.way, 0)
+        prompt, way = self._upright(index)
+        return _pixels_turned(self._field.pixels(prompt, grid), way, 0)
 
-    def _there(self, view: View) -> View:
-        return replace(view, window=_window_turned_back(view.window, self.way))
+    def _upright(self, index: int) -> tuple[int, int]:
+        number, prompt = divmod(index, len(self._field.prompts))
+        return prompt, self._ways[number]
 
-    def _in_views(self, marks: Marks, sides: NDArray[np.intp]) -> Marks:
-        return Marks(marks.views, _pixels_turned(marks.pixels, self.way, sides[marks.views]))
+
+def _marks_turned(marks: Marks, ways: NDArray[np.intp], sides: NDArray[np.intp]) -> Marks:
+    """Return marks of views that are turned in these ways, and have these sides."""
+    pixels = np.empty_like(marks.pixels)
+    for way in np.unique(ways).tolist():
+        chosen = ways[marks.views] == way
+        pixels[chosen] = _pixels_turned(marks.pixels[chosen], way, sides[marks.views[chosen]])
+    return Marks(marks.views, pixels)
 
 
 def _pixels_turned(pixels: Pixels, way: int, sides: NDArray[np.intp] | int) -> Pixels:
@@ -113,10 +140,6 @@ def _array_turned(array: NDArray[Any], way: int) -> NDArray[Any]:
 def _array_turned_back(array: NDArray[Any], way: int) -> NDArray[Any]:
     upright = np.rot90(array, -(way % _FLIPPED), axes=(-2, -1))
     return upright[..., ::-1] if way >= _FLIPPED else upright
-
-
-def _view_turned(view: View, way: int) -> View:
-    return replace(view, window=_window_turned(view.window, way))
 
 
 def _window_turned(window: Window, way: int) -> Window:
