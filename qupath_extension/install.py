@@ -180,6 +180,7 @@ class UserFolder:
             "class": "",
             "gland_mode": "crop",
             "terms": "any",
+            "tta": False,
             "remove_prompts": False,
             "sureness_colors": False,
             "allow": [],

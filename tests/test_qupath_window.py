@@ -190,6 +190,31 @@ fx {
 """  # noqa: E501 - Groovy
 
 
+SETTINGS = """
+import javafx.application.Platform
+import javafx.scene.control.ButtonType
+import javafx.scene.control.Label
+import javafx.stage.Stage
+waitFor { gui.getImageData() != null }
+choose('Segment clicks')
+def server = { System.getProperties().get('nuclick.server')?.process?.toHandle() }
+def options = { server().info().arguments().get() as List }
+def before = [server().pid(), options().contains('--tta')]
+Platform.runLater { menu('Settings').fire() }
+def dialog = { Stage.getWindows().find { it instanceof Stage && it.getTitle() == 'NuClick: Settings' } }
+waitFor { dialog() != null }
+fx {
+    def pane = dialog().getScene().getRoot()
+    def cells = pane.getContent().getChildren()
+    cells[cells.findIndexOf { it instanceof Label && it.getText() == 'Mean of eight turns and flips (slower)' } + 1].setSelected(true)
+    pane.lookupButton(ButtonType.OK).fire()
+}
+Platform.runLater { menu('Restart server').fire() }
+waitFor { server() != null && server().pid() != before[0] }
+[before[1], options().contains('--tta')]
+"""  # noqa: E501 - Groovy
+
+
 IN_THE_WINDOW = pytest.mark.skipif(
     not Path(os.environ.get("PAQUO_QUPATH_DIR") or "no such folder", "bin", "QuPath").exists(),
     reason="needs a QuPath with a window, named by PAQUO_QUPATH_DIR",
@@ -241,3 +266,10 @@ def test_in_the_window_clicks_become_outlines_and_a_moved_point_moves_only_its_o
 @IN_THE_WINDOW
 def test_outlines_of_an_image_that_is_switched_without_saving_are_saved_in_its_entry(window: QuPathWindow) -> None:
     assert window.run(SWITCH) == ["second.svs", DEMO_OUTLINES, 0]
+
+
+@IN_THE_WINDOW
+def test_the_next_server_gets_what_is_ticked_in_the_settings(window: QuPathWindow, tmp_path: Path) -> None:
+    assert window.run(SETTINGS) == [False, True]
+    kept = json.loads((tmp_path / "user" / "nuclick" / "settings.json").read_text(encoding="utf-8"))
+    assert kept["tta"] is True

@@ -40,6 +40,7 @@ void ask(File file, Map settings, Map models) {
         'sureness_colors': check('Colour outlines by sureness in live mode', settings.sureness_colors),
         'gland_mode': list('Large glands are seen', server.CHOICES.gland_mode, settings.gland_mode),
         'terms': list('Terms', server.CHOICES.terms, settings.terms),
+        'tta': check('Mean of eight turns and flips (slower)', settings.tta),
     ] + models.collectEntries { kind, found -> ["model ${kind}".toString(), list("Model of a ${kind}", [USUAL] + found.names, found.chosen ?: USUAL)] } + [
         'device': text('Device', settings.device),
         'port': text('Port', "${settings.port as int}"),
@@ -48,7 +49,7 @@ void ask(File file, Map settings, Map models) {
     def dialog = new Dialog()
     dialog.initOwner(QuPathGUI.getInstance().getStage())
     dialog.setTitle('NuClick: Settings')
-    dialog.setHeaderText("Terms, models, device, port and folders count for the next server (Extensions > NuClick > Restart server).\nAll else counts at once. They are kept in ${file}.".toString())
+    dialog.setHeaderText("Terms, eight turns, models, device, port and folders count for the next server (Extensions > NuClick > Restart server).\nAll else counts at once. They are kept in ${file}.".toString())
     dialog.getDialogPane().setContent(grid(fields.values()))
     dialog.getDialogPane().getButtonTypes().addAll(ButtonType.OK, ButtonType.CANCEL)
     def answer = dialog.showAndWait()

@@ -15,11 +15,11 @@ import java.util.concurrent.CancellationException
 /** What some settings may be. */
 @Field final Map<String, List> CHOICES = [
     clicks: ['nucleus', 'cell', 'cell+nucleus'], as: ['detection', 'annotation'], gland_mode: ['crop', 'tiled'], terms: ['any', 'open'],
-    remove_prompts: [false, true], sureness_colors: [false, true],
+    tta: [false, true], remove_prompts: [false, true], sureness_colors: [false, true],
 ]
 @Field final Map DEFAULTS = [
-    clicks: 'nucleus', as: 'detection', 'class': '', gland_mode: 'crop', terms: 'any', remove_prompts: false, sureness_colors: false,
-    device: 'auto', allow: [], models: [],
+    clicks: 'nucleus', as: 'detection', 'class': '', gland_mode: 'crop', terms: 'any', tta: false, remove_prompts: false,
+    sureness_colors: false, device: 'auto', allow: [], models: [],
 ]
 @Field Map read = [:]      // the settings as they were last read, and from which state of their file
 
@@ -186,6 +186,7 @@ void start(settings, Set folders, progress) {
                    '--device', settings.device, '--terms', settings.terms, '--idle', '60']
     (settings.allow + served).each { command += ['--allow', it.toString()] }
     settings.models.each { command += ['--model', it.toString()] }
+    if (settings.tta) command << '--tta'
     progress.tell('Starting the NuClick server', -1)
     log(settings).parentFile.mkdirs()
     def process
