@@ -25,8 +25,8 @@ TestTimeAugmentation = Annotated[
     bool,
     typer.Option(
         "--tta",
-        help="Take the mean of all eight turns and flips: outlines and their sureness are a little better, and the "
-        "network takes eight times as long.",
+        help="Take the mean of all eight turns and flips: outlines are a little better, and the network takes up to "
+        "eight times as long.",
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Crops per batch; no result depends on it.")]

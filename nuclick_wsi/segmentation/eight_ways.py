@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.scale import Grid, Window
 from nuclick_wsi.segmentation.arrays import Map, Pixels, Probabilities
+from nuclick_wsi.segmentation.compute import batches_of
 from nuclick_wsi.segmentation.crops import View
 from nuclick_wsi.segmentation.marks import Marks
 from nuclick_wsi.segmentation.segmenter import Segmenter, Signals, TileImage
@@ -20,6 +21,9 @@ from nuclick_wsi.segmentation.tiles import Tile
 
 _FLIPPED = 4
 """Ways 0 to 3 are quarter turns against the clock; from here on the same after a flip from left to right."""
+
+_AT_ONCE = 32
+"""Views that are shown in one way before they are shown in the next."""
 
 
 class EightWays:
@@ -64,13 +68,22 @@ class EightWays:
                 sums[original] = done, total
 
     def _turned(self, tiles: Iterable[TileImage], signals: "_TurnedSignals") -> Iterator[TileImage]:
-        """Yield each tile in all ways: the segmenter works on them side by side, as on any tiles."""
+        """Yield parts of tiles in all ways, one part after the other: what is done of a large tile is known early."""
         for tile in tiles:
-            channels = np.moveaxis(tile.image, 2, 0)
-            for way in self._ways:
-                image = np.ascontiguousarray(np.moveaxis(_array_turned(channels, way), 0, 2))
-                views = tuple(signals.turned(view, way) for view in tile.tile.views)
-                yield TileImage(Tile(tile.tile.grid, _window_turned(tile.tile.window, way), views), image)
+            for window, views in self._parts(tile.tile.views):
+                channels = np.moveaxis(tile.image[window.slices_in(tile.tile.window)], 2, 0)
+                for way in self._ways:
+                    image = np.ascontiguousarray(np.moveaxis(_array_turned(channels, way), 0, 2))
+                    turned = tuple(signals.turned(view, way) for view in views)
+                    yield TileImage(Tile(tile.tile.grid, _window_turned(window, way), turned), image)
+
+    def _parts(self, views: Sequence[View]) -> Iterator[tuple[Window, Sequence[View]]]:
+        """Yield a few views at a time that need the same window, with that window."""
+        needing: dict[Window, list[View]] = {}
+        for view in views:
+            needing.setdefault(self.around(view), []).append(view)
+        for window, those in needing.items():
+            yield from ((window, few) for few in batches_of(those, _AT_ONCE))
 
 
 class _TurnedSignals:

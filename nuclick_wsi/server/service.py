@@ -92,11 +92,12 @@ class Service:
             registry.segmenter(kind)
 
     def health(self) -> dict[str, Any]:
-        """Return the version, the device, the models, those that could be named instead, and the allowed folders."""
+        """Return the version, how it computes, the models, those that could be named too, and the allowed folders."""
         return {
             "name": "nuclick-wsi",
             "version": version("nuclick-wsi"),
             "device": ", ".join(map(str, self._registry.compute.devices)),
+            "tta": self._registry.tta,
             "models": [_model(model) for model in self._registry.loaded],
             "offered": [_offer(name, read_card(path)) for name, path in shipped_models().items()],
             "allowed": [str(folder) for folder in self._allowed.folders],
