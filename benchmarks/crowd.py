@@ -29,10 +29,10 @@ from nuclick_wsi.prompts import Click, ObjectKind, Prompt, Squiggle, prompt_id
 from nuclick_wsi.scale import PixelSize, Window
 from nuclick_wsi.segmentation.claims import Claims, Numbers
 from nuclick_wsi.segmentation.contest import Contest
-from nuclick_wsi.segmentation.crops import SignalField, View
+from nuclick_wsi.segmentation.crops import View
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.result_cache import NoCache
-from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Signals, TileImage
 from nuclick_wsi.segmentation.settings import Settings
 from nuclick_wsi.segmentation.slide_work import SlideWork
 from nuclick_wsi.slides.slide import Level, SlideInfo
@@ -81,7 +81,7 @@ class DiscSegmenter:
     def around(self, view: View) -> Window:
         return view.window
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:
             for view in tile.tile.views:
                 field.signals(view)

@@ -20,8 +20,8 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.prompts import prompt_id
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.compute import batches_of
-from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Segmenter, TileImage
+from nuclick_wsi.segmentation.crops import View
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Segmenter, Signals, TileImage
 from nuclick_wsi.slides.pyramid import write_pyramid
 
 TILES = 4
@@ -43,7 +43,7 @@ class Recorder:
     def around(self, view: View) -> Window:
         return self._segmenter.around(view)
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, NDArray[np.float32]]]:
         images = list(tiles)  # reading is no time of the network's
         begun = time.process_time()
         for view, probabilities in self._segmenter.predict(images, field):
@@ -63,7 +63,7 @@ class Playback:
     def around(self, view: View) -> Window:
         return view.window
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:
             for views in batches_of(tile.tile.views, BATCH):
                 field.marks(views)

@@ -30,8 +30,8 @@ from nuclick_wsi.runs.instance_spool import InstanceSpool
 from nuclick_wsi.runs.jobs import GeoJsonSink, Results
 from nuclick_wsi.runs.journal import Journal
 from nuclick_wsi.scale import PixelSize, Window
-from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
+from nuclick_wsi.segmentation.crops import View
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Signals, TileImage
 from nuclick_wsi.segmentation.slide_work import SlideWork
 from nuclick_wsi.slides.slide import Level, SlideInfo
 
@@ -65,7 +65,7 @@ class DarkSegmenter:
     def around(self, view: View) -> Window:
         return view.window
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:
             darkness = (255 - tile.image[..., 0].astype(np.float32)) / 255
             for view in tile.tile.views:

@@ -30,8 +30,8 @@ from nuclick_wsi.models.card import ModelCard
 from nuclick_wsi.models.devices import usable_cores
 from nuclick_wsi.prompts import prompt_id
 from nuclick_wsi.scale import Window
-from nuclick_wsi.segmentation.crops import SignalField, View
-from nuclick_wsi.segmentation.segmenter import FixedSegmenters, TileImage
+from nuclick_wsi.segmentation.crops import View
+from nuclick_wsi.segmentation.segmenter import FixedSegmenters, Signals, TileImage
 from nuclick_wsi.slides.pyramid import write_pyramid
 from nuclick_wsi.slides.slide import Slide
 
@@ -81,7 +81,7 @@ class Discs:
     def around(self, view: View) -> Window:
         return view.window
 
-    def predict(self, tiles: Iterable[TileImage], field: SignalField) -> Iterator[tuple[View, NDArray[np.float32]]]:
+    def predict(self, tiles: Iterable[TileImage], field: Signals) -> Iterator[tuple[View, NDArray[np.float32]]]:
         for tile in tiles:
             for view in tile.tile.views:
                 field.signals(view)
