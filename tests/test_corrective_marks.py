@@ -7,7 +7,7 @@ import torch
 from nuclick_training.datasets.data import Picture
 from nuclick_training.sampling.batches import Batch
 from nuclick_training.sampling.blocks import BlockSampler
-from nuclick_training.sampling.corrections import LEAST_DEPTH, corrected, corrective_mark
+from nuclick_training.sampling.corrections import corrected, corrective_mark
 from nuclick_training.sampling.glands import SquiggleSampler
 from nuclick_training.sampling.nothing import empty_places, with_glass_beside
 from nuclick_training.sampling.sampling import BACKGROUND, OBJECT, UNKNOWN
@@ -46,9 +46,19 @@ def test_the_larger_of_two_errors_is_corrected() -> None:
     assert not missing
 
 
-def test_a_thin_error_or_one_in_the_unknown_is_none() -> None:
-    thin = (ROWS - 32) ** 2 + (COLUMNS - 20) ** 2 <= (10 + LEAST_DEPTH / 2) ** 2
-    assert corrective_mark(thin, target(LEFT), rng()) is None
+def test_of_errors_as_deep_the_one_of_most_pixels_is_corrected() -> None:
+    rim = (ROWS - 32) ** 2 + (COLUMNS - 20) ** 2 <= 10.6**2
+    wrong = rim | (ROWS == 2) & (COLUMNS == 2)
+    missing, pixels = corrective_mark(wrong, target(LEFT), rng())
+    assert not missing
+    assert (rim & ~LEFT)[tuple(pixels.T)].all()
+
+
+def test_a_thin_error_can_be_left_and_one_in_the_unknown_is_none() -> None:
+    thin = (ROWS - 32) ** 2 + (COLUMNS - 20) ** 2 <= 11**2
+    assert corrective_mark(thin, target(LEFT), rng()) is not None
+    assert corrective_mark(thin, target(LEFT), rng(), least_depth=2) is None
+    assert corrective_mark(LEFT, target(LEFT), rng()) is None
     unknown = np.where(RIGHT, UNKNOWN, target(LEFT)).astype(np.uint8)
     assert corrective_mark(LEFT | RIGHT, unknown, rng()) is None
 

@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--data", type=Path, required=True, help="folder of one data set: images/ and labels/")
     command.add_argument("--split", default="validation")
     command.add_argument("--mpp", type=_mpp, default=None, help="microns per pixel, or auto")
+    command.add_argument(
+        "--least-depth", type=float, default=1, help="errors less deep are left, in pixels (default: 1)"
+    )
     command.set_defaults(run=_corrections)
     command = commands.add_parser("widths")
     command.add_argument("model", help="name of a shipped model, or a file")
@@ -133,7 +136,8 @@ def _mpp(text: str) -> Mpp:
 
 def _corrections(options: argparse.Namespace, _: Sequence[str]) -> None:
     """Print the Dice of the worst fifth of the objects before and after corrective marks."""
-    done = correct(Evaluation(options.model, options.data, mpp=options.mpp, split=options.split))
+    asked = Evaluation(options.model, options.data, mpp=options.mpp, split=options.split)
+    done = correct(asked, least_depth=options.least_depth)
     print(f"{done.dice.shape[1]} of {done.objects} objects, those with the lowest Dice")
     print(f"{'marks':>5}{'Dice':>8}{'gained':>8}{'now marked':>12}{'their Dice':>12}{'before it':>11}")
     for number, dice in enumerate(done.dice):

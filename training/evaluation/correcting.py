@@ -46,7 +46,7 @@ class Corrections:
     dice
         (rounds + 1, N) float64, of the N worst: before any correction, after one, and so on.
     marked
-        (rounds, N) bool: which got a mark; the others had no error that was deep enough to see.
+        (rounds, N) bool: which got a mark; the others had no error that was deep enough.
     """
 
     objects: int
@@ -73,12 +73,12 @@ class _Image:
         counts = overlaps(self.labels, self.drawn)
         return dict(zip(counts.true_labels.tolist(), counts.dice_by_label.tolist(), strict=True))
 
-    def correct(self, number: int, rng: np.random.Generator) -> bool:
-        """Mark the largest error of one outline; return whether there was one to see."""
+    def correct(self, number: int, rng: np.random.Generator, least_depth: float) -> bool:
+        """Mark the largest error of one outline; return whether there was one deep enough."""
         both = np.argwhere((self.labels == number) | (self.drawn == number))
         low = np.maximum(both.min(axis=0) - _MARGIN, 0)
         box = tuple(slice(begin, end + _MARGIN) for begin, end in zip(low, both.max(axis=0), strict=True))
-        mark = corrective_mark(self.drawn[box] == number, target_of(self.labels[box], number), rng)
+        mark = corrective_mark(self.drawn[box] == number, target_of(self.labels[box], number), rng, least_depth)
         if mark is None:
             return False
         missing, pixels = mark[0], mark[1] + low
@@ -92,10 +92,13 @@ class _Image:
         return True
 
 
-def correct(asked: Evaluation, rounds: int = 3, share: float = 0.2, seed: int = 0) -> Corrections:
+def correct(
+    asked: Evaluation, rounds: int = 3, share: float = 0.2, seed: int = 0, least_depth: float = 1
+) -> Corrections:
     """Correct the worst share of an evaluation's objects, round by round.
 
-    The worst are those with the lowest Dice of all objects of all images before any correction.
+    The worst are those with the lowest Dice of all objects of all images before any correction. Errors less than
+    `least_depth` pixels deep are left.
     """
     outlined, rng = outlined_as(asked), np.random.default_rng(seed)
     kind = read_card(find_model(asked.model)).kind
@@ -109,7 +112,7 @@ def correct(asked: Evaluation, rounds: int = 3, share: float = 0.2, seed: int = 
     worst = sorted(scored)[: max(1, round(share * len(scored)))]
     dice, marked = [[before for before, _, _ in worst]], []
     for _ in range(rounds):
-        marked.append([images[index].correct(number, rng) for _, index, number in worst])
+        marked.append([images[index].correct(number, rng, least_depth) for _, index, number in worst])
         for index in sorted({index for _, index, _ in worst}):
             images[index].outline(outlined)
         after = [image.dice() for image in images]

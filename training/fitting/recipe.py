@@ -81,6 +81,8 @@ class Recipe:
         Microns per model pixel.
     typical
         Square root of the usual median area of objects, in model pixels.
+    brown
+        Share of the blocks of `glance` whose cytoplasm is shown brown, as by DAB.
     smallest_um2, fill_holes_um2, terms, split, limits, open_terms
         What the model's card says.
     """
@@ -100,6 +102,7 @@ class Recipe:
     architecture: str = "nuclick"
     config: Mapping[str, object] = field(default_factory=lambda: {"width": 0.25})
     open_terms: bool = False
+    brown: float = 0
 
     @property
     def prompts_per_draw(self) -> int:
@@ -130,7 +133,8 @@ class Recipe:
         if self.architecture == "glance" and self.kind is ObjectKind.GLAND:
             raise SettingsError("glance is trained on clicks, and glands are squiggled: train squiggle on them.")
         if self.architecture == "glance":
-            return BlockBatches(MixedSampler([BlockSampler(part, self.crop) for part in parts], shares), augmentation)
+            samplers = [BlockSampler(part, self.crop, brown=self.brown) for part in parts]
+            return BlockBatches(MixedSampler(samplers, shares), augmentation)
         sampler = SquiggleSampler if self.kind is ObjectKind.GLAND else ClickSampler
         return CropBatches(MixedSampler([sampler(part, self.crop) for part in parts], shares), augmentation)
 

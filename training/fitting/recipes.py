@@ -42,6 +42,7 @@ NUCLEI = Recipe(
     split=_MONUSEG_SPLIT,
     limits="nuclei wider than 20 um; slides without haematoxylin; pale or out-of-focus nuclei; cytology",
     fit=FitSettings(batch=6, minutes=90),
+    brown=0.1,
 )
 
 NUCLEI_OPEN = dataclasses.replace(

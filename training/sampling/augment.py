@@ -16,12 +16,12 @@ Image01 = npt.NDArray[np.float32]
 _Matrix = npt.NDArray[np.float64]
 
 # Optical density of pure stains, rows haematoxylin, eosin, DAB (Ruifrok and Johnston 2001).
-_HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
+HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
 _EOSIN = np.array([0.07, 0.99, 0.11])
-_DAB = np.array([0.27, 0.57, 0.78])
-_HED_TO_DENSITY = np.stack([_HAEMATOXYLIN, _EOSIN, _DAB])
+DAB = np.array([0.27, 0.57, 0.78])
+_HED_TO_DENSITY = np.stack([HAEMATOXYLIN, _EOSIN, DAB])
 _DENSITY_TO_HED = np.linalg.inv(_HED_TO_DENSITY)
-_DENSITY_OF_BYTE = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+DENSITY_OF_BYTE = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 _GREY = np.array([0.299, 0.587, 0.114])
 
 
@@ -88,10 +88,10 @@ def _restained(image: Rgb, rng: np.random.Generator) -> Image01:
     if rng.random() < 0.35:
         # Haematoxylin with DAB instead of eosin: what was pink turns any shade of brown, at times grey.
         brown = rng.uniform(0.3, 1)
-        stains[1] = brown * _DAB + (1 - brown) * rng.choice([_EOSIN, np.full(3, 0.58)])
+        stains[1] = brown * DAB + (1 - brown) * rng.choice([_EOSIN, np.full(3, 0.58)])
         strength[1] *= np.exp(rng.uniform(-1, 1.1))
     mixing = (_DENSITY_TO_HED * strength) @ stains
-    density = _DENSITY_OF_BYTE[image] @ mixing.astype(np.float32) + np.float32(rng.uniform(-0.03, 0.05))
+    density = DENSITY_OF_BYTE[image] @ mixing.astype(np.float32) + np.float32(rng.uniform(-0.03, 0.05))
     restained: Image01 = np.exp(-np.maximum(density, 0))
     return restained
 

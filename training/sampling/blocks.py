@@ -11,6 +11,7 @@ from PIL import Image
 
 from nuclick_training.datasets.data import Labels, Picture, Rgb
 from nuclick_training.sampling.click_sampler import ClickableObjects, Clicks
+from nuclick_training.sampling.immunostain import immunostained
 from nuclick_training.sampling.nothing import NOWHERE, empty_places
 from nuclick_training.sampling.sampling import (
     LARGEST_ZOOM,
@@ -61,10 +62,17 @@ class BlockExample:
 
 
 class BlockSampler:
-    """Draws blocks of pictures whose objects are clicked once."""
+    """Draws blocks of pictures whose objects are clicked once.
 
-    def __init__(self, pictures: list[Picture], crop: int, smallest: int = 20) -> None:
+    Parameters
+    ----------
+    brown
+        Share of the blocks that are shown as if their cytoplasm were stained with DAB; for nuclei.
+    """
+
+    def __init__(self, pictures: list[Picture], crop: int, smallest: int = 20, brown: float = 0) -> None:
         self._crop = crop
+        self._brown = brown
         self._side = crop + _CLICKED
         self._smallest = smallest
         self._count = 0
@@ -102,6 +110,8 @@ class BlockSampler:
         window = CropWindow(float(corner[0]), float(corner[1]), step, self._side)
         resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
         image, labels = self._padded[which].cut(window, resample)
+        if not plain and rng.random() < self._brown:
+            image = immunostained(image, labels != 0, rng)
         clicks = objects.clicks(rng, step, plain)
         pixels = np.floor(window.crop_points(clicks.pixels[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
         large = objects.areas >= self._smallest * step**2

@@ -4,8 +4,11 @@ Where an outline has too much, the user clicks what is not the object (class `Ig
 further stroke is merged into the prompt. `corrected` adds one such mark to each example of a batch.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from scipy import ndimage
 
 from nuclick_training.sampling.batches import Batch
 from nuclick_training.sampling.sampling import BACKGROUND, OBJECT, OTHERS
@@ -13,9 +16,6 @@ from nuclick_training.sampling.squiggles import Mask, depth_of
 from nuclick_wsi.segmentation.arrays import Pixels
 from nuclick_wsi.segmentation.blocks import distances_to
 from nuclick_wsi.segmentation.signals import rasterize
-
-LEAST_DEPTH = 2.0
-"""An error is corrected that is this deep: its middle lies so many pixels from where the mask is right."""
 
 
 def corrected(batch: Batch, probabilities: torch.Tensor, rng: np.random.Generator, share: float = 0.8) -> Batch:
@@ -37,8 +37,12 @@ def corrected(batch: Batch, probabilities: torch.Tensor, rng: np.random.Generato
     return Batch((*batch.inputs[:-1], signals), batch.target)
 
 
-def corrective_mark(drawn: Mask, target: np.ndarray, rng: np.random.Generator) -> tuple[bool, Pixels] | None:
-    """Return whether something is missing, not too much, and the pixels that a user would mark; None for a good mask.
+def corrective_mark(
+    drawn: Mask, target: np.ndarray, rng: np.random.Generator, least_depth: float = 1
+) -> tuple[bool, Pixels] | None:
+    """Return whether something is missing, not too much, and the pixels that a user would mark.
+
+    None where no error is deep enough.
 
     Parameters
     ----------
@@ -46,19 +50,39 @@ def corrective_mark(drawn: Mask, target: np.ndarray, rng: np.random.Generator) -
         (S, S) bool: the present mask.
     target
         (S, S) uint8: BACKGROUND, OBJECT, OTHERS or UNKNOWN; what is unknown is no error.
+    least_depth
+        Of an error that is marked: its middle lies so many pixels from where the mask is right. At 1 every error is.
     """
-    missing = depth_of(~drawn & (target == OBJECT))
-    too_much = depth_of(drawn & ((target == BACKGROUND) | (target == OTHERS)))
-    if max(missing.max(), too_much.max()) < LEAST_DEPTH:
+    missing = _largest_error(~drawn & (target == OBJECT))
+    too_much = _largest_error(drawn & ((target == BACKGROUND) | (target == OTHERS)))
+    if max(missing.size, too_much.size)[0] < least_depth:
         return None
-    depth = missing if missing.max() > too_much.max() else too_much
-    deep = np.argwhere(depth >= 0.6 * depth.max())
-    if depth is too_much:
-        return False, deep[[int(rng.integers(len(deep)))]]
-    ends = deep[rng.integers(len(deep), size=2)]
+    if missing.size <= too_much.size:
+        return False, too_much.middle[[int(rng.integers(len(too_much.middle)))]]
+    ends = missing.middle[rng.integers(len(missing.middle), size=2)]
     line = rasterize([ends[:, ::-1] + 0.5])
     on_object = target[tuple(line.T)] == OBJECT
     return True, line if on_object.mean() >= 0.75 else ends[:1]
+
+
+class _Error(NamedTuple):
+    """One error: how deep it is and of how many pixels, and its (N, 2) deepest pixels, row and column."""
+
+    size: tuple[float, int]
+    middle: Pixels
+
+
+def _largest_error(wrong: Mask) -> _Error:
+    """Return the deepest of the connected parts of a mask of errors; of parts as deep as it the one of most pixels."""
+    depth = depth_of(wrong)
+    deepest = depth.max()
+    regions, count = ndimage.label(wrong, np.ones((3, 3)))
+    if not count:
+        return _Error((0.0, 0), np.empty((0, 2), np.int64))
+    areas = np.bincount(regions.ravel())
+    found = np.unique(regions[depth == deepest])
+    largest = found[areas[found].argmax()]
+    return _Error((float(deepest), int(areas[largest])), np.argwhere((regions == largest) & (depth >= 0.6 * deepest)))
 
 
 def _add(signals: torch.Tensor, missing: bool, pixels: Pixels) -> None:
