@@ -82,8 +82,37 @@ def plain_settle(patches: Sequence[Patch], smallest_px: int) -> dict[str, set[Pi
         if not any(fallen.values()):
             fallen = {name: falling(name, held[name], smallest_px) for name in claims}
         if not any(fallen.values()):
-            return held
+            return given_back(held, masks, rank)
         claims = {name: claims[name] - fallen[name] for name in claims}
+
+
+def next_to(pixels: set[Pixel]) -> set[Pixel]:
+    return {(row + y, column + x) for row, column in pixels for y, x in ((1, 0), (-1, 0), (0, 1), (0, -1))}
+
+
+def given_back(
+    held: dict[str, set[Pixel]], masks: dict[str, set[Pixel]], rank: Callable[[str, Pixel], object]
+) -> dict[str, set[Pixel]]:
+    """Let what nobody holds go back to masks that it is connected with."""
+
+    def reached(name: str, pixels: set[Pixel]) -> set[Pixel]:
+        return set().union(*(part for part in parts_of(pixels) if part & next_to(held[name])))
+
+    def take(wanted: dict[str, set[Pixel]]) -> bool:
+        best = {pixel: max((n for n in wanted if pixel in wanted[n]), key=lambda name: rank(name, pixel))
+                for pixel in set().union(*wanted.values())}  # fmt: skip
+        came = {name: reached(name, {pixel for pixel, owner in best.items() if owner == name}) for name in wanted}
+        for name, pixels in came.items():
+            held[name] |= pixels
+        return any(came.values())
+
+    while True:
+        free = set().union(*masks.values()) - set().union(*held.values())
+        wanted = {name: reached(name, masks[name] & free) for name in masks}
+        if not any(wanted.values()):
+            return held
+        if not take(wanted):
+            take({name: pixels & next_to(held[name]) for name, pixels in wanted.items()})
 
 
 @st.composite
@@ -166,6 +195,16 @@ def test_no_pixel_is_in_two_masks_and_every_prompt_is_settled_or_rejected(
             assert min(map(len, parts_of(after[name]))) >= smallest_px
 
 
+@settings(deadline=None, max_examples=300)
+@given(patch_lists(), st.integers(0, 12))
+def test_nobody_is_left_beside_a_pixel_of_its_own_that_nobody_holds(patches: list[Patch], smallest_px: int) -> None:
+    after = settled_pixels(patches, smallest_px)
+    held = set().union(*after.values())
+    for patch in patches:
+        if own := after.get(patch.prompt.id):
+            assert not (on_grid(patch) - held) & next_to(own)
+
+
 @settings(deadline=None)
 @given(patch_lists())
 def test_a_pixel_of_ones_own_signal_is_never_lost_to_a_neighbour(patches: list[Patch]) -> None:
@@ -220,6 +259,16 @@ def test_a_part_that_a_neighbour_cuts_off_goes_back_to_whom_it_was_taken_from() 
     behind = square("c", Window(6, 0, 3, 1), 0.7, (0, 8))
     after = settled_pixels([through, middle, behind])
     assert {name: len(pixels) for name, pixels in after.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_what_was_cut_off_by_a_part_that_falls_comes_back() -> None:
+    # A bar of the second cuts the first in two. It is reached along a line that the first wins, so it falls to it.
+    first, second = square("1", Window(0, 0, 9, 3), 0.6, (1, 0)), square("2", Window(4, 0, 9, 3), 0.5, (1, 12))
+    second.mask[[0, 2], 1:] = False
+    second.probabilities[:, 0] = 0.9
+    after = settled_pixels([first, second])
+    assert after["2"] == {(1, column) for column in range(5, 13)}
+    assert after["1"] == on_grid(first) - after["2"]
 
 
 def test_a_prompt_that_becomes_too_small_leaves_no_bite_in_its_neighbour() -> None:

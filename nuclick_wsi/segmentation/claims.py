@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nuclick_wsi.scale import Window
 from nuclick_wsi.segmentation.arrays import Mask
 from nuclick_wsi.segmentation.patch import Patch
-from nuclick_wsi.segmentation.squares import SIDE, Corner, Part, Squares, corners_of
+from nuclick_wsi.segmentation.squares import SIDE, Corner, Squares, corners_of
 from nuclick_wsi.segmentation.winners import ON_SIGNAL
 
 Numbers = NDArray[np.int64]
@@ -123,6 +123,26 @@ class Ranking:
         if waiting:
             yield self._ranked(np.concatenate(waiting))
 
+    def first(self, claimed: Mapping[int, Mask]) -> Iterator[tuple[int, Mask]]:
+        """Yield the patches that rank first on some pixel, with all such pixels of each.
+
+        Parameters
+        ----------
+        claimed
+            By the number of the patch, what it claims of its mask, in its window.
+        """
+        if not claimed:
+            return
+        patches = self.patches
+        keys = [self._frame.keys(i, mask, patches[i].window.y, patches[i].window.x) for i, mask in claimed.items()]
+        claims = self._ranked(np.concatenate(keys))
+        owners = claims.owners[claims.starts[:-1]]
+        for index in np.unique(owners).tolist():
+            window, positions = patches[index].window, claims.positions[owners == index]
+            mask = np.zeros(window.shape, np.bool_)
+            mask[positions[:, 0] - window.y, positions[:, 1] - window.x] = True
+            yield index, mask
+
     def _keys(self, corner: Corner, given_up: Mapping[int, PackedMask]) -> list[Numbers]:
         """Return the keys of the claims on what is given up in a square."""
         parts = self.squares.parts[corner]
@@ -139,7 +159,9 @@ class Ranking:
             if part.index in given_up:
                 claimed &= ~unpacked(given_up[part.index], self.patches[part.index].mask.shape)[part.own]
             if claimed.any():
-                keys.append(self._frame.keys(self.patches[part.index], part, claimed))
+                window = self.patches[part.index].window
+                top, left = window.y + part.own[0].start, window.x + part.own[1].start
+                keys.append(self._frame.keys(part.index, claimed, top, left))
         return keys
 
     def _ranked(self, keys: Numbers) -> Claims:
@@ -176,11 +198,10 @@ class _Frame:
         assert (union.width * union.height).bit_length() + shift < 64, "no slide has so many pixels"
         return cls(union.x, union.y, union.width, shift)
 
-    def keys(self, patch: Patch, part: Part, claimed: Mask) -> Numbers:
-        """Return the keys of a patch's claims on pixels of a part of it."""
+    def keys(self, index: int, claimed: Mask, top: int, left: int) -> Numbers:
+        """Return the keys of a patch's claims on pixels of an array that begins at this row and column."""
         rows, columns = np.nonzero(claimed)
-        top, left = patch.window.y + part.own[0].start, patch.window.x + part.own[1].start
-        return self._numbered(rows + top, columns + left, part.index)
+        return self._numbered(rows + top, columns + left, index)
 
     def signal_keys(self, patch: Patch, index: int) -> Numbers:
         """Return the keys of a patch's own signal, of what is in its window."""

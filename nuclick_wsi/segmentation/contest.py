@@ -15,6 +15,7 @@ from nuclick_wsi.instances import Reason, Rejection
 from nuclick_wsi.prompts import Role
 from nuclick_wsi.segmentation.arrays import Mask, Pixels
 from nuclick_wsi.segmentation.claims import Claims, Numbers, PackedMask, Ranking, packed
+from nuclick_wsi.segmentation.giving_back import give_back
 from nuclick_wsi.segmentation.masks import bounding_box, inside_box, keep_touched, label_parts
 from nuclick_wsi.segmentation.patch import Patch
 from nuclick_wsi.segmentation.squares import Squares
@@ -93,6 +94,8 @@ class Contest:
     """Of patches, their signals in their windows."""
     _left: dict[int, int] = field(default_factory=dict, init=False)
     """How many pixels a patch that holds nothing had under its signal when it gave them up as too few."""
+    _gave_up: set[int] = field(default_factory=set, init=False)
+    """The patches that have given up a pixel."""
     _rounds: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -115,6 +118,8 @@ class Contest:
             # A part may be small only because of a claim that fell later: judge sizes once all else is settled.
             small = {index for index in self._won if self._has_lost(index) and self._may_have_small_part(index)}
             open_claims = self._round(small, self.smallest_px)
+        give_back(self._ranking, self._won, self._gave_up)
+        self._has |= {index: int(np.count_nonzero(self._won[index])) for index in self._gave_up}
 
     def look(self) -> Mask:
         """Find what each patch wins before any gives up a claim; return which of them cannot keep all of that.
@@ -235,6 +240,8 @@ class Contest:
         else:
             fallen = self._apart(index, np.concatenate(gained))
         won.ravel()[fallen] = False
+        if len(fallen):
+            self._gave_up.add(index)
         self._has[index] -= len(fallen)
         if self._has[index]:
             self._left.pop(index, None)

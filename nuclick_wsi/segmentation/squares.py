@@ -58,7 +58,7 @@ class Squares:
         parts: dict[Corner, list[Part]] = {}
         for index, patch in enumerate(patches):
             for corner in corners_of(patch.window):
-                parts.setdefault(corner, []).append(_part(index, patch.window, corner))
+                parts.setdefault(corner, []).append(part_of(index, patch.window, corner))
         return cls(parts, {})
 
     def meeting(self, corner: Corner, chosen: Sequence[int]) -> Iterator[Part]:
@@ -83,7 +83,8 @@ def corners_of(window: Window) -> Iterator[Corner]:
             yield row, column
 
 
-def _part(index: int, window: Window, corner: Corner) -> Part:
+def part_of(index: int, window: Window, corner: Corner) -> Part:
+    """Return what a square has of the patch of this number, which has some of its window there."""
     row, column = corner[0] * SIDE, corner[1] * SIDE
     top, bottom = max(window.y, row), min(window.bottom, row + SIDE)
     left, right = max(window.x, column), min(window.right, column + SIDE)

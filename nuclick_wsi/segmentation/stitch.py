@@ -17,7 +17,8 @@ def settle_overlaps(patches: Sequence[Patch], smallest_px: int) -> tuple[list[Pa
     It goes to the higher probability, then to the nearer signal, then to the smaller prompt id; but a prompt's own
     signal pixels stay with it. A mask keeps only those parts that its signal still touches, each of at least
     `smallest_px` pixels. A claim that falls with such a part, or with its prompt, falls to the next best, so no
-    object loses pixels to one that is rejected. The order of the patches decides nothing.
+    object loses pixels to one that is rejected. What nobody holds in the end goes back to a mask that had it and is
+    connected with it. The order of the patches decides nothing.
 
     Parameters
     ----------
