@@ -18,7 +18,7 @@ from qupath_extension.qpdata.hierarchy import PathObject, PathObjectType
 
 QUPATH = "NUCLICK_QUPATH_SCRIPT"
 
-DEMO_NUCLEI, DEMO_OUTLINES = 101, 105
+DEMO_NUCLEI, DEMO_OUTLINES = 104, 108
 """Outlines of the demo's 104 clicks, and of these with its 4 squiggles, as the shipped models draw them."""
 
 

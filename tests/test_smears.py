@@ -65,10 +65,19 @@ def test_a_mosaic_keeps_what_is_unknown() -> None:
     assert not made.known[:10, 300:].any()
 
 
-def test_pictures_of_two_sizes_make_no_mosaic() -> None:
+def test_beside_a_smaller_picture_of_a_mosaic_lies_white() -> None:
     item = smear(15)
-    with pytest.raises(ValueError, match="another size"):
-        mosaics([item, Picture("b", item.image[:100], item.labels[:100], 1.0)], 2)
+    (made,) = mosaics([Picture("b", item.image[:100], item.labels[:100], 1.0), item], 2)
+    assert made.image.shape == (400, 600, 3)
+    np.testing.assert_array_equal(made.image[:100, :300], item.image[:100])
+    assert (made.image[100:200, :300] == 255).all()
+    np.testing.assert_array_equal(made.image[:200, 300:], item.image)
+
+
+def test_pictures_of_two_scales_make_no_mosaic() -> None:
+    item = smear(15)
+    with pytest.raises(ValueError, match="another step"):
+        mosaics([item, Picture("b", item.image, item.labels, 2.0)], 2)
 
 
 def test_a_source_may_ask_for_mosaics(tmp_path) -> None:

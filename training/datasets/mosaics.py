@@ -14,7 +14,8 @@ from nuclick_training.datasets.data import Picture
 def mosaics(pictures: Sequence[Picture], side: int) -> list[Picture]:
     """Lay pictures into squares of `side` by `side`, in their order; an object that a seam cuts ends there.
 
-    What is left over of the last square is white without objects. Pictures of one square need one step and one size.
+    What is left over of the last square, and beside pictures smaller than the largest of their square, is white without
+    objects. Pictures of one square need one step.
     """
     many = side * side
     return [_mosaic(pictures[start : start + many], side) for start in range(0, len(pictures), many)]
@@ -22,15 +23,16 @@ def mosaics(pictures: Sequence[Picture], side: int) -> list[Picture]:
 
 def _mosaic(pictures: Sequence[Picture], side: int) -> Picture:
     first = pictures[0]
-    height, width = first.labels.shape
+    height, width = (max(picture.labels.shape[axis] for picture in pictures) for axis in (0, 1))
     image = np.full((side * height, side * width, 3), 255, np.uint8)
     labels = np.zeros(image.shape[:2], np.int32)
     known = np.ones(labels.shape, bool)
     for place, picture in enumerate(pictures):
-        if picture.labels.shape != first.labels.shape or picture.step != first.step:
-            raise ValueError(f"{picture.name} has another size or step than {first.name}")
+        if picture.step != first.step:
+            raise ValueError(f"{picture.name} has another step than {first.name}")
         row, column = divmod(place, side)
-        here = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        top, left = row * height, column * width
+        here = np.s_[top : top + picture.labels.shape[0], left : left + picture.labels.shape[1]]
         image[here] = picture.image
         labels[here] = np.where(picture.labels > 0, picture.labels + labels.max(), 0)
         if picture.known is not None:

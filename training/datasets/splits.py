@@ -115,6 +115,14 @@ BCCD = Split(
     train=None,
 )
 
+# ALL-IDB2: blasts up to 130, healthy cells after them. Nothing says which patient a cell is from, and pictures that
+# follow each other are often of one smear: runs of each.
+ALLIDB2 = Split(
+    validation=tuple(f"Im{number}" for number in _numbers((38, 45), (116, 123), (168, 175), (246, 253))),
+    test=tuple(f"Im{number}" for number in _numbers((11, 20), (51, 60), (91, 100), (141, 150), (181, 190), (221, 230))),
+    train=None,
+)
+
 EVERYTHING_TRAINS = Split(validation=(), test=(), train=None)
 
 # Purple-stained tissue of BBBC038, every tenth picture, for models that it alone trains.
@@ -138,4 +146,5 @@ SPLITS: Mapping[str, Split] = {
     "dsb2018_histology": EVERYTHING_TRAINS,
     "wbc_jtsc": WBC,
     "bccd_wbc": BCCD,
+    "allidb2": ALLIDB2,
 }

@@ -78,16 +78,19 @@ CELLS = Recipe(
     typical=44,
     sources=(
         TrainingSource(
-            "wbc_jtsc", "research use (Jiangxi Tecom; repository GPL-3)", mpp=PIXEL_SIZE, share=0.65, composed=120
+            "wbc_jtsc", "research use (Jiangxi Tecom; repository GPL-3)", mpp=PIXEL_SIZE, share=0.55, composed=240
         ),
-        dataclasses.replace(_BCCD, share=0.35),
+        dataclasses.replace(_BCCD, share=0.22),
+        # A picture is 88 px wide; red cells, some 67 px of it, tell the pixel size.
+        TrainingSource("allidb2", "research only (ALL-IDB2: Labati et al. 2011)", mpp=0.11, share=0.23, mosaic=3),
     ),
     smallest_um2=15.0,
     fill_holes_um2=20.0,
-    terms="research use (inherited from the Jiangxi Tecom images, whose repository is under GPL-3)",
-    split="white blood cells of wbc_jtsc by source cell, pictures composed of the cells of one part; bccd_wbc by runs "
-    "of files; in nuclick_training.datasets.splits",
-    limits="cells of tissue; smears of other stains or of crowded blast cells; cells wider than 30 um",
+    terms="research use only (inherited from ALL-IDB2, and from the Jiangxi Tecom images, whose repository is under "
+    "GPL-3)",
+    split="white blood cells of wbc_jtsc by source cell, pictures composed of the cells of one part; bccd_wbc and "
+    "allidb2 by runs of files; in nuclick_training.datasets.splits",
+    limits="cells of tissue; smears of other stains; cells wider than 30 um",
     fit=FitSettings(batch=6, minutes=45),
 )
 
