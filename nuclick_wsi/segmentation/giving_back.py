@@ -36,12 +36,8 @@ def give_back(ranking: Ranking, held: MutableMapping[int, Mask], gave_up: Collec
     while reached := dict(_reached(ranking, held, free, gave_up)):
         if not _take(ranking, held, free, reached):
             # Each is cut off by pixels that rank first with another: then only those next to a mask are given away.
-            _take(
-                ranking,
-                held,
-                free,
-                {index: mask & ndimage.binary_dilation(held[index]) for index, mask in reached.items()},
-            )
+            beside = {index: mask & ndimage.binary_dilation(held[index]) for index, mask in reached.items()}
+            _take(ranking, held, free, beside)
 
 
 def _take(

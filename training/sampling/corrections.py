@@ -55,7 +55,8 @@ def corrective_mark(
     """
     missing = _largest_error(~drawn & (target == OBJECT))
     too_much = _largest_error(drawn & ((target == BACKGROUND) | (target == OTHERS)))
-    if max(missing.size, too_much.size)[0] < least_depth:
+    deepest, _ = max(missing.size, too_much.size)
+    if not deepest or deepest < least_depth:
         return None
     if missing.size <= too_much.size:
         return False, too_much.middle[[int(rng.integers(len(too_much.middle)))]]
