@@ -81,7 +81,7 @@ CELLS = Recipe(
             "wbc_jtsc", "research use (Jiangxi Tecom; repository GPL-3)", mpp=PIXEL_SIZE, share=0.55, composed=240
         ),
         dataclasses.replace(_BCCD, share=0.22),
-        # A picture is 88 px wide; red cells, some 67 px of it, tell the pixel size.
+        # Red cells, 7.5 um wide, are some 67 px of the picture's 257. A block is 288 px, and a picture 88 of these.
         TrainingSource("allidb2", "research only (ALL-IDB2: Labati et al. 2011)", mpp=0.11, share=0.23, mosaic=3),
     ),
     smallest_um2=15.0,

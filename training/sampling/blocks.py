@@ -111,7 +111,7 @@ class BlockSampler:
         resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
         image, labels = self._padded[which].cut(window, resample)
         if not plain and rng.random() < self._brown:
-            image = immunostained(image, labels != 0, rng)
+            image = immunostained(image, labels > 0, rng)
         clicks = objects.clicks(rng, step, plain)
         pixels = np.floor(window.crop_points(clicks.pixels[:, ::-1] + 0.5)[:, ::-1]).astype(np.int64)
         large = objects.areas >= self._smallest * step**2

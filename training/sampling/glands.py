@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from nuclick_training.datasets.data import Picture, objects_of
-from nuclick_training.sampling.bending import bent
 from nuclick_training.sampling.nothing import NOWHERE, empty_places, with_glass_beside
 from nuclick_training.sampling.sampling import (
     CropWindow,
@@ -31,8 +30,6 @@ _ASTRAY = 0.08
 """Share of the squiggles that are drawn on glass or on the palest ground, where there is no gland."""
 _AT_THE_BORDER = 0.25
 """Share of the examples beside whose gland the tissue ends."""
-_BENT = 0.5
-"""Share of the examples that are bent."""
 _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)
 
 
@@ -110,9 +107,7 @@ class SquiggleSampler:
         drawn = [o.neighbour_squiggle(rng, plain) for o, kept in zip(others, keep, strict=True) if kept]
         signals = guiding_signals(_drawn(strokes, window), [_drawn(other, window) for other in drawn], self._size)
         example = Example(image, signals, target_of(labels, number))
-        if plain:
-            return example
-        return turned(bent(example, rng) if rng.random() < _BENT else example, int(rng.integers(8)))
+        return example if plain else turned(example, int(rng.integers(8)))
 
     def _window(
         self, squiggle: Points, gland: Points, step: float, rng: np.random.Generator, plain: bool
